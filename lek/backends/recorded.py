@@ -1,0 +1,86 @@
+"""Recorded answers of one model to one benchmark -> responses, found by case id and nothing else.
+
+An answer that is missing, empty, an ``ERROR``, or given twice is no response: its reason names file
+and line. Answers to unknown cases are noted and left out.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from lek.lem import Row, Rows
+from lek.records import BadInput, Case, Response
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The answers of one subject to one benchmark, ready to be asked for."""
+
+    subject: str
+    rows: Rows
+    answers: dict[str, Response]
+    notes: tuple[str, ...]
+
+    def respond(self, case: Case) -> Response:
+        """The answer recorded for ``case``, or a response that says why there is none."""
+        found = self.answers.get(case.id)
+        return found or _none(self.subject, case.id, f"{self.rows.path}: no answer to {case.id}")
+
+
+def read_answers(
+    rows: Rows, subject: str, *, benchmark: str, model: str, known: Collection[str]
+) -> Recorded:
+    """The answers in ``rows``; ``known`` are the ids of all cases of the benchmark.
+
+    Raises `BadInput` when a row says that it belongs to another model or benchmark.
+    """
+    answers: dict[str, Response] = {}
+    lines: dict[str, int] = {}
+    unknown: list[Row] = []
+    for row in rows.rows:
+        _check_origin(rows, row, benchmark=benchmark, model=model)
+        if row.id not in known:
+            unknown.append(row)
+        elif row.id in lines:
+            why = f"{rows.path}: lines {lines[row.id]} and {row.line} both answer {row.id}"
+            answers[row.id] = _none(subject, row.id, why)
+        else:
+            lines[row.id] = row.line
+            answers[row.id] = _response(subject, row, f"{rows.path}: line {row.line}")
+    notes = []
+    if unknown:
+        first, more = unknown[0], f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        notes.append(f"{rows.path}: line {first.line}: no such case: {first.id}{more}; left out")
+    if rows.torn is not None:
+        notes.append(f"{rows.path}: line {rows.torn}: cut off; left out")
+    return Recorded(subject, rows, answers, tuple(notes))
+
+
+def _check_origin(rows: Rows, row: Row, **expected: str) -> None:
+    for key, value in expected.items():
+        if row.fields.get(key, value) != value:
+            raise BadInput(
+                f"{rows.path}: line {row.line}: {key} is {row.fields[key]!r}; "
+                f"this file is for {value!r}"
+            )
+
+
+def _response(subject: str, row: Row, where: str) -> Response:
+    text = row.fields.get("response")
+    if not isinstance(text, str):
+        return _none(subject, row.id, f"{where}: the response is {text!r}, not a text")
+    if not text.strip():
+        return _none(subject, row.id, f"{where}: the response is empty")
+    if text.startswith("ERROR"):
+        return _none(subject, row.id, f"{where}: the response is an error: {text[:120]!r}")
+    seconds = _seconds(row.fields.get("elapsed_seconds"))
+    return Response(subject=subject, case=row.id, text=text, seconds=seconds)
+
+
+def _seconds(value: Any) -> float | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and 0 <= value < float("inf") else None
+
+
+def _none(subject: str, case: str, why: str) -> Response:
+    return Response(subject=subject, case=case, text=None, reason=why)

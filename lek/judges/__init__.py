@@ -1,0 +1,1 @@
+"""Judges: (case, response) -> verdict. A failed judgement is unscored, never a number."""

@@ -1,0 +1,38 @@
+"""GSM8K's judge: the number that an answer settles on, compared exactly with the reference.
+
+An answer without a number is wrong (0), not unscored: it was asked for a number. Values are
+compared as fractions, so 18, 18.00, $18 and 36/2 are one and the same; 0.33 is not 1/3.
+"""
+
+from fractions import Fraction
+
+from lek.numerals import numbers
+from lek.records import Case, Response, Verdict
+from lek.scoring import score, unscored
+from lek.sums import read_answer
+
+NAME = "exact"
+
+
+def exact(case: Case, response: Response) -> Verdict:
+    """Accuracy 1 or 0; unscored only where the reference itself is no number."""
+    reference = str(case.reference["correct_answer"])
+    expected = numbers(reference)
+    if len(expected) != 1:
+        why = f"the reference of {case.id} is {reference!r}, not one number"
+        return unscored(case, response, why, judge=NAME)
+    assert response.text is not None  # judges are asked about texts only
+    reading = read_answer(response.text, case.prompt, finish=response.finish)
+    said = "no number" if reading.value is None else _text(reading.value)
+    reason = f"read {said} ({reading.how}), expected {_text(expected[0].value)}"
+    right = reading.value == expected[0].value
+    return score(case, response, {"accuracy": right}, judge=NAME, reason=reason)
+
+
+def _text(value: Fraction) -> str:
+    if value.denominator == 1:
+        return str(value.numerator)
+    decimal = f"{float(value):.6g}"
+    if Fraction(decimal) == value:
+        return decimal
+    return f"about {decimal}" if value.denominator > 9999 else str(value)

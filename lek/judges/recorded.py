@@ -1,0 +1,72 @@
+"""Verdicts recorded with the data -> our verdicts: what was published is looked up, not judged.
+
+A verdict that is missing, given twice, lacks a measure or is off its scale is unscored; the reason
+names the file and the line.
+"""
+
+from typing import Any
+
+from lek.lem import Repeated, Scores
+from lek.records import BENCHMARKS, Case, Response, Verdict
+from lek.scoring import score, unscored
+
+NAME = "recorded"
+
+
+class RecordedJudge:
+    """The recorded scores of one benchmark: ``models`` maps our subject names to recorded ones."""
+
+    def __init__(self, scores: Scores, benchmark: str, models: dict[str, str]) -> None:
+        self._scores = scores
+        self._benchmark = benchmark
+        self._models = models
+        self._tables = {s: scores.of(benchmark, m) or {} for s, m in models.items()}
+
+    def notes(self, known: set[str]) -> list[str]:
+        """One line per model whose scores name cases that do not exist."""
+        lines = []
+        for subject, table in self._tables.items():
+            strangers = [i for i in table if i not in known]
+            if strangers:
+                more = f" (and {len(strangers) - 1} more)" if len(strangers) > 1 else ""
+                place = self._where(subject, strangers[0])
+                lines.append(f"{place}: no such case: {strangers[0]}{more}; left out")
+        return lines
+
+    def __call__(self, case: Case, response: Response) -> Verdict:
+        """The recorded verdict on ``response``, in the measures of its benchmark."""
+        found = self._tables[response.subject].get(case.id)
+        if found is None:
+            model = self._models[response.subject]
+            why = f"{self._scores.path}: no verdict for {self._benchmark}.{model}.{case.id}"
+            return unscored(case, response, why, judge=NAME)
+        if not isinstance(found, dict):
+            kind = "two verdicts" if isinstance(found, Repeated) else f"verdict is {found!r}"
+            why = f"{self._where(response.subject, case.id)}: {kind} for {case.id}"
+            return unscored(case, response, why, judge=NAME)
+        verdict = score(case, response, _measures(found), judge=NAME, reason=_reason(found))
+        if verdict.unscored:
+            where = self._where(response.subject, case.id)
+            return score(
+                case, response, _measures(found), judge=NAME, reason=_reason(found), where=where
+            )
+        return verdict
+
+    def _where(self, subject: str, case: str) -> str:
+        line = self._scores.line(self._benchmark, self._models[subject], case)
+        return f"{self._scores.path}: line {line}"
+
+
+def _measures(found: dict[str, Any]) -> dict[str, object]:
+    """The published GSM8K verdict says ``correct``, which is our accuracy."""
+    renamed = {"accuracy": found["correct"]} if "correct" in found else {}
+    names = {m for b in BENCHMARKS.values() for m in b.measures}
+    return renamed | {k: v for k, v in found.items() if k in names}
+
+
+def _reason(found: dict[str, Any]) -> str | None:
+    if isinstance(found.get("reasoning"), str):
+        return str(found["reasoning"])
+    if "extracted" in found:
+        return f"read {found['extracted']!r}, expected {found.get('expected')!r}"
+    return None

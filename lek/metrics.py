@@ -1,0 +1,50 @@
+"""Scores by case -> Metric: the mean of a measure, its interval, its change from the baseline."""
+
+from lek.intervals import NO_INTERVAL, mean, mean_interval, relative_change
+from lek.records import BENCHMARKS, Change, Metric
+
+
+def metric(
+    subject: str,
+    benchmark: str,
+    measure: str,
+    scores: dict[str, float | None],
+    baseline: tuple[str, dict[str, float | None]] | None,
+) -> Metric:
+    """One cell of the table: ``scores`` by case id (``None`` is unscored) for a measure.
+
+    ``baseline`` is the name and the scores of the subject to show the change against.
+    """
+    scored = [s for _, s in sorted(scores.items()) if s is not None]
+    proportion = BENCHMARKS[benchmark].scale.fraction
+    interval = mean_interval(scored, proportion=proportion) if scored else NO_INTERVAL
+    change = None
+    if baseline is not None and baseline[0] != subject:
+        left, right = paired(scores, baseline[1])
+        found = relative_change(left, right)
+        if found is not None:
+            value, (low, high) = found
+            change = Change(against=baseline[0], value=value, low=low, high=high, n=len(left))
+    return Metric(
+        subject=subject,
+        benchmark=benchmark,
+        measure=measure,
+        value=mean(scored) if scored else None,
+        low=interval.low,
+        high=interval.high,
+        n=len(scored),
+        unscored=len(scores) - len(scored),
+        change=change,
+    )
+
+
+def paired(
+    left: dict[str, float | None], right: dict[str, float | None]
+) -> tuple[list[float], list[float]]:
+    """The scores of the cases that both sides have scored, in the order of their ids."""
+    both = [
+        (x, y)
+        for case, x in sorted(left.items())
+        if x is not None and (y := right.get(case)) is not None
+    ]
+    return [x for x, _ in both], [y for _, y in both]

@@ -1,0 +1,107 @@
+"""Text with Markdown and LaTeX -> the numbers in it, as exact fractions with their places.
+
+What is covered: thousands separators, decimals, negatives, fractions, mixed numbers, currency and
+percent signs, units. What is not a quantity is left out: clock times, ordinals, algebra (``2x``),
+words such as "thirty-minute". Number words ("eighteen") are not read.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True)
+class Number:
+    """A quantity found in a text: its value, and where it starts and ends there."""
+
+    value: Fraction
+    start: int
+    end: int
+    money: bool
+
+
+_FRAC = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
+_WRAP = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox)\s*\{([^{}]*)\}")
+_MATH = re.compile(r"(?<!\\)\$(?=\S)([^$]*?)(?<=\S)(?<!\\)\$(?!\d)")  # Pandoc's rule for $...$
+_LITERAL = {
+    "\u2212": "-",
+    "\u2013": "-",
+    "\u00a0": " ",
+    "\u202f": " ",
+    "\\$": "$",
+    "\\%": "%",
+    "\\times": "×",
+    "\\cdot": "×",
+    "\\div": "÷",
+    "\\approx": "=",
+    "≈": "=",
+    "\\left": "",
+    "\\right": "",
+    "{,}": ",",
+    "\\!": "",
+}
+
+
+def plain(text: str) -> str:
+    """``text`` without Markdown emphasis, LaTeX markup and GSM8K's ``<<...>>`` annotations."""
+    text = re.sub(r"<<[^<>\n]*>>", "", text)
+    text = re.sub(r"\$\$(.+?)\$\$", r" \1 ", text, flags=re.S)
+    text = _MATH.sub(r"\1", re.sub(r"\\[\[\]()]", " ", text))
+    for old, new in _LITERAL.items():
+        text = text.replace(old, new)
+    text = re.sub(r"(?<=\d)\\[,; ](?=\d{3}\b)", ",", text)
+    text = re.sub(r"\\[,;: ]", " ", text)
+    for _ in range(3):  # nested groups
+        text = _WRAP.sub(r" \1 ", text)
+        text = _FRAC.sub(lambda m: f" {_group(m[1])}/{_group(m[2])} ", text)
+    return re.sub(r"\*\*|__|`|</?(?:b|strong|em|i)>", "", text)
+
+
+def _group(part: str) -> str:
+    part = part.strip()
+    return part if re.fullmatch(r"\$?[\d.,]+", part) else f"({part})"
+
+
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
+_NUMBER = re.compile(
+    rf"""
+    (?P<sign>(?<![\w.)\]%]) -(?=[$€£\d.]) )?
+    (?P<money>[$€£]\s?)?
+    (?P<sign2>-)?
+    (?<![\w.]) (?: (?P<whole>\d+)\s+(?=\d+/\d) )?
+    (?P<num>{_DIGITS})
+    (?: \s*/\s* [$]?(?P<den>{_DIGITS}) (?![\w/]) )?
+    (?P<after>\s?%|\s?(?:dollars?|cents?|euros?|pounds\ sterling)\b)?
+    """,
+    re.X | re.I,
+)
+_CLOCK = re.compile(r"\s?(?::\d\d|[ap]\.?m\b)", re.I)
+_ATTACHED = re.compile(r"(?:st|nd|rd|th)\b|[A-Za-z](?![A-Za-z])(?!\w)|[-_][A-Za-z]|\^|_|\(|,\d")
+
+
+def numbers(text: str) -> list[Number]:
+    """The quantities in ``text`` (which is `plain`), in order."""
+    found = []
+    for m in _NUMBER.finditer(text):
+        after = text[m.end() :]
+        clock = _CLOCK.match(after) or text[max(0, m.start() - 1) : m.start()] == ":"
+        if clock or (not m["after"] and _ATTACHED.match(after)):
+            continue
+        value = _fraction(m["num"])
+        if m["den"]:
+            below = _fraction(m["den"])
+            if not below:
+                continue
+            value /= below
+        if m["whole"]:
+            value += int(m["whole"])
+        minus = m["sign"] and not re.search(r"[\w)\]%]\s*$", text[: m.start()])
+        if minus or m["sign2"]:
+            value = -value
+        after_money = bool(m["after"]) and "%" not in m["after"]
+        found.append(Number(value, m.start(), m.end(), bool(m["money"]) or after_money))
+    return found
+
+
+def _fraction(digits: str) -> Fraction:
+    return Fraction(digits.replace(",", ""))

@@ -1,0 +1,174 @@
+"""(Gate, scores of both sides by case) -> Ruling: open, shut, unmeasured or not asked.
+
+Comparisons are paired by case id. ``>`` is open when the 95% interval of the difference lies above
+the margin and the Holm-adjusted one-sided p is below 0.05; ``>=`` when the interval's lower end
+does not lie below the margin. ``<`` and ``<=`` mirror them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lek.gates import Gate
+from lek.intervals import cases_needed, mean, mean_interval, sign_flip_p
+from lek.metrics import paired
+from lek.profile import Gates
+from lek.records import Ruling
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Side:
+    """One subject's scores on a gate's measure by case id (``None`` is unscored).
+
+    ``lost`` counts selected cases that left no verdict at all: failed, crashed or never run.
+    """
+
+    scores: dict[str, float | None] = field(default_factory=dict)
+    lost: int = 0
+
+
+class _Measured(NamedTuple):
+    gate: Gate
+    differences: list[float]
+    low: float
+    high: float
+    p: float | None
+    remark: str
+
+
+def rule_gates(
+    gates: Sequence[Gate], sides: dict[tuple[str, str, str], Side], asked: set[str], config: Gates
+) -> list[Ruling]:
+    """One ruling per gate, in order.
+
+    ``sides`` holds what is known of (subject, benchmark, measure); ``asked`` are the benchmarks of
+    which any case was selected. Superiority gates that could be measured are one family for Holm's
+    correction (1979).
+    """
+    rulings: dict[str, Ruling] = {}
+    measured: list[_Measured] = []
+    for gate in gates:
+        if gate.benchmark.name not in asked:
+            why = f"no case of {gate.benchmark.name} was selected"
+            rulings[gate.text] = Ruling(rule=gate.text, ruling="not asked", why=why)
+            continue
+        left = sides.get((gate.left, gate.benchmark.name, gate.measure))
+        right = Side()
+        if gate.right is not None:
+            right = sides.get((gate.right, gate.benchmark.name, gate.measure), Side())
+        found = _measure(gate, left or Side(), right, config)
+        if isinstance(found, str):
+            why = f"{found}: unmeasured"
+            rulings[gate.text] = Ruling(rule=gate.text, ruling="unmeasured", why=why)
+        else:
+            measured.append(found)
+    family = [m.p for m in measured if m.p is not None]
+    adjusted = iter(holm(family) if config.correction == "holm" else family)
+    for m in measured:
+        rulings[m.gate.text] = _rule(m, None if m.p is None else next(adjusted))
+    return [rulings[gate.text] for gate in gates]
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment of a family of p-values, in their order."""
+    adjusted = [0.0] * len(values)
+    running = 0.0
+    for rank, i in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        running = max(running, min(1.0, (len(values) - rank) * values[i]))
+        adjusted[i] = running
+    return adjusted
+
+
+def _measure(gate: Gate, left: Side, right: Side, config: Gates) -> _Measured | str:
+    """The comparison, or the reason why there is none."""
+    sides = [(gate.left, left)] + ([(gate.right, right)] if gate.right is not None else [])
+    for name, side in sides:
+        if side.lost:
+            return f"{side.lost} selected {_cases(side.lost)} of {name} left no verdict"
+        if not side.scores:
+            return f"there are no cases of {name}"
+    for name, side in sides:
+        missing = [case for case, score in side.scores.items() if score is None]
+        if len(missing) > config.max_unscored * len(side.scores):
+            return (
+                f"{len(missing)} of {len(side.scores)} cases of {name} are unscored "
+                f"({_some(missing)}), more than max_unscored = {config.max_unscored:g}"
+            )
+    if gate.right is None:
+        differences = [s - gate.margin for _, s in sorted(left.scores.items()) if s is not None]
+        remark = ""
+    else:
+        ours, theirs = paired(left.scores, right.scores)
+        differences = [x - y for x, y in zip(ours, theirs, strict=True)]
+        remark = _unpaired(gate, left, right)
+    if len(differences) < config.min_cases:
+        return (
+            f"{len(differences)} scored {_cases(len(differences), paired=gate.right is not None)}, "
+            f"fewer than min_cases = {config.min_cases}{remark}"
+        )
+    margin = gate.margin if gate.right is not None else 0.0
+    low, high = mean_interval(differences)
+    if low is None or high is None:
+        return f"the differences of {len(differences)} pairs give no interval"
+    p = None
+    if gate.strict:
+        p = sign_flip_p([d - margin for d in differences], greater=gate.upward)
+    return _Measured(gate, differences, low, high, p, remark)
+
+
+def _rule(m: _Measured, p: float | None) -> Ruling:
+    gate, margin = m.gate, m.gate.margin if m.gate.right is not None else 0.0
+    difference = mean(m.differences)
+    sign = 1 if gate.upward else -1
+    near, far = sorted((sign * (m.low - margin), sign * (m.high - margin)))
+    holds = near >= 0 if p is None else near > 0 and p < ALPHA
+    if holds:
+        detail = ""
+    elif far < 0:
+        detail = "; the opposite was shown"
+    else:
+        needed = cases_needed(m.differences, sign * (difference - margin))
+        detail = "; nothing was shown either way, and the effect seen points the other way"
+        if needed is not None:
+            detail = f"; nothing was shown either way: the effect seen would need {needed} cases"
+    show = gate.benchmark.text
+    where = "above" if difference > 0 else "below" if difference < 0 else "level with"
+    against = gate.right if gate.right is not None else show(gate.margin)
+    bounds = f"[{show(m.low, unit=False)}, {show(m.high, unit=False)}]"
+    why = f"{gate.left} is {show(difference, sign=True)} {bounds} {where} {against}"
+    if p is not None:
+        why += f", p={p:.3f}" if p >= 0.001 else ", p<0.001"
+    if margin:
+        why += f" (margin {show(margin, sign=True)})"
+    ruling = "open" if holds else "shut"
+    return Ruling(
+        rule=gate.text,
+        ruling="open" if holds else "shut",
+        difference=difference,
+        low=m.low,
+        high=m.high,
+        p=p,
+        n=len(m.differences),
+        why=f"{why}: {ruling}{detail}{m.remark}",
+    )
+
+
+def _unpaired(gate: Gate, left: Side, right: Side) -> str:
+    """Which ids one side lacks, in words, or nothing."""
+    lacks = [
+        f"{name} lacks {_some(sorted(set(other.scores) - set(side.scores)))}"
+        for name, side, other in ((gate.left, left, right), (gate.right, right, left))
+        if set(other.scores) - set(side.scores)
+    ]
+    return f" ({'; '.join(lacks)})" if lacks else ""
+
+
+def _some(ids: Iterable[str]) -> str:
+    named = list(ids)
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+
+
+def _cases(n: int, *, paired: bool = False) -> str:
+    return ("pair" if paired else "case") + ("" if n == 1 else "s")

@@ -1,0 +1,142 @@
+"""One finished evaluation -> the run on disk: run.json and verdicts.jsonl, whole or not at all."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lek.records import BadInput, Metric, Ruling, Verdict
+
+SCHEMA = 1
+_PACKAGES = ("lek", "pytest", "pytest-xdist", "pytest-html", "pydantic", "numpy", "scipy")
+
+
+class Run:
+    """What a run found, and the facts about it: the content of ``run.json`` and the verdicts."""
+
+    def __init__(
+        self,
+        facts: dict[str, Any],
+        metrics: list[Metric],
+        gates: list[Ruling],
+        verdicts: list[Verdict],
+    ) -> None:
+        self.facts = facts
+        self.metrics = metrics
+        self.gates = gates
+        self.verdicts = verdicts
+
+    @property
+    def holds(self) -> bool:
+        """Whether every gate that was asked is open."""
+        return all(g.ruling in ("open", "not asked") for g in self.gates)
+
+    def document(self) -> dict[str, Any]:
+        """``run.json`` as plain values."""
+        return {
+            "schema": SCHEMA,
+            **self.facts,
+            "metrics": [m.model_dump() for m in self.metrics],
+            "gates": [g.model_dump() for g in self.gates],
+        }
+
+
+def out_directory(given: Path | None, root: Path, started: datetime, commit: str | None) -> Path:
+    """Where the run goes: ``given``, or ``.lek/runs/<utc time>-<commit>`` below ``root``.
+
+    Raises `BadInput` where a directory that holds something already would have to be replaced.
+    """
+    if given is None:
+        stamp = started.strftime("%Y%m%dT%H%M%SZ")
+        name = f"{stamp}-{(commit or 'nocommit')[:9]}"
+        runs = root / ".lek" / "runs"
+        taken = (runs / (f"{name}-{i}" if i else name) for i in range(10_000))
+        return next(path for path in taken if not path.exists())
+    if given.exists() and not (given.is_dir() and not any(given.iterdir())):
+        what = "directory that is not empty" if given.is_dir() else "file"
+        raise BadInput(f"--lek-out {given}: a {what}; name a new directory")
+    return given
+
+
+def reserve(out: Path, option: str) -> Path:
+    """A temporary directory beside ``out``, made now so that an unwritable place is known at once."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as e:
+        raise BadInput(f"{option} {out}: cannot be written: {e.strerror}; name another") from e
+
+
+def write(run: Run, out: Path, temporary: Path) -> None:
+    """Write ``run`` into ``temporary``, then rename it to ``out``."""
+    document = json.dumps(run.document(), indent=1, ensure_ascii=False, allow_nan=False)
+    (temporary / "run.json").write_text(document + "\n", encoding="utf-8")
+    with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
+        lines.writelines(verdict.model_dump_json() + "\n" for verdict in run.verdicts)
+    temporary.chmod(0o755)
+    temporary.rename(out)
+
+
+def discard(temporary: Path) -> None:
+    """Remove what `reserve` made, when no run comes of it."""
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def commit_of(directory: Path) -> tuple[str | None, bool | None]:
+    """The commit that ``directory`` is at and whether its files differ; ``None`` without git."""
+    commit = _git(directory, "rev-parse", "HEAD")
+    if commit is None:
+        return None, None
+    status = _git(directory, "status", "--porcelain", "--untracked-files=no")
+    return commit, None if status is None else bool(status)
+
+
+def _git(directory: Path, *arguments: str) -> str | None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    try:
+        done = subprocess.run(  # noqa: S603  # no shell, fixed arguments
+            ["git", "-C", str(directory), *arguments],  # noqa: S607  # the user's git
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+            env=environment,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
+    """Python's version and those of the installed ``packages``."""
+    found = {"python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the run ran on, without a host or user name."""
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "architecture": platform.machine(),
+        "cpus": os.cpu_count(),
+        "implementation": sys.implementation.name,
+    }
+
+
+def utc(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

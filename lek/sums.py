@@ -1,0 +1,143 @@
+"""An answer to a word problem -> the number that it settles on, read as a careful person would.
+
+In order: the last marked answer (``#### 18``, ``\\boxed{18}``, "The answer is 18"); else what the
+last sentence with a result states; else, when the answer was cut off, what it states most often in
+reply to the question asked. A number that the cut may have split, one that only restates the
+question, and one in an unfinished expression don't count.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lek.numerals import Number, numbers, plain
+from lek.questions import SENTENCE, Asked, Statement, symbols
+
+_CUT_WORDS = 90  # an unfinished last sentence means "cut off" only in an answer this long
+_MARK = re.compile(
+    r"\#{3,}[ \t:]*(?P<hash>[^\n]*)"
+    r"|\\boxed\s*\{(?P<boxed>(?:[^{}]|\{[^{}]*\})*)\}"
+    r"|(?<!no )\banswer\b(?=(?P<said>[^\n]*))",
+    re.I,
+)
+_SAID = re.compile(r"^[^\n\d$]{0,60}?(?:\bis\b|:|=)\s*(?P<rest>.*)$", re.I)
+_EMPTY_MARK = re.compile(
+    r"(?:final answer:?\s*)?(?:the (?:final )?(?:numerical )?answer is:?\s*)?#{3,}[^\n]*", re.I
+)
+_OTHER_QUESTION = re.compile(
+    r"^[ \t]*(?:(?:question|problem|q)\s*\d*\s*:|[^\n]*\?\s*\n+\s*(?:answer|solution)\s*:)",
+    re.I | re.M,
+)
+_CLAUSE = re.compile(r",?\s+(?:so|which|then|therefore|thus|hence)\b[, ]*|,\s+(?=[A-Z]\w* =)", re.I)
+_COPULA = re.compile(r"\b(?:is|are|was|were|be|equals|totals|only)\b|:", re.I)
+_OPERATOR = re.compile(r"\s*(?:[+*/×÷-]|\()\s*[\d$(A-Za-z\\]|[^,;(]*?[+*×÷]\s*\(?[$\d]")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The number that an answer settles on, if any, and how it was found."""
+
+    value: Fraction | None
+    how: str
+
+
+def read_answer(text: str, question: str, *, finish: str | None = None) -> Reading:
+    """What ``text`` answers to ``question``; ``finish`` is ``length`` if it is known to be cut."""
+    asked = Asked(question)
+    text = _before_another_question(text, asked)
+    marked = _marked(text, cut_off=finish == "length")
+    if marked is not None:
+        return Reading(marked, "marked as the answer")
+    body = plain(_EMPTY_MARK.sub("", text)).rstrip()
+    cut = finish == "length" or (finish is None and _looks_cut(body))
+    sentences = [s.strip() for s in SENTENCE.split(body) if s.strip()]
+    if cut and len(sentences) > 1 and not re.search(r"[.!?]$", sentences[-1]):
+        sentences = sentences[:-1]
+    elif cut and len(sentences) == 1:
+        sentences = [re.sub(r"[$\d.,]+$", "", sentences[0])]
+    stated = [
+        Statement(s, clause, found.value)
+        for s in sentences
+        if not s.endswith("?") and not asked.restated(s)
+        for clause in _CLAUSE.split(s)
+        if (found := _result(clause, asked.numbers)) is not None
+    ]
+    if not stated:
+        return Reading(None, "no result stated")
+    if cut:
+        value = asked.choose(stated, symbols(body))
+        how = "no result stated" if value is None else "stated"
+        return Reading(value, f"{how} before it was cut off")
+    return Reading(stated[-1].value, "stated last")
+
+
+def _before_another_question(text: str, asked: Asked) -> str:
+    """A pretrained model goes on to ask itself something else: what follows is not our answer."""
+    for other in _OTHER_QUESTION.finditer(text):
+        before = text[: other.start()]
+        if re.search(r"\d", before) and not asked.restated(before):
+            return before
+    return text
+
+
+def _looks_cut(body: str) -> bool:
+    if re.search(r"[=+*/×÷(]$", body):
+        return True
+    return len(body.split()) >= _CUT_WORDS and not re.search(r"[.!?)\]}%]$", body)
+
+
+def _marked(text: str, *, cut_off: bool) -> Fraction | None:
+    value = None
+    for mark in _MARK.finditer(text):
+        end = mark.end()
+        if mark["said"] is None:
+            rest = mark["hash"] if mark["hash"] is not None else mark["boxed"]
+            found = _first(plain(rest))
+        else:
+            if re.search(r"\\boxed|#{3,}", mark["said"]):
+                continue
+            said = _SAID.match(plain(mark["said"]))
+            rest = said["rest"] if said else ""
+            end += len(mark["said"])
+            if said and not re.search(r"\d", rest) and not re.search(r"\w", rest):
+                following = re.match(r"[\s*$]*([^\n]*)", text[end:])
+                rest = plain(following[1]) if following else ""
+                end += following.end() if following else 0
+            if re.match(r"\s*not\b", rest, re.I):
+                continue
+            found = _result(SENTENCE.split(rest)[0], frozenset())
+        split = cut_off and found is not None and re.search(r"[\d.,]$", text[:end].rstrip())
+        if found is not None and not (split and end >= len(text.rstrip())):
+            value = found.value
+    return value
+
+
+def _first(marked: str) -> Number | None:
+    """The result in a marked answer: after the last ``=``, else its first number."""
+    found = numbers(marked.rsplit("=", 1)[-1]) or numbers(marked)
+    return found[0] if found else None
+
+
+def _result(clause: str, known: frozenset[Fraction]) -> Number | None:
+    """The number that ``clause`` states as its result; ``known`` are the question's numbers."""
+    if "=" in clause:
+        left, right = clause.rsplit("=", 1)
+        found = numbers(right)
+        algebra = re.search(r"\d[A-Za-z]\b|[A-Za-z]\s*[+×*/-]|[+×*/-]\s*\(?[A-Za-z]\b", left)
+        if not found or (algebra and "=" not in left):
+            return None
+        first = found[0]
+        leading = re.fullmatch(r"\s*[A-Za-z$(]*\s*", right[: first.start])
+        return first if leading and not _OPERATOR.match(right[first.end :]) else None
+    for copula in reversed(list(_COPULA.finditer(clause))):
+        said = clause[copula.end() :]
+        found = numbers(said)
+        if found:
+            before, after = said[: found[0].start], said[found[0].end :]
+            within = _OPERATOR.match(after) or re.search(r"[\w)]\s*[-+×*/÷(]\s*$", before)
+            return None if within else found[0]
+    found = numbers(clause)
+    fresh = [n for n in found if n.value not in known] or found
+    if not fresh or _OPERATOR.match(clause[fresh[-1].end :]):
+        return None
+    return next((n for n in reversed(fresh) if n.money), fresh[-1])

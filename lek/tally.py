@@ -1,0 +1,173 @@
+"""The stream of test reports -> Run: one tally per session, with or without workers.
+
+It learns which tests were selected, which reported, and which sent a verdict. A selected case that
+leaves no verdict (failed, crashed, lost on the way) is counted as such and shuts no eye: every
+gate that needs it is unmeasured.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from lek.metrics import metric
+from lek.plan import Plan
+from lek.records import BENCHMARKS, Metric, Verdict
+from lek.rulings import Side, rule_gates
+from lek.runs import Run, machine, utc, versions
+from lek.scoring import unscored
+
+Key = tuple[str, str, str]  # benchmark, subject, case id
+
+
+class Tally:
+    """Collects what a session reports, in any order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._selected: set[str] = set()
+        self._reported: set[str] = set()
+        self._verdicts: dict[str, Verdict] = {}
+        self._absent: set[str] = set()
+        self.started = datetime.now(UTC)
+
+    def bare(self, nodeid: str) -> str:
+        """``nodeid`` without the ``@group`` that ``--dist loadgroup`` appends."""
+        head, at, group = nodeid.rpartition("@")
+        return head if at and group in self._plan.loaded.profile.subject_names else nodeid
+
+    def select(self, nodeids: Iterable[str]) -> None:
+        """Take note of the tests that are going to run."""
+        self._selected.update(map(self.bare, nodeids))
+
+    def report(self, nodeid: str) -> None:
+        """Take note that something was heard of a test, whatever its outcome."""
+        self._reported.add(self.bare(nodeid))
+
+    def absent(self, benchmark: str) -> None:
+        """A selected benchmark has no cases in this profile or its data: its gates are asked."""
+        self._absent.add(benchmark)
+
+    def verdict(self, nodeid: str, line: str) -> Verdict:
+        """Take the verdict that a test sent as one JSON ``line``."""
+        verdict = Verdict.model_validate_json(line)
+        self._verdicts[self.bare(nodeid)] = verdict
+        return verdict
+
+    def verdict_of(self, nodeid: str) -> Verdict | None:
+        """The verdict that test ``nodeid`` sent, if any."""
+        return self._verdicts.get(self.bare(nodeid))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no case was asked for at all."""
+        return not (self._verdicts or self._absent or any(map(self._locate, self._selected)))
+
+    def _locate(self, nodeid: str) -> list[Key]:
+        parameters = re.search(r"\[(.+)\]$", nodeid)
+        return self._plan.locate(parameters[1]) if parameters else []
+
+    def _verdicts_by_key(self) -> dict[Key, Verdict]:
+        """One verdict per case; a case that two tests judged is unscored and says so."""
+        found: dict[Key, Verdict] = {}
+        nodes: dict[Key, str] = {}
+        for nodeid, v in sorted(self._verdicts.items()):
+            key = (v.case.benchmark, v.response.subject, v.case.id)
+            if key in found:
+                why = f"judged twice, by {nodes[key]} and {nodeid}"
+                found[key] = unscored(v.case, v.response, why, judge=v.judge)
+            else:
+                found[key], nodes[key] = v, nodeid
+        return found
+
+    def finish(self, **facts: Any) -> Run:
+        """Aggregate, rule the gates, and gather the facts; ``facts`` are added to them."""
+        plan, profile = self._plan, self._plan.loaded.profile
+        verdicts = self._verdicts_by_key()
+        scores: dict[tuple[str, str], dict[str, Verdict]] = defaultdict(dict)
+        for (benchmark, subject, case), verdict in verdicts.items():
+            scores[benchmark, subject][case] = verdict
+        lost, silent = self._lost(verdicts)
+        sides: dict[tuple[str, str, str], Side] = {}
+        order = [(b, s) for b in profile.data.benchmarks for s in profile.subject_names]
+        for benchmark, subject in order:
+            losses = sum(k[:2] == (benchmark, subject) for k in lost) + silent
+            for measure in BENCHMARKS[benchmark].measures:
+                by_case = {c: v.scores[measure] for c, v in scores[benchmark, subject].items()}
+                sides[subject, benchmark, measure] = Side(by_case, losses)
+        asked = {k[0] for k in verdicts} | {k[0] for k in lost} | self._absent
+        gates = rule_gates(plan.gates, sides, asked, profile.gates)
+        metrics = [
+            self._metric(sides, benchmark, subject, measure)
+            for benchmark, subject in order
+            if scores[benchmark, subject]
+            for measure in BENCHMARKS[benchmark].measures
+        ]
+        rows = [scores[b, s][c] for b, s in order for c in sorted(scores[b, s])]
+        counts = {
+            "selected": len(verdicts) + len(lost),
+            "verdicts": len(verdicts),
+            "unscored": sum(bool(v.unscored) for v in rows),
+            "lost": len(lost) + silent,
+        }
+        return Run(self._facts(rows, counts, facts), metrics, gates, rows)
+
+    def _lost(self, verdicts: dict[Key, Verdict]) -> tuple[set[Key], int]:
+        """The selected cases without a verdict, and how many tests nothing was heard of.
+
+        Only node ids cross from worker to controller, so a lost case is known by its parameters;
+        where they fit several benchmarks, each of them counts it as lost.
+        """
+        lost: set[Key] = set()
+        silent = 0
+        for nodeid in self._selected - set(self._verdicts):
+            keys = set(self._locate(nodeid)) - set(verdicts)
+            lost |= keys
+            silent += not keys and nodeid not in self._reported
+        return lost, silent
+
+    def _metric(
+        self, sides: dict[tuple[str, str, str], Side], benchmark: str, subject: str, measure: str
+    ) -> Metric:
+        against = self._plan.loaded.profile.baseline
+        base = sides[against, benchmark, measure].scores if against != subject else {}
+        mine = sides[subject, benchmark, measure].scores
+        return metric(subject, benchmark, measure, mine, (against, base) if base else None)
+
+    def _facts(
+        self, rows: list[Verdict], counts: dict[str, int], more: dict[str, Any]
+    ) -> dict[str, Any]:
+        plan, loaded = self._plan, self._plan.loaded
+        present = {s for _, s in plan.answers}
+        return {
+            "profile": {
+                "name": loaded.name,
+                "path": loaded.path.name,
+                "digest": loaded.digest,
+                "content": loaded.profile.model_dump(mode="json"),
+            },
+            "started": utc(self.started),
+            "finished": utc(datetime.now(UTC)),
+            "versions": versions(),
+            "machine": machine(),
+            "subjects": [
+                {
+                    "name": s.name,
+                    "recipe": {"recorded": s.recorded},
+                    "fingerprint": {
+                        b: a.rows.digest for (b, n), a in plan.answers.items() if n == s.name
+                    },
+                }
+                for s in loaded.profile.subjects
+                if s.name in present
+            ],
+            "data": {"source": "lem", "digests": plan.digests, "limit": plan.limit},
+            "judge": {b: loaded.profile.judges.of(b) for b in plan.cases},
+            "decoding": None,
+            "cost": None,
+            "counts": counts,
+            "why_unscored": dict(Counter(w for v in rows for w in set(v.unscored.values()))),
+            "notes": list(plan.notes),
+            **more,
+        }
