@@ -6,6 +6,7 @@ Wilson's score interval (1927). SciPy is imported on first use.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -117,7 +118,8 @@ def _bootstrap(samples: Sequence[Sequence[float]], statistic: Callable[..., Any]
     import numpy as np
     from scipy import stats
 
-    with np.errstate(all="ignore"):  # a resampled mean of 0 in a ratio: seen below as not finite
+    # A resampled mean of 0 in a ratio, or data too alike: seen below as not finite.
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         found = stats.bootstrap(
             samples,
             statistic,

@@ -3,8 +3,11 @@
 Everything that can be wrong with the input is found here, before the first test: `BadInput`.
 """
 
+import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from time import perf_counter
 
@@ -63,16 +66,35 @@ class Plan:
         return verdict.model_copy(update={"seconds": round(perf_counter() - start, 6)})
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
-        """The (benchmark, subject, case id) that ``subject-case``, a test's parameters, can mean."""
+        """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""
         return [
             (benchmark, subject, parameters.removeprefix(f"{subject}-"))
             for benchmark, subject in self.answers
             if parameters.startswith(f"{subject}-")
-            and parameters.removeprefix(f"{subject}-") in self._ids(benchmark)
+            and parameters.removeprefix(f"{subject}-") in self._ids[benchmark]
         ]
 
-    def _ids(self, benchmark: str) -> set[str]:
-        return {c.id for c in self.cases[benchmark]}
+    @cached_property
+    def _ids(self) -> dict[str, frozenset[str]]:
+        return {b: frozenset(c.id for c in cases) for b, cases in self.cases.items()}
+
+    def protocol(self) -> dict[str, dict[str, str]]:
+        """Per benchmark the judge's kind, and the digest of its sources or of its file."""
+        kinds = {b: self.loaded.profile.judges.of(b) for b in self.cases}
+        return {b: {"judge": kind, "digest": self._judge_digest(kind)} for b, kind in kinds.items()}
+
+    def _judge_digest(self, kind: str) -> str:
+        if kind == "recorded":
+            return self.digests[scores_file(self.directory).name]
+        return _source_digest()
+
+
+@cache
+def _source_digest() -> str:
+    """SHA-256 over the modules that make up the exact judge."""
+    here = Path(__file__).parent
+    modules = ("numerals.py", "questions.py", "sums.py", "judges/exact.py")
+    return hashlib.sha256(b"".join((here / m).read_bytes() for m in modules)).hexdigest()
 
 
 def make_plan(loaded: LoadedProfile, *, data: Path | None, limit: int | None) -> Plan:
@@ -117,7 +139,7 @@ def _directory(loaded: LoadedProfile, data: Path | None) -> Path:
     if data is not None:
         directory, key = data, f"--lek-data {data}"
     elif loaded.profile.data.dir is not None:
-        directory = loaded.path.parent / loaded.profile.data.dir
+        directory = Path(os.path.normpath(loaded.path.parent / loaded.profile.data.dir))
         key = f"{loaded.path}: data.dir = '{loaded.profile.data.dir}'"
     else:
         raise BadInput(f"{loaded.path}: data.dir: missing; add it or give --lek-data DIR")
@@ -149,12 +171,12 @@ def _left_out(plan: Plan) -> list[str]:
     benchmarks = [b for b in profile.data.benchmarks if plan.absent(b)]
     present = {s for _, s in plan.answers}
     subjects = [s for s in profile.subject_names if s not in present]
-    partly = [
-        f"{s} on {', '.join(missing)}"
-        for s in profile.subject_names
-        if s in present
-        and (missing := [b for b in plan.cases if b not in benchmarks and (b, s) not in plan.answers])
-    ]
+    partly = []
+    for subject in sorted(present, key=profile.subject_names.index):
+        missing = [
+            b for b in plan.cases if b not in benchmarks and (b, subject) not in plan.answers
+        ]
+        partly += [f"{subject} on {', '.join(missing)}"] if missing else []
     parts = [f"subjects {', '.join(subjects)}"] if subjects else []
     parts += [f"benchmarks {', '.join(benchmarks)}"] if benchmarks else []
     parts += partly

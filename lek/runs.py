@@ -67,7 +67,7 @@ def out_directory(given: Path | None, root: Path, started: datetime, commit: str
 
 
 def reserve(out: Path, option: str) -> Path:
-    """A temporary directory beside ``out``, made now so that an unwritable place is known at once."""
+    """A temporary directory beside ``out``, so that an unwritable place is known at once."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))

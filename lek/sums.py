@@ -30,6 +30,9 @@ _OTHER_QUESTION = re.compile(
 )
 _CLAUSE = re.compile(r",?\s+(?:so|which|then|therefore|thus|hence)\b[, ]*|,\s+(?=[A-Z]\w* =)", re.I)
 _COPULA = re.compile(r"\b(?:is|are|was|were|be|equals|totals|only)\b|:", re.I)
+_BESIDES = re.compile(
+    r"\b(?:over|in|for|after|within|during|per|every|by|on) (?:the |all )?$", re.I
+)
 _OPERATOR = re.compile(r"\s*(?:[+*/×÷-]|\()\s*[\d$(A-Za-z\\]|[^,;(]*?[+*×÷]\s*\(?[$\d]")
 
 
@@ -138,6 +141,7 @@ def _result(clause: str, known: frozenset[Fraction]) -> Number | None:
             return None if within else found[0]
     found = numbers(clause)
     fresh = [n for n in found if n.value not in known] or found
+    fresh = [n for n in fresh if not _BESIDES.search(clause[: n.start])] or fresh
     if not fresh or _OPERATOR.match(clause[fresh[-1].end :]):
         return None
     return next((n for n in reversed(fresh) if n.money), fresh[-1])

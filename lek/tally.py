@@ -163,7 +163,7 @@ class Tally:
                 if s.name in present
             ],
             "data": {"source": "lem", "digests": plan.digests, "limit": plan.limit},
-            "judge": {b: loaded.profile.judges.of(b) for b in plan.cases},
+            "protocol": plan.protocol(),
             "decoding": None,
             "cost": None,
             "counts": counts,

@@ -1,0 +1,3 @@
+"""Loads the harness for every test below this directory."""
+
+pytest_plugins = ["lek.plugin"]

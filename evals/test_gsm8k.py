@@ -1,0 +1,8 @@
+"""GSM8K: grade-school word problems, judged by the final number."""
+
+from lek.plugin import cases
+
+
+@cases("gsm8k")
+def test_gsm8k(case, subject, judge, record):
+    record(judge(case, subject.respond(case)))

@@ -1,0 +1,8 @@
+"""TruthfulQA: questions that invite a misconception; is the answer true and informative?"""
+
+from lek.plugin import cases
+
+
+@cases("truthfulqa")
+def test_truthfulqa(case, subject, judge, record):
+    record(judge(case, subject.respond(case)))

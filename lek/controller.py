@@ -1,0 +1,200 @@
+"""The process that sees every report: tallies, rules the gates, writes the run, sets the exit code.
+
+That is the only process, or xdist's controller; workers have no part in this.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from lek import profile, runs
+from lek.plan import Plan, make_plan
+from lek.records import BadInput, Ruling
+from lek.report import html, terminal
+from lek.tally import Tally
+
+VERDICT, ABSENT = "lek_verdict", "lek_absent"
+_PLAN = pytest.StashKey[Plan]()
+
+
+def plan_of(config: pytest.Config) -> Plan:
+    """The session's plan, made on first use; what is wrong with the input is a usage error."""
+    if _PLAN not in config.stash:
+        try:
+            config.stash[_PLAN] = _make_plan(config)
+        except BadInput as e:
+            raise pytest.UsageError(str(e)) from e
+    return config.stash[_PLAN]
+
+
+def _make_plan(config: pytest.Config) -> Plan:
+    option, ini = config.option, config.getini("lek_profile")
+    if option.lek_profile is None and not ini:
+        raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
+    if option.lek_limit is not None and option.lek_limit < 1:
+        raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
+    profiles = _shown(config.rootpath / "evals" / "profiles")
+    found = profile.find(option.lek_profile or ini, profiles)
+    return make_plan(profile.load(found), data=option.lek_data, limit=option.lek_limit)
+
+
+def _evals_are_named(config: pytest.Config) -> bool:
+    """Whether the command line can reach ``evals``, so that faults must be told before all else."""
+    evals = config.rootpath / "evals"
+    named = [config.invocation_params.dir / arg.split("::")[0] for arg in config.args]
+    asked = any(v for k, v in vars(config.option).items() if k.startswith("lek_"))
+    return asked or any(p == evals or evals in p.parents or p in evals.parents for p in named)
+
+
+def _shown(path: Path) -> Path:
+    """``path`` from the current directory, as people write it."""
+    return Path(os.path.relpath(path))
+
+
+class Controller:
+    """The hooks of the process that sees every report: the only one, or xdist's controller."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._tally: Tally | None = None
+        self._temporary: Path | None = None
+        self._run: runs.Run | None = None
+        self._selected: set[str] = set()
+        self._gate_reports: list[pytest.TestReport] = []
+        if _evals_are_named(config):
+            self.prepare()
+
+    def prepare(self) -> Tally:
+        """Make the plan, the tally and the place for the run, or say what is wrong with them."""
+        if self._tally is None:
+            tally = Tally(plan_of(self._config))
+            root, given = self._config.rootpath, self._config.option.lek_out
+            self._commit = runs.commit_of(root)
+            if self._config.option.collectonly:
+                self._tally = tally
+                return tally
+            try:
+                self._out = runs.out_directory(given, root, tally.started, self._commit[0])
+                self._temporary = runs.reserve(self._out, "--lek-out" if given else "the run")
+            except BadInput as e:
+                raise pytest.UsageError(str(e)) from e
+            self._tally = tally
+        return self._tally
+
+    def pytest_report_header(self) -> list[str]:
+        if self._tally is None:
+            return []
+        plan = plan_of(self._config)
+        lines = [f"lek: profile {plan.loaded.name}, data {plan.directory}"]
+        return lines + [f"lek: {note}" for note in plan.notes]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        chosen = [item.nodeid for item in session.items if item.get_closest_marker("cases")]
+        self._selected.update(chosen)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
+        self._selected.update(ids)
+
+    @pytest.hookimpl(tryfirst=True)  # the terminal asks for the status of what is tallied here
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for name, value in report.user_properties:
+            if name == VERDICT and report.when == "call":
+                self.prepare().verdict(report.nodeid, str(value))
+            elif name == ABSENT:
+                self.prepare().absent(str(value))
+        if self._tally is not None:
+            self._tally.report(report.nodeid)
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        if report.when != "call" or not report.passed or self._tally is None:
+            return None
+        verdict = self._tally.verdict_of(report.nodeid)
+        if verdict is not None and verdict.unscored:
+            return "unscored", "u", ("UNSCORED", {"yellow": True})
+        return None
+
+    @pytest.hookimpl(tryfirst=True)  # before JUnit and HTML are written
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        tally, temporary = self._tally, self._temporary
+        if tally is None or temporary is None or exitstatus >= pytest.ExitCode.INTERNAL_ERROR:
+            return
+        tally.select(self._selected)
+        if tally.empty:
+            return
+        commit, dirty = self._commit
+        self._run = run = tally.finish(commit=commit, dirty=dirty)
+        runs.write(run, self._out, temporary)
+        self._report_gates(run.gates)
+        gated = not self._config.option.lek_no_gates
+        if gated and not run.holds and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _report_gates(self, gates: list[Ruling]) -> None:
+        """Let JUnit and HTML see each gate as a test, and keep the terminal's for its summary."""
+        manager = self._config.pluginmanager
+        names = ("terminalreporter", "lfplugin", "nfplugin", "stepwiseplugin")
+        others = [p for p in map(manager.get_plugin, names) if p is not None]
+        notify = manager.subset_hook_caller("pytest_runtest_logreport", [self, *others])
+        for gate in gates:
+            if gate.ruling != "not asked":
+                reports = _gate_reports(gate, excused=self._config.option.lek_no_gates)
+                self._gate_reports.append(reports[0])
+                for report in reports:
+                    notify(report=report)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._run is None:
+            return
+        for report in self._gate_reports:
+            terminalreporter.stats.setdefault(report.outcome, []).append(report)
+        terminalreporter.section(f"lek: {plan_of(self._config).loaded.name}")
+        width = min(terminalreporter._tw.fullwidth, 100)
+        for text, style in terminal.summary(self._run, width):
+            markup = {style: True} if style else {}
+            terminalreporter.write_line(text, **markup)
+        terminalreporter.write_line(f"run: {_shown(self._out)}")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        if self._run is not None:
+            prefix.append(html.summary(self._run))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        cells[1] = html.test_id(report.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
+        verdict = self._tally.verdict_of(report.nodeid) if self._tally else None
+        if verdict is not None and report.when == "call":
+            data.insert(0, html.case(verdict))
+
+    def pytest_unconfigure(self) -> None:
+        if self._temporary is not None:
+            runs.discard(self._temporary)
+
+
+def _gate_reports(gate: Ruling, *, excused: bool) -> list[pytest.TestReport]:
+    """A gate as the reports of a test: its call, and the teardown that JUnit and HTML wait for."""
+    outcome: Literal["passed", "failed", "skipped"] = "passed"
+    longrepr: Any = None
+    if gate.ruling != "open":
+        outcome = "skipped" if excused else "failed"
+        longrepr = ("lek", 0, f"Skipped: {gate.why}") if excused else gate.why
+
+    def report(when: Literal["call", "teardown"]) -> pytest.TestReport:
+        return pytest.TestReport(
+            nodeid=f"gate::{gate.rule}",
+            location=("gate", None, gate.rule),
+            keywords={},
+            outcome=outcome if when == "call" else "passed",
+            longrepr=longrepr if when == "call" else None,
+            when=when,
+            duration=0.0,
+        )
+
+    return [report("call"), report("teardown")]

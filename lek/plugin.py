@@ -1,0 +1,132 @@
+"""Options, fixtures and parametrisation: what a benchmark's test sees of the harness.
+
+A test asks for ``case`` and ``subject`` (parametrised by ``@cases``), has the ``judge`` rule, and
+``record``s the verdict as one JSON string, which pytest carries to wherever the controller is.
+"""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lek.controller import ABSENT, VERDICT, Controller, plan_of
+from lek.plan import Judge, Plan
+from lek.profile import suggestion
+from lek.records import BENCHMARKS, Case, Response, Verdict
+
+
+def cases(benchmark: str) -> Callable[[Any], Any]:
+    """Run the decorated test for every subject and case of ``benchmark``; adds its markers."""
+    if benchmark not in BENCHMARKS:
+        hint = suggestion(benchmark, BENCHMARKS) or f"; known are {', '.join(BENCHMARKS)}"
+        raise pytest.UsageError(f"@cases({benchmark!r}): no such benchmark{hint}")
+
+    def decorate(test: Any) -> Any:
+        for name in {benchmark, BENCHMARKS[benchmark].marker}:
+            test = getattr(pytest.mark, name)(test)
+        return pytest.mark.cases(benchmark)(test)
+
+    return decorate
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("lek", "LEM evaluation")
+    group.addoption(
+        "--lek-profile", metavar="NAME", help="profile: evals/profiles/NAME.toml or path"
+    )
+    group.addoption("--lek-data", metavar="DIR", type=Path, help="where the profile's data lie")
+    group.addoption("--lek-limit", metavar="N", type=int, help="the first N cases per benchmark")
+    group.addoption("--lek-out", metavar="DIR", type=Path, help="where the run is written")
+    group.addoption(
+        "--lek-no-gates",
+        action="store_true",
+        help="rule the gates and show them, but leave the exit code to the tests",
+    )
+    parser.addini("lek_profile", "the profile that is used without --lek-profile")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist chooses its own default
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    option = config.option
+    if getattr(option, "numprocesses", None) and option.dist == "no" and not option.distload:
+        option.dist = "loadgroup"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cases(benchmark): parametrised by subject and case")
+    for name, benchmark in BENCHMARKS.items():
+        config.addinivalue_line("markers", f"{name}: {', '.join(benchmark.measures)}")
+        if benchmark.marker != name:
+            config.addinivalue_line("markers", f"{benchmark.marker}: the {name} benchmark")
+    if not hasattr(config, "workerinput") and not config.option.help:
+        config.pluginmanager.register(Controller(config), "lek-controller")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("cases")
+    if marker is None:
+        return
+    plan, benchmark = plan_of(metafunc.config), marker.args[0]
+    absent = plan.absent(benchmark)
+    if absent is not None:
+        skip = pytest.param(benchmark, None, marks=pytest.mark.skip(reason=absent), id="absent")
+        metafunc.parametrize(("subject", "case"), [skip], indirect=["subject"])
+        return
+    metafunc.parametrize("subject", plan.subjects(benchmark), indirect=True, scope="session")
+    chosen = plan.cases[benchmark]
+    metafunc.parametrize("case", chosen, ids=[c.id for c in chosen])
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    marker = item.get_closest_marker("cases")
+    if marker is None or not isinstance(item, pytest.Function):
+        return
+    if item.callspec.id == "absent":
+        item.user_properties.append((ABSENT, marker.args[0]))
+    elif item.config.option.__dict__.get("loadgroup"):
+        item.add_marker(pytest.mark.xdist_group(item.callspec.params["subject"]))
+
+
+class Subject:
+    """A model variant as a test sees it."""
+
+    def __init__(self, name: str, plan: Plan) -> None:
+        self.name = name
+        self._plan = plan
+
+    def respond(self, case: Case) -> Response:
+        """What the subject says to ``case``; its text is ``None`` with a reason if it has none."""
+        return self._plan.answers[case.benchmark, self.name].respond(case)
+
+
+@pytest.fixture(scope="session")
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """The model variant under test; pytest groups its tests, so one is in use at a time."""
+    return Subject(request.param, plan_of(request.config))
+
+
+@pytest.fixture(scope="session")
+def judge(request: pytest.FixtureRequest) -> Judge:
+    """``judge(case, response)``: the verdict of the judge that the profile names."""
+    return plan_of(request.config).judge
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Generator[Callable[[Verdict], None]]:
+    """``record(verdict)``: hand the verdict in, once per test; a test that does not is an error."""
+    recorded: list[Verdict] = []
+
+    def hand_in(verdict: Verdict) -> None:
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"record() takes a Verdict, not {type(verdict).__name__}")
+        if recorded:
+            raise ValueError("record() was called twice in one test")
+        recorded.append(verdict)
+        request.node.user_properties.append((VERDICT, verdict.model_dump_json()))
+
+    yield hand_in
+    if not recorded:
+        pytest.fail(
+            "the test recorded no verdict: end it with record(judge(case, response))", False
+        )

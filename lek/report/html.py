@@ -1,0 +1,112 @@
+"""A finished run and its verdicts -> HTML fragments for pytest-html. All text is escaped.
+
+The fragments carry no script and load nothing; a fuller report is not covered here.
+"""
+
+from collections.abc import Iterable
+from html import escape
+
+from lek.records import BENCHMARKS, Metric, Verdict
+from lek.report.terminal import change_text, value_text
+from lek.runs import Run
+
+STYLE = """<style>
+.lek table {border-collapse: collapse; margin: 0 0 1.2em; font-size: 13px}
+.lek th, .lek td {border: 1px solid #ddd; padding: 4px 10px; text-align: right}
+.lek th:first-child, .lek td:first-child {text-align: left}
+.lek th {background: #f6f6f6; font-weight: 600}
+.lek .change {display: block; color: #666; font-size: 12px}
+.lek .why {text-align: left}
+.lek .open {color: #0a7d33} .lek .shut {color: #b00020} .lek .unmeasured {color: #a15c00}
+.lek .not-asked {color: #777}
+.lek-case dt {font-weight: 600; margin-top: .5em} .lek-case dd {margin: 0 0 0 1em}
+.lek-case pre {white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: inherit}
+</style>"""
+
+
+def summary(run: Run) -> str:
+    """The table, the gates and the run's facts, for the top of the page."""
+    blocks = [_benchmark(b, [m for m in run.metrics if m.benchmark == b]) for b in BENCHMARKS]
+    parts = [STYLE, *filter(None, blocks), _gates(run), _facts(run)]
+    return f'<div class="lek">{"".join(parts)}</div>'
+
+
+def case(verdict: Verdict) -> str:
+    """One test: the case, the answer, the scores and the judge's reason."""
+    response = verdict.response
+    scores = ", ".join(
+        f"{measure} {'unscored' if score is None else format(score, 'g')}"
+        for measure, score in verdict.scores.items()
+    )
+    reference = "\n".join(f"{k}: {v}" for k, v in verdict.case.reference.items())
+    pairs = [
+        ("case", verdict.case.prompt),
+        ("reference", reference),
+        (f"answer of {response.subject}", response.text or f"none: {response.reason}"),
+        (f"scores ({verdict.judge} judge)", scores),
+        ("reason", verdict.reason or ""),
+        ("unscored", "\n".join(sorted(set(verdict.unscored.values())))),
+    ]
+    rows = (f"<dt>{escape(k)}</dt><dd><pre>{escape(v)}</pre></dd>" for k, v in pairs if v)
+    return f'<dl class="lek-case">{"".join(rows)}</dl>'
+
+
+def _benchmark(benchmark: str, metrics: list[Metric]) -> str:
+    if not metrics:
+        return ""
+    cells = {(m.subject, m.measure): m for m in metrics}
+    measures = BENCHMARKS[benchmark].measures
+    subjects = dict.fromkeys(m.subject for m in metrics)
+    rows = (_row(s, [cells[s, m] for m in measures]) for s in subjects)
+    return f"<table>{_head([benchmark, *measures, 'n', 'unscored'])}{''.join(rows)}</table>"
+
+
+def _head(names: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in names)}</tr>"
+
+
+def _row(subject: str, metrics: list[Metric]) -> str:
+    cells = [f"<td>{escape(subject)}</td>"]
+    for metric in metrics:
+        change = change_text(metric)
+        below = f'<span class="change">{escape(change)}</span>' if change else ""
+        cells.append(f"<td>{escape(value_text(metric))}{below}</td>")
+    cells.append(f"<td>{min(m.n for m in metrics)}</td>")
+    cells.append(f"<td>{max(m.unscored for m in metrics)}</td>")
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _gates(run: Run) -> str:
+    if not run.gates:
+        return ""
+    rows = (
+        f'<tr><td>{escape(g.rule)}</td><td class="{g.ruling.replace(" ", "-")}">{g.ruling}</td>'
+        f'<td class="why">{escape(g.why)}</td></tr>'
+        for g in run.gates
+    )
+    return f"<table>{_head(['gate', 'ruling', 'why'])}{''.join(rows)}</table>"
+
+
+def _facts(run: Run) -> str:
+    facts, profile = run.facts, run.facts["profile"]
+    commit = facts.get("commit")
+    dirty = " with uncommitted changes" if facts.get("dirty") else ""
+    versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
+    counts = ", ".join(f"{v} {k}" for k, v in facts["counts"].items())
+    pairs = [
+        ("profile", f"{profile['name']} ({profile['digest'][:12]})"),
+        ("commit", f"{commit}{dirty}" if commit else "not in a git repository"),
+        ("run", f"{facts['started']} to {facts['finished']}"),
+        ("cases", counts),
+        ("judges", ", ".join(f"{b}: {p['judge']}" for b, p in facts["protocol"].items())),
+        ("versions", versions),
+        ("machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())),
+        *(("note", note) for note in facts["notes"]),
+    ]
+    rows = (f'<tr><td>{escape(k)}</td><td class="why">{escape(v)}</td></tr>' for k, v in pairs)
+    return f"<table>{''.join(rows)}</table>"
+
+
+def test_id(nodeid: str) -> str:
+    """The cell of a test's name; pytest-html itself puts it in unescaped."""
+    return f'<td class="col-testId">{escape(nodeid)}</td>'

@@ -1,0 +1,131 @@
+"""A finished run -> the lines of the terminal's summary, each with a style, within a width.
+
+One block per benchmark: a row per subject with mean and 95% interval per measure, and beneath it
+the relative change against the baseline with its interval. Then the gates and what was left out.
+"""
+
+import textwrap
+from typing import Literal, NamedTuple
+
+from lek.records import BENCHMARKS, Metric, Ruling
+from lek.runs import Run
+
+Style = Literal["", "bold", "green", "red", "yellow", "light"]
+_RULING_STYLE: dict[str, Style] = {
+    "open": "green",
+    "shut": "red",
+    "unmeasured": "yellow",
+    "not asked": "light",
+}
+_CELL = 25
+
+
+class Line(NamedTuple):
+    """One line of text and how to mark it up where there is colour."""
+
+    text: str
+    style: Style = ""
+
+
+def summary(run: Run, width: int = 80) -> list[Line]:
+    """The whole summary of ``run`` in lines of at most ``width`` columns (60 or more)."""
+    width = max(width, 60)
+    lines: list[Line] = []
+    for benchmark in BENCHMARKS:
+        metrics = [m for m in run.metrics if m.benchmark == benchmark]
+        if metrics:
+            lines += _table(benchmark, metrics, width)
+    lines += _gates(run.gates, width)
+    for reason, count in sorted(run.facts.get("why_unscored", {}).items())[:5]:
+        lines += _wrapped(f"unscored ({count}): {reason}", width, "yellow")
+    counts = run.facts["counts"]
+    if counts["lost"]:
+        text = f"{counts['lost']} selected tests left no verdict; see their failures"
+        lines += _wrapped(text, width, "red")
+    for note in run.facts.get("notes", ()):
+        lines += _wrapped(note, width, "yellow")
+    return lines
+
+
+def _table(benchmark: str, metrics: list[Metric], width: int) -> list[Line]:
+    subjects = list(dict.fromkeys(m.subject for m in metrics))
+    measures = BENCHMARKS[benchmark].measures
+    cells = {(m.subject, m.measure): m for m in metrics}
+    first = max(max(map(len, subjects)) + 2, len(benchmark) + 1)
+    per_block = max(1, (width - first) // _CELL)
+    lines = []
+    for at in range(0, len(measures), per_block):
+        shown = measures[at : at + per_block]
+        head = f"{benchmark:<{first}}" + "".join(f"{m:>{_CELL}}" for m in shown)
+        lines.append(Line(head, "bold"))
+        for subject in subjects:
+            row = [cells[subject, m] for m in shown]
+            lines.append(Line(f"  {subject:<{first - 2}}" + "".join(map(_value, row))))
+            if any(m.change for m in row):
+                changes = "".join(f"{change_text(m):>{_CELL}}" for m in row)
+                lines.append(Line(" " * first + changes, "light"))
+    lines += _coverage(metrics, width)
+    return [*lines, Line("")]
+
+
+def _value(metric: Metric) -> str:
+    return f"{value_text(metric):>{_CELL}}"
+
+
+def value_text(metric: Metric) -> str:
+    """``4.90 [4.00, 5.82]``; without an interval the mean alone; ``unscored`` without a mean."""
+    show = BENCHMARKS[metric.benchmark].text
+    if metric.value is None:
+        return "unscored"
+    if metric.low is None or metric.high is None:
+        return show(metric.value)
+    return f"{show(metric.value)} [{show(metric.low, unit=False)}, {show(metric.high, unit=False)}]"
+
+
+def change_text(metric: Metric) -> str:
+    """``+34.6% [+7.0, +74.4]`` against the baseline, or nothing."""
+    change = metric.change
+    if change is None:
+        return ""
+    text = f"{change.value:+.1%}"
+    if change.low is None or change.high is None:
+        return text
+    return f"{text} [{change.low * 100:+.1f}, {change.high * 100:+.1f}]"
+
+
+def _coverage(metrics: list[Metric], width: int) -> list[Line]:
+    """How many cases stand behind the means, where they are not all scored by subject."""
+    per_subject: dict[str, tuple[int, int]] = {}
+    for m in metrics:
+        worst = per_subject.get(m.subject, (m.n, 0))
+        per_subject[m.subject] = (min(worst[0], m.n), max(worst[1], m.unscored))
+    sizes = {n + missing for n, missing in per_subject.values()}
+    text = f"n = {'-'.join(map(str, sorted({min(sizes), max(sizes)})))}"
+    missing = [f"{s} {k}" for s, (_, k) in per_subject.items() if k]
+    if missing:
+        text += f"; unscored: {', '.join(missing)}"
+    return _wrapped(f"  {text}", width, "yellow" if missing else "light")
+
+
+def _gates(gates: list[Ruling], width: int) -> list[Line]:
+    asked = [g for g in gates if g.ruling != "not asked"]
+    lines = [Line("gates", "bold")] if gates else []
+    for gate in asked:
+        lines.append(Line(f"  {gate.rule}"[:width], _RULING_STYLE[gate.ruling]))
+        lines += _wrapped(gate.why, width, "", indent="      ")
+    others = len(gates) - len(asked)
+    if others:
+        lines += _wrapped(f"  {others} not asked, since no case of theirs ran", width, "light")
+    return [*lines, Line("")] if gates else []
+
+
+def _wrapped(text: str, width: int, style: Style, indent: str = "") -> list[Line]:
+    own = len(text) - len(text.lstrip())
+    lines = textwrap.wrap(
+        text.strip(),
+        width,
+        initial_indent=indent + " " * own,
+        subsequent_indent=indent + " " * (own + 2 if not indent else 0),
+        break_on_hyphens=False,
+    )
+    return [Line(line, style) for line in lines]
