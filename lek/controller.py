@@ -20,6 +20,11 @@ VERDICT, ABSENT = "lek_verdict", "lek_absent"
 _PLAN = pytest.StashKey[Plan]()
 
 
+def has_plan(config: pytest.Config) -> bool:
+    """Whether anything in the session asked for the plan."""
+    return _PLAN in config.stash
+
+
 def plan_of(config: pytest.Config) -> Plan:
     """The session's plan, made on first use; what is wrong with the input is a usage error."""
     if _PLAN not in config.stash:
@@ -129,8 +134,8 @@ class Controller:
         self._run = run = tally.finish(commit=commit, dirty=dirty)
         runs.write(run, self._out, temporary)
         self._report_gates(run.gates)
-        gated = not self._config.option.lek_no_gates
-        if gated and not run.holds and exitstatus == pytest.ExitCode.OK:
+        fine = run.complete and (run.holds or self._config.option.lek_no_gates)
+        if not fine and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _report_gates(self, gates: list[Ruling]) -> None:

@@ -23,18 +23,14 @@ class Number:
 _FRAC = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _WRAP = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox)\s*\{([^{}]*)\}")
 _MATH = re.compile(r"(?<!\\)\$(?=\S)([^$]*?)(?<=\S)(?<!\\)\$(?!\d)")  # Pandoc's rule for $...$
+_CHARACTERS = str.maketrans({"\u2212": "-", "\u2013": "-", "\u00a0": " ", "\u202f": " ", "≈": "="})
 _LITERAL = {
-    "\u2212": "-",
-    "\u2013": "-",
-    "\u00a0": " ",
-    "\u202f": " ",
     "\\$": "$",
     "\\%": "%",
     "\\times": "×",
     "\\cdot": "×",
     "\\div": "÷",
     "\\approx": "=",
-    "≈": "=",
     "\\left": "",
     "\\right": "",
     "{,}": ",",
@@ -47,6 +43,13 @@ def plain(text: str) -> str:
     text = re.sub(r"<<[^<>\n]*>>", "", text)
     text = re.sub(r"\$\$(.+?)\$\$", r" \1 ", text, flags=re.S)
     text = _MATH.sub(r"\1", re.sub(r"\\[\[\]()]", " ", text))
+    text = text.translate(_CHARACTERS)
+    if "\\" in text or "{" in text:
+        text = _without_latex(text)
+    return re.sub(r"\*\*|__|`|</?(?:b|strong|em|i)>", "", text)
+
+
+def _without_latex(text: str) -> str:
     for old, new in _LITERAL.items():
         text = text.replace(old, new)
     text = re.sub(r"(?<=\d)\\[,; ](?=\d{3}\b)", ",", text)
@@ -54,7 +57,7 @@ def plain(text: str) -> str:
     for _ in range(3):  # nested groups
         text = _WRAP.sub(r" \1 ", text)
         text = _FRAC.sub(lambda m: f" {_group(m[1])}/{_group(m[2])} ", text)
-    return re.sub(r"\*\*|__|`|</?(?:b|strong|em|i)>", "", text)
+    return text
 
 
 def _group(part: str) -> str:
@@ -104,4 +107,5 @@ def numbers(text: str) -> list[Number]:
 
 
 def _fraction(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", ""))
+    digits = digits.replace(",", "")
+    return Fraction(int(digits)) if digits.isdigit() else Fraction(digits)

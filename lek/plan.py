@@ -11,6 +11,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from time import perf_counter
 
+from msgspec.structs import replace as replace_fields
+
 from lek.backends.recorded import Recorded, read_answers
 from lek.cases import read_cases, select
 from lek.gates import Gate, parse_gates
@@ -63,7 +65,7 @@ class Plan:
             return unscored(case, response, response.reason or "no response", judge=kind)
         start = perf_counter()
         verdict = self.judges[case.benchmark](case, response)
-        return verdict.model_copy(update={"seconds": round(perf_counter() - start, 6)})
+        return replace_fields(verdict, seconds=round(perf_counter() - start, 6))
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
         """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""

@@ -4,13 +4,15 @@ A test asks for ``case`` and ``subject`` (parametrised by ``@cases``), has the `
 ``record``s the verdict as one JSON string, which pytest carries to wherever the controller is.
 """
 
-from collections.abc import Callable, Generator
+import gc
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from lek.controller import ABSENT, VERDICT, Controller, plan_of
+from lek.controller import ABSENT, VERDICT, Controller, has_plan, plan_of
 from lek.plan import Judge, Plan
 from lek.profile import suggestion
 from lek.records import BENCHMARKS, Case, Response, Verdict
@@ -59,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {', '.join(benchmark.measures)}")
         if benchmark.marker != name:
             config.addinivalue_line("markers", f"{benchmark.marker}: the {name} benchmark")
+    config.pluginmanager.register(_session_fixtures(config), "lek-fixtures")
     if not hasattr(config, "workerinput") and not config.option.help:
         config.pluginmanager.register(Controller(config), "lek-controller")
 
@@ -100,33 +103,42 @@ class Subject:
         return self._plan.answers[case.benchmark, self.name].respond(case)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if has_plan(session.config):
+        gc.freeze()  # what was collected lives to the end: don't search it again and again
+
+
 @pytest.fixture(scope="session")
 def subject(request: pytest.FixtureRequest) -> Subject:
     """The model variant under test; pytest groups its tests, so one is in use at a time."""
     return Subject(request.param, plan_of(request.config))
 
 
-@pytest.fixture(scope="session")
-def judge(request: pytest.FixtureRequest) -> Judge:
-    """``judge(case, response)``: the verdict of the judge that the profile names."""
-    return plan_of(request.config).judge
+def _session_fixtures(config: pytest.Config) -> ModuleType:
+    """``judge`` and ``record``, made for one session: needing no ``request``, they cost nothing."""
+    properties: list[tuple[str, object]] = []
 
+    @pytest.fixture(scope="session")
+    def judge() -> Judge:
+        """``judge(case, response)``: the verdict of the judge that the profile names."""
+        return plan_of(config).judge
 
-@pytest.fixture
-def record(request: pytest.FixtureRequest) -> Generator[Callable[[Verdict], None]]:
-    """``record(verdict)``: hand the verdict in, once per test; a test that does not is an error."""
-    recorded: list[Verdict] = []
+    @pytest.fixture(scope="session")
+    def record() -> Callable[[Verdict], None]:
+        """``record(verdict)``: hand the verdict in, once per test, whatever its scores are."""
+        return hand_in
 
     def hand_in(verdict: Verdict) -> None:
         if not isinstance(verdict, Verdict):
             raise TypeError(f"record() takes a Verdict, not {type(verdict).__name__}")
-        if recorded:
+        if any(name == VERDICT for name, _ in properties):
             raise ValueError("record() was called twice in one test")
-        recorded.append(verdict)
-        request.node.user_properties.append((VERDICT, verdict.model_dump_json()))
+        properties.append((VERDICT, verdict.to_json()))
 
-    yield hand_in
-    if not recorded:
-        pytest.fail(
-            "the test recorded no verdict: end it with record(judge(case, response))", False
-        )
+    def pytest_runtest_setup(item: pytest.Item) -> None:
+        nonlocal properties
+        properties = item.user_properties
+
+    plugin = ModuleType("lek_session_fixtures")
+    vars(plugin).update(judge=judge, record=record, pytest_runtest_setup=pytest_runtest_setup)
+    return plugin

@@ -1,14 +1,16 @@
 """The words of the harness as frozen records: case, response, verdict, metric, ruling.
 
-In come plain values, out go immutable records that survive one JSON round trip unchanged:
-``Record.model_validate_json(record.model_dump_json()) == record``.
+In come plain values, out go immutable records that survive a JSON round trip unchanged.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from functools import cache
+from typing import Any, Literal, NamedTuple, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import msgspec
+
+_R = TypeVar("_R")
 
 
 class BadInput(ValueError):
@@ -60,14 +62,26 @@ BENCHMARKS: Mapping[str, Benchmark] = {
     )
 }
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """Plain JSON both ways: ``T.from_json(record.to_json()) == record``. Holds no cycles."""
+
+    def to_json(self) -> str:
+        """This record as one line of JSON."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Self:
+        """The record that ``line`` holds; raises `ValueError` where it holds none."""
+        return cast(Self, _decoder(cls).decode(line))
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+@cache
+def _decoder(kind: type[_R]) -> msgspec.json.Decoder[_R]:
+    return msgspec.json.Decoder(kind)
 
 
-class Case(_Record):
+class Case(Record, frozen=True, kw_only=True):
     """One benchmark item. ``reference`` holds what a judge may compare with."""
 
     id: str
@@ -77,7 +91,7 @@ class Case(_Record):
     tags: tuple[str, ...] = ()
 
 
-class Response(_Record):
+class Response(Record, frozen=True, kw_only=True):
     """What a subject said to a case. ``text`` is ``None`` exactly when ``reason`` says why.
 
     ``seconds`` is wall time; ``finish`` is ``stop`` or ``length`` (cut off) where it is known.
@@ -90,57 +104,57 @@ class Response(_Record):
     finish: Literal["stop", "length"] | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    seconds: Number | None = None
+    seconds: float | None = None
 
-    @model_validator(mode="after")
-    def _text_or_reason(self) -> "Response":
+    def __post_init__(self) -> None:
         if (self.text is None) == (self.reason is None):
             raise ValueError("a response has either a text or a reason why there is none")
-        return self
 
 
-class Verdict(_Record):
+class Verdict(Record, frozen=True, kw_only=True):
     """The scores of one response. A measure is ``None`` exactly when ``unscored`` says why.
 
     This is one line of ``verdicts.jsonl`` and the only thing that a test sends to the controller.
+    Scores of any number type (NumPy's among them) become ``float``.
     """
 
     case: Case
     response: Response
-    scores: dict[str, Number | None]
+    scores: dict[str, float | None]
     unscored: dict[str, str] = {}
     reason: str | None = None
     judge: str
-    seconds: Number | None = None
+    seconds: float | None = None
 
-    @model_validator(mode="after")
-    def _every_measure_scored_or_explained(self) -> "Verdict":
+    def __post_init__(self) -> None:
         benchmark = BENCHMARKS[self.case.benchmark]
-        if set(self.scores) != set(benchmark.measures):
+        if tuple(self.scores) != benchmark.measures:
             raise ValueError(f"a {benchmark.name} verdict scores {', '.join(benchmark.measures)}")
-        if {m for m, s in self.scores.items() if s is None} != set(self.unscored):
-            raise ValueError("a measure is None exactly when `unscored` says why")
         low, high, _ = benchmark.scale
         for measure, score in self.scores.items():
-            if score is not None and not low <= score <= high:
-                raise ValueError(f"{measure} is {score:g}, outside {benchmark.scale}")
-        return self
+            if (score is None) != (measure in self.unscored):
+                raise ValueError(f"{measure} is None exactly when `unscored` says why")
+            if score is not None:
+                if not low <= score <= high:
+                    raise ValueError(f"{measure} is {score:g}, outside {benchmark.scale}")
+                if type(score) is not float:
+                    self.scores[measure] = float(score)
 
 
-class Change(_Record):
+class Change(Record, frozen=True, kw_only=True):
     """Relative change of a mean against the baseline's, over the cases that both sides have.
 
     ``value``, ``low``, ``high`` are fractions (0.35 is +35%); ``n`` is the number of pairs.
     """
 
     against: str
-    value: Number
-    low: Number | None
-    high: Number | None
+    value: float
+    low: float | None
+    high: float | None
     n: int
 
 
-class Metric(_Record):
+class Metric(Record, frozen=True, kw_only=True):
     """One measure of one subject on one benchmark: mean, 95% interval, scored and unscored cases.
 
     ``value`` is ``None`` when nothing was scored; ``low`` and ``high`` also when one case was.
@@ -149,22 +163,22 @@ class Metric(_Record):
     subject: str
     benchmark: str
     measure: str
-    value: Number | None
-    low: Number | None
-    high: Number | None
+    value: float | None
+    low: float | None
+    high: float | None
     n: int
     unscored: int
     change: Change | None = None
 
 
-class Ruling(_Record):
+class Ruling(Record, frozen=True, kw_only=True):
     """A gate's answer. Numbers are in the measure's unit; ``n`` counts pairs (or cases)."""
 
     rule: str
     ruling: Literal["open", "shut", "unmeasured", "not asked"]
-    difference: Number | None = None
-    low: Number | None = None
-    high: Number | None = None
-    p: Number | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
     n: int = 0
     why: str

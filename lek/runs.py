@@ -13,10 +13,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from lek.records import BadInput, Metric, Ruling, Verdict
 
 SCHEMA = 1
-_PACKAGES = ("lek", "pytest", "pytest-xdist", "pytest-html", "pydantic", "numpy", "scipy")
+_PACKAGES = (
+    "lek",
+    "pytest",
+    "pytest-xdist",
+    "pytest-html",
+    "pydantic",
+    "msgspec",
+    "numpy",
+    "scipy",
+)
 
 
 class Run:
@@ -35,6 +46,11 @@ class Run:
         self.verdicts = verdicts
 
     @property
+    def complete(self) -> bool:
+        """Whether every selected case left a verdict, scored or not."""
+        return not self.facts["counts"]["lost"]
+
+    @property
     def holds(self) -> bool:
         """Whether every gate that was asked is open."""
         return all(g.ruling in ("open", "not asked") for g in self.gates)
@@ -44,8 +60,8 @@ class Run:
         return {
             "schema": SCHEMA,
             **self.facts,
-            "metrics": [m.model_dump() for m in self.metrics],
-            "gates": [g.model_dump() for g in self.gates],
+            "metrics": msgspec.to_builtins(self.metrics),
+            "gates": msgspec.to_builtins(self.gates),
         }
 
 
@@ -80,7 +96,7 @@ def write(run: Run, out: Path, temporary: Path) -> None:
     document = json.dumps(run.document(), indent=1, ensure_ascii=False, allow_nan=False)
     (temporary / "run.json").write_text(document + "\n", encoding="utf-8")
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
-        lines.writelines(verdict.model_dump_json() + "\n" for verdict in run.verdicts)
+        lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
     temporary.chmod(0o755)
     temporary.rename(out)
 

@@ -46,13 +46,13 @@ class Reading:
 
 def read_answer(text: str, question: str, *, finish: str | None = None) -> Reading:
     """What ``text`` answers to ``question``; ``finish`` is ``length`` if it is known to be cut."""
-    asked = Asked(question)
-    text = _before_another_question(text, asked)
+    text = _before_another_question(text, question)
     marked = _marked(text, cut_off=finish == "length")
     if marked is not None:
         return Reading(marked, "marked as the answer")
     body = plain(_EMPTY_MARK.sub("", text)).rstrip()
     cut = finish == "length" or (finish is None and _looks_cut(body))
+    asked = Asked(question)
     sentences = [s.strip() for s in SENTENCE.split(body) if s.strip()]
     if cut and len(sentences) > 1 and not re.search(r"[.!?]$", sentences[-1]):
         sentences = sentences[:-1]
@@ -74,11 +74,11 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
     return Reading(stated[-1].value, "stated last")
 
 
-def _before_another_question(text: str, asked: Asked) -> str:
+def _before_another_question(text: str, question: str) -> str:
     """A pretrained model goes on to ask itself something else: what follows is not our answer."""
     for other in _OTHER_QUESTION.finditer(text):
         before = text[: other.start()]
-        if re.search(r"\d", before) and not asked.restated(before):
+        if re.search(r"\d", before) and not Asked(question).restated(before):
             return before
     return text
 

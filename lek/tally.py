@@ -51,7 +51,7 @@ class Tally:
 
     def verdict(self, nodeid: str, line: str) -> Verdict:
         """Take the verdict that a test sent as one JSON ``line``."""
-        verdict = Verdict.model_validate_json(line)
+        verdict = Verdict.from_json(line)
         self._verdicts[self.bare(nodeid)] = verdict
         return verdict
 
@@ -89,10 +89,11 @@ class Tally:
         for (benchmark, subject, case), verdict in verdicts.items():
             scores[benchmark, subject][case] = verdict
         lost, silent = self._lost(verdicts)
+        missing = len(lost) + len(silent)
         sides: dict[tuple[str, str, str], Side] = {}
         order = [(b, s) for b in profile.data.benchmarks for s in profile.subject_names]
         for benchmark, subject in order:
-            losses = sum(k[:2] == (benchmark, subject) for k in lost) + silent
+            losses = sum(k[:2] == (benchmark, subject) for k in lost) + len(silent)
             for measure in BENCHMARKS[benchmark].measures:
                 by_case = {c: v.scores[measure] for c, v in scores[benchmark, subject].items()}
                 sides[subject, benchmark, measure] = Side(by_case, losses)
@@ -109,22 +110,24 @@ class Tally:
             "selected": len(verdicts) + len(lost),
             "verdicts": len(verdicts),
             "unscored": sum(bool(v.unscored) for v in rows),
-            "lost": len(lost) + silent,
+            "lost": missing,
         }
+        facts["lost"] = sorted([f"{s}-{c} ({b})" for b, s, c in lost] + silent)[:10]
         return Run(self._facts(rows, counts, facts), metrics, gates, rows)
 
-    def _lost(self, verdicts: dict[Key, Verdict]) -> tuple[set[Key], int]:
-        """The selected cases without a verdict, and how many tests nothing was heard of.
+    def _lost(self, verdicts: dict[Key, Verdict]) -> tuple[set[Key], list[str]]:
+        """The selected cases without a verdict, and other tests that nothing was heard of.
 
         Only node ids cross from worker to controller, so a lost case is known by its parameters;
         where they fit several benchmarks, each of them counts it as lost.
         """
         lost: set[Key] = set()
-        silent = 0
+        silent = []
         for nodeid in self._selected - set(self._verdicts):
             keys = set(self._locate(nodeid)) - set(verdicts)
             lost |= keys
-            silent += not keys and nodeid not in self._reported
+            if not keys and nodeid not in self._reported:
+                silent.append(nodeid)
         return lost, silent
 
     def _metric(

@@ -5,6 +5,7 @@ compared as fractions, so 18, 18.00, $18 and 36/2 are one and the same; 0.33 is 
 """
 
 from fractions import Fraction
+from functools import lru_cache
 
 from lek.numerals import numbers
 from lek.records import Case, Response, Verdict
@@ -17,16 +18,22 @@ NAME = "exact"
 def exact(case: Case, response: Response) -> Verdict:
     """Accuracy 1 or 0; unscored only where the reference itself is no number."""
     reference = str(case.reference["correct_answer"])
-    expected = numbers(reference)
-    if len(expected) != 1:
+    expected = _reference(reference)
+    if expected is None:
         why = f"the reference of {case.id} is {reference!r}, not one number"
         return unscored(case, response, why, judge=NAME)
     assert response.text is not None  # judges are asked about texts only
     reading = read_answer(response.text, case.prompt, finish=response.finish)
     said = "no number" if reading.value is None else _text(reading.value)
-    reason = f"read {said} ({reading.how}), expected {_text(expected[0].value)}"
-    right = reading.value == expected[0].value
+    reason = f"read {said} ({reading.how}), expected {_text(expected)}"
+    right = reading.value == expected
     return score(case, response, {"accuracy": right}, judge=NAME, reason=reason)
+
+
+@lru_cache(maxsize=4096)
+def _reference(text: str) -> Fraction | None:
+    found = numbers(text)
+    return found[0].value if len(found) == 1 else None
 
 
 def _text(value: Fraction) -> str:

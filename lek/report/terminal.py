@@ -38,9 +38,9 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     lines += _gates(run.gates, width)
     for reason, count in sorted(run.facts.get("why_unscored", {}).items())[:5]:
         lines += _wrapped(f"unscored ({count}): {reason}", width, "yellow")
-    counts = run.facts["counts"]
-    if counts["lost"]:
-        text = f"{counts['lost']} selected tests left no verdict; see their failures"
+    if not run.complete:
+        lost = run.facts["lost"]
+        text = f"{run.facts['counts']['lost']} selected left no verdict: {', '.join(lost)}"
         lines += _wrapped(text, width, "red")
     for note in run.facts.get("notes", ()):
         lines += _wrapped(note, width, "yellow")
