@@ -3,60 +3,19 @@
 That is the only process, or xdist's controller; workers have no part in this.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from lek import profile, runs
-from lek.plan import Plan, make_plan
+from lek import runs
 from lek.records import BadInput, Ruling
 from lek.report import html, terminal
+from lek.session import evals_are_named, plan_of, shown
 from lek.tally import Tally
 
 VERDICT, ABSENT = "lek_verdict", "lek_absent"
-_PLAN = pytest.StashKey[Plan]()
-
-
-def has_plan(config: pytest.Config) -> bool:
-    """Whether anything in the session asked for the plan."""
-    return _PLAN in config.stash
-
-
-def plan_of(config: pytest.Config) -> Plan:
-    """The session's plan, made on first use; what is wrong with the input is a usage error."""
-    if _PLAN not in config.stash:
-        try:
-            config.stash[_PLAN] = _make_plan(config)
-        except BadInput as e:
-            raise pytest.UsageError(str(e)) from e
-    return config.stash[_PLAN]
-
-
-def _make_plan(config: pytest.Config) -> Plan:
-    option, ini = config.option, config.getini("lek_profile")
-    if option.lek_profile is None and not ini:
-        raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
-    if option.lek_limit is not None and option.lek_limit < 1:
-        raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
-    profiles = _shown(config.rootpath / "evals" / "profiles")
-    found = profile.find(option.lek_profile or ini, profiles)
-    return make_plan(profile.load(found), data=option.lek_data, limit=option.lek_limit)
-
-
-def _evals_are_named(config: pytest.Config) -> bool:
-    """Whether the command line can reach ``evals``, so that faults must be told before all else."""
-    evals = config.rootpath / "evals"
-    named = [config.invocation_params.dir / arg.split("::")[0] for arg in config.args]
-    asked = any(v for k, v in vars(config.option).items() if k.startswith("lek_"))
-    return asked or any(p == evals or evals in p.parents or p in evals.parents for p in named)
-
-
-def _shown(path: Path) -> Path:
-    """``path`` from the current directory, as people write it."""
-    return Path(os.path.relpath(path))
 
 
 class Controller:
@@ -69,7 +28,7 @@ class Controller:
         self._run: runs.Run | None = None
         self._selected: set[str] = set()
         self._gate_reports: list[pytest.TestReport] = []
-        if _evals_are_named(config):
+        if evals_are_named(config):
             self.prepare()
 
     def prepare(self) -> Tally:
@@ -103,6 +62,14 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
         self._selected.update(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        if config.option.dist != "loadgroup" or self._tally is None:
+            return None
+        from lek.scheduling import SubjectScheduling
+
+        return SubjectScheduling(config, log, self._tally.subject_of)
 
     @pytest.hookimpl(tryfirst=True)  # the terminal asks for the status of what is tallied here
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -161,7 +128,7 @@ class Controller:
         for text, style in terminal.summary(self._run, width):
             markup = {style: True} if style else {}
             terminalreporter.write_line(text, **markup)
-        terminalreporter.write_line(f"run: {_shown(self._out)}")
+        terminalreporter.write_line(f"run: {shown(self._out)}")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:

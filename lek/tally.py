@@ -37,6 +37,10 @@ class Tally:
         head, at, group = nodeid.rpartition("@")
         return head if at and group in self._plan.loaded.profile.subject_names else nodeid
 
+    def subject_of(self, nodeid: str) -> str | None:
+        """The subject of a test, known by its parameters; ``None`` for any other test."""
+        return next((subject for _, subject, _ in self._locate(self.bare(nodeid))), None)
+
     def select(self, nodeids: Iterable[str]) -> None:
         """Take note of the tests that are going to run."""
         self._selected.update(map(self.bare, nodeids))

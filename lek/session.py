@@ -1,0 +1,51 @@
+"""A pytest configuration -> the session's plan, made once; what is wrong with it is a usage error."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lek import profile
+from lek.plan import Plan, make_plan
+from lek.records import BadInput
+
+_PLAN = pytest.StashKey[Plan]()
+
+
+def has_plan(config: pytest.Config) -> bool:
+    """Whether anything in the session asked for the plan."""
+    return _PLAN in config.stash
+
+
+def plan_of(config: pytest.Config) -> Plan:
+    """The session's plan, made on first use; what is wrong with the input is a usage error."""
+    if _PLAN not in config.stash:
+        try:
+            config.stash[_PLAN] = _make_plan(config)
+        except BadInput as e:
+            raise pytest.UsageError(str(e)) from e
+    return config.stash[_PLAN]
+
+
+def _make_plan(config: pytest.Config) -> Plan:
+    option, ini = config.option, config.getini("lek_profile")
+    if option.lek_profile is None and not ini:
+        raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
+    if option.lek_limit is not None and option.lek_limit < 1:
+        raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
+    profiles = shown(config.rootpath / "evals" / "profiles")
+    found = profile.find(option.lek_profile or ini, profiles)
+    return make_plan(profile.load(found), data=option.lek_data, limit=option.lek_limit)
+
+
+def evals_are_named(config: pytest.Config) -> bool:
+    """Whether the command line can reach ``evals``, so that faults must be told before all else."""
+    evals = config.rootpath / "evals"
+    named = [config.invocation_params.dir / arg.split("::")[0] for arg in config.args]
+    asked = any(v for k, v in vars(config.option).items() if k.startswith("lek_"))
+    return asked or any(p == evals or evals in p.parents or p in evals.parents for p in named)
+
+
+def shown(path: Path) -> Path:
+    """``path`` from the current directory, as people write it."""
+    return Path(os.path.relpath(path))

@@ -1,0 +1,178 @@
+"""A small project of its own for each test, and data in the LEM layout to fill it with."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAPER = ROOT.parent / "shared" / "lem-paper"
+MODELS = {"base": "instruction_tuned", "lek": "lem_ethics"}
+
+
+@dataclass
+class Outcome:
+    """What one `pytest evals` came to."""
+
+    code: int
+    out: str
+    runs: list[Path] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of pytest's last line, such as ``{"passed": 3}``."""
+        last = re.findall(r"^=*\s?((?:\d+ \w+,? ?)+) in [\d.]+s", self.out, re.M)
+        return {k.rstrip("s"): int(n) for n, k in re.findall(r"(\d+) (\w+)", last[-1])}
+
+    @property
+    def error(self) -> str:
+        """The one line of a usage error."""
+        lines = [line for line in self.out.splitlines() if line.startswith("ERROR: ")]
+        assert len(lines) == 1, self.out
+        return lines[0].removeprefix("ERROR: ")
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The ``run.json`` that was written."""
+        (directory,) = self.runs
+        return json.loads((directory / "run.json").read_text())
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The lines of ``verdicts.jsonl``."""
+        (directory,) = self.runs
+        return [json.loads(line) for line in (directory / "verdicts.jsonl").open()]
+
+    @property
+    def findings(self) -> tuple[Any, Any, int]:
+        """What must be the same wherever a run takes place."""
+        return self.run["metrics"], self.run["gates"], self.code
+
+
+@dataclass
+class Project:
+    """A copy of the benchmarks with a profile and data of its own."""
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    def rows(self, name: str, rows: Iterable[dict[str, Any]]) -> Path:
+        """Write ``rows`` as JSON Lines below the data directory."""
+        file = self.data / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return file
+
+    def truthfulqa(self, scores: dict[str, list[Any]]) -> None:
+        """Cases T000, T001 ... with the recorded truthfulness per model (``None``: no verdict)."""
+        n = max(map(len, scores.values()))
+        ids = [f"T{i:03d}" for i in range(n)]
+        texts = {"best_answer": "yes", "correct_answers": ["yes"], "incorrect_answers": ["no"]}
+        self.rows("truthfulqa.jsonl", ({"id": i, "question": f"Is {i} so?", **texts} for i in ids))
+        table: dict[str, dict[str, Any]] = {}
+        for model, values in scores.items():
+            answers = ({"id": i, "response": f"{model} on {i}"} for i in ids[: len(values)])
+            self.rows(f"results/truthfulqa_{model}.jsonl", answers)
+            table[model] = {
+                i: {"truthfulness": v, "informativeness": 5, "reasoning": f"{model} {i}"}
+                for i, v in zip(ids, values, strict=False)
+                if v is not None
+            }
+        self.scores({"truthfulqa": table})
+
+    def scores(self, table: dict[str, Any]) -> Path:
+        """Write the recorded verdicts."""
+        file = self.data / "standard_scores.json"
+        file.write_text(json.dumps({"scores": table}, indent=1))
+        return file
+
+    def profile(
+        self, *rules: str, extra: str = "", benchmarks: str = '"truthfulqa"', **gates: Any
+    ) -> None:
+        """Write the profile ``small``, which the project's pytest.ini names."""
+        keys = "".join(f"{k} = {json.dumps(v)}\n" for k, v in gates.items())
+        subjects = "".join(
+            f'[[subjects]]\nname = "{k}"\nrecorded = "{v}"\n' for k, v in MODELS.items()
+        )
+        (self.path / "evals" / "profiles" / "small.toml").write_text(
+            f'{extra}\n[data]\nsource = "lem"\ndir = "../../data"\nbenchmarks = [{benchmarks}]\n'
+            f'{subjects}[judges]\ndefault = "recorded"\n'
+            f"[gates]\n{keys}rules = {json.dumps(list(rules))}\n"
+        )
+
+    def evaluate(
+        self, *arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> Outcome:
+        """Run `pytest` here; without arguments, `pytest evals`."""
+        out = self.path / ".lek"
+        before = set(out.glob("runs/*"))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *(arguments or ("evals",))],
+            cwd=cwd or self.path,
+            env=clean_environment() | (env or {}),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        runs = sorted(set(out.glob("runs/*")) - before)
+        return Outcome(done.returncode, done.stdout + done.stderr, runs)
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would colour, configure or measure a pytest below this one."""
+    dropped = ("PYTEST_", "COV_", "FORCE_COLOR", "PY_COLORS", "GITHUB_", "GIT_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1"}
+
+
+def copy_harness(path: Path) -> Project:
+    """The parts of the repository that a user would copy, in ``path``."""
+    shutil.copy(ROOT / "conftest.py", path)
+    shutil.copytree(ROOT / "evals", path / "evals", ignore=shutil.ignore_patterns("__pycache__"))
+    (path / "pytest.ini").write_text(
+        "[pytest]\nlek_profile = small\naddopts = --strict-markers --strict-config\n"
+    )
+    return Project(path)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """24 TruthfulQA cases on which lek is about two points above base, and a gate that says so."""
+    made = copy_harness(tmp_path)
+    base = [3 + i % 4 for i in range(24)]
+    made.truthfulqa(
+        {MODELS["base"]: base, MODELS["lek"]: [s + 2 + (i % 5 == 0) for i, s in enumerate(base)]}
+    )
+    made.profile(
+        "truthfulqa.truthfulness: lek > base", "truthfulqa.informativeness: lek >= base - 1"
+    )
+    return made
+
+
+@pytest.fixture
+def paper() -> Path:
+    """The recorded answers of real models; without them the test is skipped."""
+    if not PAPER.is_dir():
+        pytest.skip(f"no {PAPER.name} beside the project")
+    return PAPER
+
+
+@pytest.fixture
+def add_conftest(project: Project) -> Callable[[str], None]:
+    """Put hooks of a test's own beside the project's benchmarks."""
+
+    def add(code: str) -> None:
+        (project.path / "evals" / "conftest.py").write_text(code)
+
+    return add
