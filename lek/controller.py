@@ -99,7 +99,7 @@ class Controller:
             return
         commit, dirty = self._commit
         self._run = run = tally.finish(commit=commit, dirty=dirty)
-        runs.write(run, self._out, temporary)
+        self._out = runs.write(run, self._out, temporary)
         self._report_gates(run.gates)
         fine = run.complete and (run.holds or self._config.option.lek_no_gates)
         if not fine and exitstatus == pytest.ExitCode.OK:

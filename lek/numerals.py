@@ -69,8 +69,7 @@ _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _NUMBER = re.compile(
     rf"""
     (?P<sign>(?<![\w.)\]%]) -(?=[$€£\d.]) )?
-    (?P<money>[$€£]\s?)?
-    (?P<sign2>-)?
+    (?P<money>[$€£]\s?(?P<sign2>-)?)?
     (?<![\w.]) (?: (?P<whole>\d+)\s+(?=\d+/\d) )?
     (?P<num>{_DIGITS})
     (?: \s*/\s* [$]?(?P<den>{_DIGITS}) (?![\w/]) )?
@@ -98,7 +97,7 @@ def numbers(text: str) -> list[Number]:
             value /= below
         if m["whole"]:
             value += int(m["whole"])
-        minus = m["sign"] and not re.search(r"[\w)\]%]\s*$", text[: m.start()])
+        minus = m["sign"] and not re.search(r"[\d)\]%]\s*$", text[: m.start()])
         if minus or m["sign2"]:
             value = -value
         after_money = bool(m["after"]) and "%" not in m["after"]

@@ -139,7 +139,9 @@ def _lists_as_tuples(value: Any) -> Any:
 
 
 def _first_fault(error: ValidationError) -> str:
-    fault, *others = error.errors(include_url=False)
+    # A misspelt key is also a missing one: the spelling is the fault to tell.
+    faults = error.errors(include_url=False)
+    fault, *others = sorted(faults, key=lambda f: f["type"] != "extra_forbidden")
     key = ""
     for part in fault["loc"]:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part

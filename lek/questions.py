@@ -23,9 +23,9 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
 @dataclass(frozen=True)
 class Statement:
-    sentence: str
     clause: str
     value: Fraction
+    money: bool
 
 
 def _words(text: str) -> set[str]:
@@ -34,7 +34,8 @@ def _words(text: str) -> set[str]:
     for word in re.findall(r"[a-z]{3,}", text.lower()):
         stem = re.sub(r"(?:ies|ing|ed|es|s|y|e)$", "", {"sold": "sell"}.get(word, word))
         if word not in _STOP:
-            found.add("money" if word in _MONEY or stem in _MONEY else stem)
+            money = {word, word.removesuffix("s"), stem} & _MONEY
+            found.add("money" if money else stem)
     return found
 
 
@@ -88,10 +89,10 @@ class Asked:
 
     def _fit(self, statement: Statement, symbols: dict[str, str]) -> int:
         named = re.match(r"(?:we have |so |then )?([A-Za-z](?:_\w+)?) =", statement.clause, re.I)
-        text = statement.sentence
+        text = statement.clause
         if named and named[1] in symbols:
             text = symbols[named[1]]
-        words = _words(text)
+        words = _words(text) | ({"money"} if statement.money else set())
         fit = len(words & self._words) + len(words & self._unit)
         names = set(re.findall(r"\b[A-Z][a-z]+", text))
         astray = bool(self._names) and not names & self._names and bool(names & self._others)

@@ -72,10 +72,7 @@ def out_directory(given: Path | None, root: Path, started: datetime, commit: str
     """
     if given is None:
         stamp = started.strftime("%Y%m%dT%H%M%SZ")
-        name = f"{stamp}-{(commit or 'nocommit')[:9]}"
-        runs = root / ".lek" / "runs"
-        taken = (runs / (f"{name}-{i}" if i else name) for i in range(10_000))
-        return next(path for path in taken if not path.exists())
+        return root / ".lek" / "runs" / f"{stamp}-{(commit or 'nocommit')[:9]}"
     if given.exists() and not (given.is_dir() and not any(given.iterdir())):
         what = "directory that is not empty" if given.is_dir() else "file"
         raise BadInput(f"--lek-out {given}: a {what}; name a new directory")
@@ -91,14 +88,20 @@ def reserve(out: Path, option: str) -> Path:
         raise BadInput(f"{option} {out}: cannot be written: {e.strerror}; name another") from e
 
 
-def write(run: Run, out: Path, temporary: Path) -> None:
-    """Write ``run`` into ``temporary``, then rename it to ``out``."""
+def write(run: Run, out: Path, temporary: Path) -> Path:
+    """Write ``run`` into ``temporary`` and rename that to ``out``; gives where it now lies.
+
+    Where another run took that name meanwhile, ``out`` gets a number at its end.
+    """
     document = json.dumps(run.document(), indent=1, ensure_ascii=False, allow_nan=False)
     (temporary / "run.json").write_text(document + "\n", encoding="utf-8")
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
     temporary.chmod(0o755)
-    temporary.rename(out)
+    free = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))
+    place = next(p for p in free if not p.exists() or (p.is_dir() and not any(p.iterdir())))
+    temporary.rename(place)
+    return place
 
 
 def discard(temporary: Path) -> None:

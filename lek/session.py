@@ -1,4 +1,4 @@
-"""A pytest configuration -> the session's plan, made once; what is wrong with it is a usage error."""
+"""A pytest configuration -> the session's plan, made once; what is wrong is a usage error."""
 
 import os
 from pathlib import Path

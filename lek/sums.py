@@ -59,7 +59,7 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
     elif cut and len(sentences) == 1:
         sentences = [re.sub(r"[$\d.,]+$", "", sentences[0])]
     stated = [
-        Statement(s, clause, found.value)
+        Statement(clause, found.value, found.money)
         for s in sentences
         if not s.endswith("?") and not asked.restated(s)
         for clause in _CLAUSE.split(s)
@@ -108,9 +108,11 @@ def _marked(text: str, *, cut_off: bool) -> Fraction | None:
                 end += following.end() if following else 0
             if re.match(r"\s*not\b", rest, re.I):
                 continue
-            found = _result(SENTENCE.split(rest)[0], frozenset())
-        split = cut_off and found is not None and re.search(r"[\d.,]$", text[:end].rstrip())
-        if found is not None and not (split and end >= len(text.rstrip())):
+            first, *more = SENTENCE.split(rest)
+            end -= bool(more)  # a number that a sentence follows is whole
+            found = _result(first, frozenset())
+        last = end >= len(text.rstrip()) and re.search(r"[\d.,]$", text.rstrip())
+        if found is not None and not (cut_off and last):
             value = found.value
     return value
 

@@ -1,0 +1,121 @@
+"""The rules of the house: imports point one way, README's tree is whole, benchmarks stay short."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from lek.records import BENCHMARKS
+
+ORDER = (
+    "records scoring profile lem cases numerals questions sums backends judges intervals metrics "
+    "gates rulings plan runs tally report session scheduling controller plugin"
+).split()
+FIRST_OF_FOLDER = {"report": "terminal"}
+MODULES = sorted((ROOT / "lek").rglob("*.py"))
+PYTEST = {"session", "scheduling", "controller", "plugin"}
+
+
+def imports(path: Path) -> list[str]:
+    """What a module imports, anywhere in it, as dotted names."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += names if node.module in ("lek", "lek.report") else [str(node.module)]
+    return found
+
+
+def place(path: Path) -> tuple[str, str]:
+    """The layer of a module and its name in that layer."""
+    parts = path.relative_to(ROOT / "lek").with_suffix("").parts
+    return parts[0], parts[-1]
+
+
+def test_every_module_has_its_place() -> None:
+    assert {place(p)[0] for p in MODULES} - {"__init__"} == set(ORDER)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_up_the_list(path: Path) -> None:
+    layer, name = place(path)
+    for imported in imports(path):
+        if not imported.startswith("lek."):
+            continue
+        _, other, *rest = imported.split(".")
+        if other == layer:
+            assert rest == [FIRST_OF_FOLDER.get(layer)], f"{path} imports {imported}, its neighbour"
+            assert name != FIRST_OF_FOLDER.get(layer)
+        elif layer != "__init__":
+            assert ORDER.index(other) < ORDER.index(layer), f"{path} imports {imported}, below it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_pytest_and_heavy_packages_stay_where_they_belong(path: Path) -> None:
+    roots = {i.split(".")[0] for i in imports(path)}
+    assert not roots & {"pytest", "_pytest", "xdist"} or place(path)[0] in PYTEST
+    at_import = {
+        i.split(".")[0]
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for i in (
+            [a.name for a in node.names] if isinstance(node, ast.Import) else [str(node.module)]
+        )
+    }
+    assert not at_import & {"mlx", "mlx_lm", "datasets", "matplotlib", "scipy", "numpy"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_are_short_and_say_what_they_are(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 200
+    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert not {"utils", "common", "helpers", "base", "manager", "handler"} & set(place(path))
+
+
+def test_the_readmes_tree_names_every_module() -> None:
+    readme = (ROOT / "README.md").read_text()
+    tree = re.search(r"```text\n(lem.*?)```", readme, re.S)
+    assert tree is not None
+    words = set(re.findall(r"[\w./-]+", tree[1]))
+    wanted = {p.name for p in MODULES if p.name != "__init__.py"}
+    wanted |= {p.name for p in (ROOT / "evals").glob("*.py")}
+    wanted |= {p.name for p in (ROOT / "benchmarks").glob("*.py")}
+    wanted |= {
+        p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))
+    } - {
+        "lek.egg-info",
+        "build",
+    }
+    missing = {w for w in wanted if w not in words and f"{w}/" not in words}
+    assert not missing
+    named = {w.rstrip("/") for w in words if w.endswith(".py") and not w.startswith("test_")}
+    real = {p.name for p in ROOT.rglob("*.py")}
+    assert named <= real
+
+
+def test_benchmarks_read_as_one_thought() -> None:
+    found = {}
+    for path in (ROOT / "evals").glob("test_*.py"):
+        tree = ast.parse(path.read_text())
+        (function,) = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+        (decorator,) = function.decorator_list
+        assert [a.arg for a in function.args.args] == ["case", "subject", "judge", "record"]
+        assert ast.unparse(function.body[0]) == "record(judge(case, subject.respond(case)))"
+        found[ast.literal_eval(decorator.args[0])] = path  # type: ignore[attr-defined]
+    assert set(found) == set(BENCHMARKS)
+
+
+def test_nothing_of_a_machine_is_committed() -> None:
+    for path in ROOT.rglob("*"):
+        parts = path.relative_to(ROOT).parts
+        if path.suffix in {".py", ".toml", ".md", ".ini", ".json", ".sh"} and parts[0] != ".lek":
+            if any(p.startswith(".venv") or p == "build" for p in parts):
+                continue
+            text = path.read_text()
+            assert "pypi." + "org/simple" not in text
+            assert "/" + "root/" not in text
