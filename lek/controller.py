@@ -131,6 +131,11 @@ class Controller:
         terminalreporter.write_line(f"run: {shown(self._out)}")
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_html_report_title(self, report: Any) -> None:
+        if self._tally is not None:
+            report.title = f"LEM evaluation: {plan_of(self._config).loaded.name}"
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         if self._run is not None:
             prefix.append(html.summary(self._run))
@@ -143,7 +148,8 @@ class Controller:
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
         verdict = self._tally.verdict_of(report.nodeid) if self._tally else None
         if verdict is not None and report.when == "call":
-            data.insert(0, html.case(verdict))
+            logs = [text for text in data if text != "No log output captured."]
+            data[:] = [html.case(verdict), *logs]
 
     def pytest_unconfigure(self) -> None:
         if self._temporary is not None:

@@ -16,9 +16,12 @@ STYLE = """<style>
 .lek th:first-child, .lek td:first-child {text-align: left}
 .lek th {background: #f6f6f6; font-weight: 600}
 .lek .change {display: block; color: #666; font-size: 12px}
-.lek .why {text-align: left}
-.lek .open {color: #0a7d33} .lek .shut {color: #b00020} .lek .unmeasured {color: #a15c00}
-.lek .not-asked {color: #777}
+.lek td.why, .lek th.why {text-align: left}
+.lek td, .lek th, .lek-case {color: #222}
+.lek td.open {color: #0a7d33} .lek td.shut {color: #b00020} .lek td.unmeasured {color: #a15c00}
+.lek td.not-asked {color: #777}
+.logwrapper:has(.lek-case) {max-height: none}
+.logwrapper .log:has(.lek-case) {height: auto; max-height: none; white-space: normal}
 .lek-case dt {font-weight: 600; margin-top: .5em} .lek-case dd {margin: 0 0 0 1em}
 .lek-case pre {white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: inherit}
 </style>"""
@@ -38,7 +41,10 @@ def case(verdict: Verdict) -> str:
         f"{measure} {'unscored' if score is None else format(score, 'g')}"
         for measure, score in verdict.scores.items()
     )
-    reference = "\n".join(f"{k}: {v}" for k, v in verdict.case.reference.items())
+    reference = "\n".join(
+        f"{key}: {'; '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in verdict.case.reference.items()
+    )
     pairs = [
         ("case", verdict.case.prompt),
         ("reference", reference),
@@ -84,7 +90,8 @@ def _gates(run: Run) -> str:
         f'<td class="why">{escape(g.why)}</td></tr>'
         for g in run.gates
     )
-    return f"<table>{_head(['gate', 'ruling', 'why'])}{''.join(rows)}</table>"
+    head = '<tr><th>gate</th><th>ruling</th><th class="why">why</th></tr>'
+    return f"<table>{head}{''.join(rows)}</table>"
 
 
 def _facts(run: Run) -> str:
