@@ -10,8 +10,8 @@ from conftest import ROOT
 from lek.records import BENCHMARKS
 
 ORDER = (
-    "records scoring profile lem cases numerals questions sums backends judges intervals metrics "
-    "gates rulings plan runs tally report session scheduling controller plugin"
+    "records scoring profile lem cases kernel numerals questions sums backends judges intervals "
+    "metrics gates rulings plan runs tally report session scheduling controller plugin"
 ).split()
 FIRST_OF_FOLDER = {"report": "terminal"}
 MODULES = sorted((ROOT / "lek").rglob("*.py"))

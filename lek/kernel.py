@@ -1,0 +1,85 @@
+"""The ethical kernel and its axioms -> one digest, and the sandwich as chat messages.
+
+The sandwich is the LEK method's wrapping of a prompt: the axioms as JSON, the prompt, the kernel.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lek.records import BadInput
+
+IDS = ("sovereignty", "privacy", "transparency", "consent", "dignity")
+
+
+class Axiom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One axiom: what it says, what it asks, where it ends, what it looks like in an answer."""
+
+    id: str
+    name: str
+    statement: str
+    asks: tuple[str, ...]
+    limits: tuple[str, ...]
+    in_practice: tuple[str, ...]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: str
+    licence: str
+    axioms: tuple[Axiom, ...]
+    schema: str = msgspec.field(name="$schema", default="")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The kernel's text, the axioms in their order, and the version of the axioms."""
+
+    text: str
+    axioms: tuple[Axiom, ...]
+    version: str
+
+    @property
+    def axioms_json(self) -> str:
+        """The axioms as the compact JSON that stands at the top of a sandwich."""
+        content = {"axioms": msgspec.to_builtins(self.axioms)}
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that a sandwich adds to a prompt, as 64 hexadecimal digits."""
+        return hashlib.sha256(f"{self.axioms_json}\n{self.text}".encode()).hexdigest()
+
+    def sandwich(self, prompt: str) -> list[dict[str, str]]:
+        """``prompt`` between axioms and kernel, as one user message.
+
+        One message, since chat templates differ in whether they know a system role.
+        """
+        content = f"{self.axioms_json}\n\n{prompt}\n\n{self.text.strip()}"
+        return [{"role": "user", "content": content}]
+
+
+def load_kernel(directory: Path) -> Kernel:
+    """The kernel in ``directory``: ``lek-1-kernel.txt`` and ``axioms.json``.
+
+    Raises `BadInput` where a file is missing or the axioms are not the five in their order.
+    """
+    text = _read(directory / "lek-1-kernel.txt").decode()
+    path = directory / "axioms.json"
+    try:
+        file = msgspec.json.decode(_read(path), type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise BadInput(f"{path}: {e}; see axioms.schema.json beside it") from e
+    ids = tuple(axiom.id for axiom in file.axioms)
+    if ids != IDS:
+        raise BadInput(f"{path}: axioms are {', '.join(ids)}; expected {', '.join(IDS)}")
+    return Kernel(text, file.axioms, file.version)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise BadInput(f"{path}: cannot be read: {e.strerror}") from e
