@@ -41,7 +41,8 @@ class Controller:
                 self._tally = tally
                 return tally
             try:
-                self._out = runs.out_directory(given, root, tally.started, self._commit[0])
+                out = runs.out_directory(given, root, tally.started, self._commit[0])
+                self._out = out.absolute()  # a test may change the current directory
                 self._temporary = runs.reserve(self._out, "--lek-out" if given else "the run")
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
