@@ -4,12 +4,13 @@ What is covered: the five benchmarks in the schema of the published files. What 
 its prompt is kept as the case's reference, for a judge to compare with.
 """
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lek.lem import Row, Rows, cases_file, read_rows
+from lek.lem import Row, Rows, cases_file, is_text, read_rows
 from lek.records import BadInput, Case
 
 _TAGS = ("category", "risk_area", "types_of_harm", "target_group", "domain")
@@ -59,6 +60,8 @@ def _case(path: Path, benchmark: str, row: Row) -> Case:
     prompt = fields.pop("question", None) or fields.pop("prompt", None)
     if not isinstance(prompt, str) or not prompt.strip():
         raise BadInput(f'{where}: no text in "question" or "prompt"')
+    if not is_text(json.dumps(fields, ensure_ascii=False) + prompt):
+        raise BadInput(f"{where}: holds half a character (a lone surrogate); write it whole")
     for key, kind in _REQUIRED[benchmark].items():
         _check(where, key, fields.get(key), kind)
     tags = tuple(str(fields[key]) for key in _TAGS if fields.get(key))

@@ -70,8 +70,9 @@ def _row(path: Path, line: int, text: bytes) -> Row:
     where = f"{path}: line {line}"
     try:
         fields = json.loads(text)
-    except ValueError as e:
-        fault = e.msg if isinstance(e, json.JSONDecodeError) else "not UTF-8"
+    except (ValueError, RecursionError) as e:
+        kinds = {json.JSONDecodeError: getattr(e, "msg", ""), RecursionError: "nested too deeply"}
+        fault = kinds.get(type(e), "not UTF-8")
         raise BadInput(f"{where}: not JSON: {fault}; mend or delete the line") from e
     if not isinstance(fields, dict):
         raise BadInput(f'{where}: a JSON {type(fields).__name__}; expected an object with an "id"')
@@ -129,10 +130,21 @@ def read_scores(path: Path) -> Scores:
         raise BadInput(f"{path}: line {e.lineno}: not JSON: {e.msg}") from e
     except UnicodeDecodeError as e:
         raise BadInput(f"{path}: not UTF-8 (byte {e.start}); save it as UTF-8") from e
+    except RecursionError as e:
+        raise BadInput(f"{path}: not JSON that can be read: nested too deeply") from e
     scores = content.get("scores") if isinstance(content, dict) else None
     if not isinstance(scores, dict):
         raise BadInput(f'{path}: expected {{"scores": {{benchmark: {{model: {{id: ...}}}}}}}}')
     return Scores(path, hashlib.sha256(raw).hexdigest(), text, scores)
+
+
+def is_text(value: str) -> bool:
+    """Whether ``value`` can be written as UTF-8: JSON can escape half of a character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _keep_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

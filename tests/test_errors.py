@@ -203,6 +203,14 @@ BAD = {
         file(CASES, case(benchmark="gsm8k"), at=1),
         [CASES, "line 1: benchmark is 'gsm8k'"],
     ),
+    "case with half a character": (
+        file(CASES, case(question="\ud800"), at=1),
+        [CASES, "line 1: holds half a character"],
+    ),
+    "scores nested too deeply": (
+        file(SCORES, '{"scores": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+        [SCORES, "nested too deeply"],
+    ),
     "reference of a wrong type": (
         file(CASES, case(correct_answers="a"), at=1),
         [CASES, "line 1: \"correct_answers\" is 'a'; expected a list of texts"],

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from lek.lem import Row, Rows
+from lek.lem import Row, Rows, is_text
 from lek.records import BadInput, Case, Response
 
 
@@ -69,6 +69,8 @@ def _response(subject: str, row: Row, where: str) -> Response:
     text = row.fields.get("response")
     if not isinstance(text, str):
         return _none(subject, row.id, f"{where}: the response is {text!r}, not a text")
+    if not is_text(text):
+        return _none(subject, row.id, f"{where}: the response holds half a character (a surrogate)")
     if not text.strip():
         return _none(subject, row.id, f"{where}: the response is empty")
     if text.startswith("ERROR"):
