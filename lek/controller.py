@@ -15,7 +15,7 @@ from lek.report import html, terminal
 from lek.session import evals_are_named, plan_of, shown
 from lek.tally import Tally
 
-VERDICT, ABSENT = "lek_verdict", "lek_absent"
+VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
 
 
 class Controller:
@@ -26,6 +26,7 @@ class Controller:
         self._tally: Tally | None = None
         self._temporary: Path | None = None
         self._run: runs.Run | None = None
+        self._unwritten: str | None = None
         self._selected: set[str] = set()
         self._gate_reports: list[pytest.TestReport] = []
         if evals_are_named(config):
@@ -37,7 +38,8 @@ class Controller:
             tally = Tally(plan_of(self._config))
             root, given = self._config.rootpath, self._config.option.lek_out
             self._commit = runs.commit_of(root)
-            if self._config.option.collectonly:
+            option = self._config.option
+            if option.collectonly or option.showfixtures or option.show_fixtures_per_test:
                 self._tally = tally
                 return tally
             try:
@@ -75,8 +77,10 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)  # the terminal asks for the status of what is tallied here
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, value in report.user_properties:
-            if name == VERDICT and report.when == "call":
+            if name == VERDICT and report.when == "call" and report.passed:
                 self.prepare().verdict(report.nodeid, str(value))
+            elif name == CASE and report.when == "setup":
+                self.prepare().case(report.nodeid)
             elif name == ABSENT:
                 self.prepare().absent(str(value))
         if self._tally is not None:
@@ -99,12 +103,20 @@ class Controller:
         if tally.empty:
             return
         commit, dirty = self._commit
-        self._run = run = tally.finish(commit=commit, dirty=dirty)
-        self._out = runs.write(run, self._out, temporary)
+        option = self._config.option
+        selection = {"keyword": option.keyword, "markers": option.markexpr}
+        self._run = run = tally.finish(commit=commit, dirty=dirty, selection=selection)
+        try:
+            self._out = runs.write(run, self._out, temporary)
+        except OSError as e:
+            self._unwritten = f"not written: {e}"
         self._report_gates(run.gates)
         fine = run.complete and (run.holds or self._config.option.lek_no_gates)
-        if not fine and exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if exitstatus == pytest.ExitCode.OK:
+            if not fine or self._unwritten:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            elif not run.verdicts:
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
     def _report_gates(self, gates: list[Ruling]) -> None:
         """Let JUnit and HTML see each gate as a test, and keep the terminal's for its summary."""
@@ -129,7 +141,7 @@ class Controller:
         for text, style in terminal.summary(self._run, width):
             markup = {style: True} if style else {}
             terminalreporter.write_line(text, **markup)
-        terminalreporter.write_line(f"run: {shown(self._out)}")
+        terminalreporter.write_line(f"run: {self._unwritten or shown(self._out)}")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:

@@ -8,7 +8,7 @@ How a gate is ruled is for `rulings`.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lek.profile import LoadedProfile, suggestion
 from lek.records import BENCHMARKS, BadInput, Benchmark
@@ -54,7 +54,7 @@ def parse_gates(loaded: LoadedProfile) -> list[Gate]:
     for i, text in enumerate(loaded.profile.gates.rules):
         where = f"{loaded.path}: gates.rules[{i}] = {text!r}"
         gate = _parse(text, where, loaded)
-        if any(gate.text == g.text for g in gates):
+        if any(replace(gate, text="") == replace(g, text="") for g in gates):
             raise BadInput(f"{where}: stands there twice; delete one")
         gates.append(gate)
     return gates
@@ -88,6 +88,8 @@ def _parse(text: str, where: str, loaded: LoadedProfile) -> Gate:
         low, high, _ = benchmark.scale
         if not low <= margin <= high:
             raise BadInput(f"{where}: {m['constant']} is outside {m['measure']}'s {low:g}-{high:g}")
+    elif margin >= benchmark.scale.high - benchmark.scale.low:
+        raise BadInput(f"{where}: a margin of {m['margin']} is the whole scale; give a smaller one")
     elif m["sign"] == "-":
         margin = -margin
     canonical = " ".join(text.split())

@@ -8,7 +8,7 @@ Wilson's score interval (1927). SciPy is imported on first use.
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
@@ -91,6 +91,14 @@ def sign_flip_p(differences: Sequence[float], *, greater: bool) -> float:
         rng=_generator(),
     )
     return float(result.pvalue)
+
+
+def binomial_p(successes: float, n: int, constant: float, *, greater: bool) -> float:
+    """One-sided p of the exact binomial test that a proportion equals ``constant``."""
+    from scipy import stats
+
+    side: Literal["greater", "less"] = "greater" if greater else "less"
+    return float(stats.binomtest(round(successes), n, constant, alternative=side).pvalue)
 
 
 def cases_needed(differences: Sequence[float], effect: float) -> int | None:

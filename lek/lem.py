@@ -69,13 +69,20 @@ def read_rows(path: Path) -> Rows:
 def _row(path: Path, line: int, text: bytes) -> Row:
     where = f"{path}: line {line}"
     try:
-        fields = json.loads(text)
+        fields = json.loads(text, object_pairs_hook=_keep_repeats)
     except (ValueError, RecursionError) as e:
-        kinds = {json.JSONDecodeError: getattr(e, "msg", ""), RecursionError: "nested too deeply"}
-        fault = kinds.get(type(e), "not UTF-8")
+        kinds = {
+            json.JSONDecodeError: getattr(e, "msg", ""),
+            RecursionError: "nested too deeply",
+            UnicodeDecodeError: "not UTF-8",
+        }
+        fault = kinds.get(type(e), "a number with too many digits")
         raise BadInput(f"{where}: not JSON: {fault}; mend or delete the line") from e
     if not isinstance(fields, dict):
         raise BadInput(f'{where}: a JSON {type(fields).__name__}; expected an object with an "id"')
+    for key, value in fields.items():
+        if isinstance(value, Repeated):
+            raise BadInput(f'{where}: "{key}" is given twice; keep one')
     identity = fields.get("id")
     if not isinstance(identity, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", identity):
         raise BadInput(
@@ -132,6 +139,8 @@ def read_scores(path: Path) -> Scores:
         raise BadInput(f"{path}: not UTF-8 (byte {e.start}); save it as UTF-8") from e
     except RecursionError as e:
         raise BadInput(f"{path}: not JSON that can be read: nested too deeply") from e
+    except ValueError as e:
+        raise BadInput(f"{path}: not JSON that can be read: a number with too many digits") from e
     scores = content.get("scores") if isinstance(content, dict) else None
     if not isinstance(scores, dict):
         raise BadInput(f'{path}: expected {{"scores": {{benchmark: {{model: {{id: ...}}}}}}}}')

@@ -77,6 +77,7 @@ _NUMBER = re.compile(
     """,
     re.X | re.I,
 )
+_LONGEST = 300  # more digits than that are no quantity, but a model that is stuck
 _CLOCK = re.compile(r"\s?(?::\d\d|[ap]\.?m\b)", re.I)
 _ATTACHED = re.compile(r"(?:st|nd|rd|th)\b|[A-Za-z](?![A-Za-z])(?!\w)|[-_][A-Za-z]|\^|_|\(|,\d")
 
@@ -85,7 +86,9 @@ def numbers(text: str) -> list[Number]:
     """The quantities in ``text`` (which is `plain`), in order."""
     found = []
     for m in _NUMBER.finditer(text):
-        after = text[m.end() :]
+        after = text[m.end() : m.end() + 20]
+        if m.end() - m.start() > _LONGEST:
+            continue
         clock = _CLOCK.match(after) or text[max(0, m.start() - 1) : m.start()] == ":"
         if clock or (not m["after"] and _ATTACHED.match(after)):
             continue
@@ -97,7 +100,9 @@ def numbers(text: str) -> list[Number]:
             value /= below
         if m["whole"]:
             value += int(m["whole"])
-        minus = m["sign"] and not re.search(r"[\d)\]%]\s*$", text[: m.start()])
+        minus = m["sign"] and not re.search(
+            r"[\d)\]%]\s*$", text[max(0, m.start() - 20) : m.start()]
+        )
         if minus or m["sign2"]:
             value = -value
         after_money = bool(m["after"]) and "%" not in m["after"]

@@ -133,6 +133,7 @@ def make_plan(loaded: LoadedProfile, *, data: Path | None, limit: int | None) ->
             f"{directory}: nothing to evaluate; expected cases such as {first}.jsonl and answers "
             f"such as results/{first}_{profile.subjects[0].recorded}.jsonl"
         )
+    _check_names(plan)
     notes += _make_judges(plan, known)
     return replace(plan, notes=(*_left_out(plan), *notes))
 
@@ -148,6 +149,18 @@ def _directory(loaded: LoadedProfile, data: Path | None) -> Path:
     if not directory.is_dir():
         raise BadInput(f"{key}: {'not a' if directory.exists() else 'no such'} directory")
     return directory
+
+
+def _check_names(plan: Plan) -> None:
+    """Two tests of a benchmark must not read the same: subject and case are told by the name."""
+    for benchmark, cases in plan.cases.items():
+        seen: dict[str, str] = {}
+        for subject in plan.subjects(benchmark):
+            for case in cases:
+                name = f"{subject}-{case.id}"
+                if seen.setdefault(name, subject) != subject:
+                    both = f"{cases_file(plan.directory, benchmark)}: {subject} and {seen[name]}"
+                    raise BadInput(f"{both} both make a test [{name}]; rename a case or a subject")
 
 
 def _make_judges(plan: Plan, known: dict[str, set[str]]) -> list[str]:

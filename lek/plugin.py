@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lek.controller import ABSENT, VERDICT, Controller
+from lek.controller import ABSENT, CASE, VERDICT, Controller
 from lek.plan import Judge, Plan
 from lek.profile import suggestion
 from lek.records import BENCHMARKS, Case, Response, Verdict
@@ -54,7 +54,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
     if getattr(option, "numprocesses", None) and option.dist == "no" and not option.distload:
         option.dist = "loadgroup"
-    if getattr(option, "dist", None) == "loadgroup" and option.maxworkerrestart is None:
+    if getattr(option, "dist", None) == "loadgroup":
         # A replaced worker hangs xdist 3.8's loadgroup (its issues 1323, 1327): replace none.
         # Delete this when a release with their fixes is the oldest that pyproject.toml allows.
         option.maxworkerrestart = "0"
@@ -78,8 +78,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan, benchmark = plan_of(metafunc.config), marker.args[0]
     absent = plan.absent(benchmark)
     if absent is not None:
-        skip = pytest.param(benchmark, None, marks=pytest.mark.skip(reason=absent), id="absent")
-        metafunc.parametrize(("subject", "case"), [skip], indirect=["subject"])
+        # One for each subject that would have been asked, so that -k selects it as it would them.
+        wanted = benchmark in plan.loaded.profile.data.benchmarks
+        ids = [f"{s}-absent" for s in plan.loaded.profile.subject_names] if wanted else ["absent"]
+        skip = pytest.mark.skip(reason=absent)
+        skipped = [pytest.param(benchmark, None, marks=skip, id=i) for i in ids]
+        metafunc.parametrize(("subject", "case"), skipped, indirect=["subject"])
         return
     metafunc.parametrize("subject", plan.subjects(benchmark), indirect=True, scope="session")
     chosen = plan.cases[benchmark]
@@ -90,8 +94,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     marker = item.get_closest_marker("cases")
     if marker is None or not isinstance(item, pytest.Function):
         return
-    if item.callspec.id == "absent":
-        item.user_properties.append((ABSENT, marker.args[0]))
+    absent = item.callspec.params.get("case") is None
+    item.user_properties.append((ABSENT if absent else CASE, marker.args[0]))
 
 
 class Subject:
@@ -141,6 +145,7 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
     def pytest_runtest_setup(item: pytest.Item) -> None:
         nonlocal properties
         properties = item.user_properties
+        properties[:] = [p for p in properties if p[0] != VERDICT]  # a test may be run again
 
     plugin = ModuleType("lek_session_fixtures")
     vars(plugin).update(judge=judge, record=record, pytest_runtest_setup=pytest_runtest_setup)

@@ -16,7 +16,7 @@ from lek.records import BENCHMARKS, BadInput
 
 JudgeKind = Literal["recorded", "exact"]
 BenchmarkName = Literal["gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
 class _Table(BaseModel):
@@ -175,6 +175,11 @@ def _check_names(path: Path, profile: Profile) -> None:
     for i, name in enumerate(names):
         if name in names[:i]:
             raise BadInput(f"{path}: subjects[{i}].name: '{name}' is taken; rename one of the two")
+    models = [s.recorded for s in profile.subjects]
+    for i, model in enumerate(models):
+        if model in models[:i]:
+            first = names[models.index(model)]
+            raise BadInput(f"{path}: subjects[{i}].recorded: '{model}' is that of {first} already")
     if profile.baseline not in names:
         hint = suggestion(profile.baseline, names) or f"; subjects are {', '.join(names)}"
         raise BadInput(f"{path}: baseline = '{profile.baseline}': no such subject{hint}")

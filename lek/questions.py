@@ -16,7 +16,9 @@ _STOP = frozenset(
     "number problem states says asks told know".split()
 )
 _LET = re.compile(
-    r"\blet ['$]?([A-Za-z](?:_\w+)?)['$]? (?:be|represent|denote) (.+?)(?=,? and let|[.\n]|$)", re.I
+    r"\blet ['$]?([A-Za-z](?:_\w+)?)['$]? (?:be|represent|denote) "
+    r"(.{1,200}?)(?=,? and let|[.\n]|$)",
+    re.I,
 )
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 

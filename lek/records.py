@@ -135,7 +135,7 @@ class Verdict(Record, frozen=True, kw_only=True):
             if (score is None) != (measure in self.unscored):
                 raise ValueError(f"{measure} is None exactly when `unscored` says why")
             if score is not None:
-                if not low <= score <= high:
+                if not low <= score <= high or (benchmark.scale.fraction and score not in (0, 1)):
                     raise ValueError(f"{measure} is {score:g}, outside {benchmark.scale}")
                 if type(score) is not float:
                     self.scores[measure] = float(score)

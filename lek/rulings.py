@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lek.gates import Gate
-from lek.intervals import cases_needed, mean, mean_interval, sign_flip_p
+from lek.intervals import binomial_p, cases_needed, mean, mean_interval, sign_flip_p
 from lek.metrics import paired
 from lek.profile import Gates
 from lek.records import Ruling
@@ -97,11 +97,13 @@ def _measure(gate: Gate, left: Side, right: Side, config: Gates) -> _Measured | 
                 f"({_some(missing)}), more than max_unscored = {config.max_unscored:g}"
             )
     if gate.right is None:
-        differences = [s - gate.margin for _, s in sorted(left.scores.items()) if s is not None]
+        differences = [
+            _exact(s - gate.margin) for _, s in sorted(left.scores.items()) if s is not None
+        ]
         remark = ""
     else:
         ours, theirs = paired(left.scores, right.scores)
-        differences = [x - y for x, y in zip(ours, theirs, strict=True)]
+        differences = [_exact(x - y) for x, y in zip(ours, theirs, strict=True)]
         remark = _unpaired(gate, left, right)
     if len(differences) < config.min_cases:
         return (
@@ -109,20 +111,32 @@ def _measure(gate: Gate, left: Side, right: Side, config: Gates) -> _Measured | 
             f"fewer than min_cases = {config.min_cases}{remark}"
         )
     margin = gate.margin if gate.right is not None else 0.0
-    low, high = mean_interval(differences)
+    proportion = gate.right is None and gate.benchmark.scale.fraction
+    if proportion:
+        scores = [float(d + gate.margin > 0.5) for d in differences]
+        low, high = (end and end - gate.margin for end in mean_interval(scores, proportion=True))
+    else:
+        low, high = mean_interval(differences)
     if low is None or high is None:
         return f"the differences of {len(differences)} pairs give no interval"
     p = None
     if gate.strict:
-        p = sign_flip_p([d - margin for d in differences], greater=gate.upward)
+        p = sign_flip_p([_exact(d - margin) for d in differences], greater=gate.upward)
+        if proportion:
+            p = binomial_p(sum(scores), len(scores), gate.margin, greater=gate.upward)
     return _Measured(gate, differences, low, high, p, remark)
+
+
+def _exact(difference: float) -> float:
+    """``difference`` without the noise of binary fractions, so that 1.3 - 1.0 is 0.3."""
+    return round(difference, 9)
 
 
 def _rule(m: _Measured, p: float | None) -> Ruling:
     gate, margin = m.gate, m.gate.margin if m.gate.right is not None else 0.0
     difference = mean(m.differences)
     sign = 1 if gate.upward else -1
-    near, far = sorted((sign * (m.low - margin), sign * (m.high - margin)))
+    near, far = sorted((_exact(sign * (m.low - margin)), _exact(sign * (m.high - margin))))
     holds = near >= 0 if p is None else near > 0 and p < ALPHA
     if holds:
         detail = ""

@@ -114,7 +114,7 @@ def commit_of(directory: Path) -> tuple[str | None, bool | None]:
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return None, None
-    status = _git(directory, "status", "--porcelain", "--untracked-files=no")
+    status = _git(directory, "status", "--porcelain", "--", ".")
     return commit, None if status is None else bool(status)
 
 

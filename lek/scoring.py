@@ -61,6 +61,10 @@ def _number(value: object, scale: Scale) -> tuple[float | None, str | None]:
         number = float(value)  # type: ignore[arg-type]  # what does not convert is the point
     except (TypeError, ValueError):
         return None, f"is of type {type(value).__name__}, not a number"
+    except OverflowError:
+        return None, f"is too large, outside {scale}"
+    if scale.fraction and number not in (0, 1):
+        return None, f"is {number:g}, neither 0 nor 1"
     if not scale.low <= number <= scale.high:
         return None, f"is {number:g}, outside {scale}"
     return number, None

@@ -29,12 +29,13 @@ def plan_of(config: pytest.Config) -> Plan:
 
 def _make_plan(config: pytest.Config) -> Plan:
     option, ini = config.option, config.getini("lek_profile")
+    name = ini if option.lek_profile is None else option.lek_profile
     if option.lek_profile is None and not ini:
         raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
     if option.lek_limit is not None and option.lek_limit < 1:
         raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
     profiles = shown(config.rootpath / "evals" / "profiles")
-    found = profile.find(option.lek_profile or ini, profiles)
+    found = profile.find(name, profiles)
     return make_plan(profile.load(found), data=option.lek_data, limit=option.lek_limit)
 
 
@@ -42,7 +43,9 @@ def evals_are_named(config: pytest.Config) -> bool:
     """Whether the command line can reach ``evals``, so that faults must be told before all else."""
     evals = config.rootpath / "evals"
     named = [config.invocation_params.dir / arg.split("::")[0] for arg in config.args]
-    asked = any(v for k, v in vars(config.option).items() if k.startswith("lek_"))
+    asked = any(
+        v not in (None, False) for k, v in vars(config.option).items() if k.startswith("lek_")
+    )
     return asked or any(p == evals or evals in p.parents or p in evals.parents for p in named)
 
 

@@ -9,15 +9,18 @@ question, and one in an unfinished expression don't count.
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 from lek.numerals import Number, numbers, plain
 from lek.questions import SENTENCE, Asked, Statement, symbols
 
+_LONGEST = 20_000  # characters that are read, the last ones: a model that is stuck can go on long
+_CLAUSE_LENGTH = 500
 _CUT_WORDS = 90  # an unfinished last sentence means "cut off" only in an answer this long
 _MARK = re.compile(
     r"\#{3,}[ \t:]*(?P<hash>[^\n]*)"
     r"|\\boxed\s*\{(?P<boxed>(?:[^{}]|\{[^{}]*\})*)\}"
-    r"|(?<!no )\banswer\b(?=(?P<said>[^\n]*))",
+    r"|(?<!no )\banswer\b(?=(?P<said>[^\n]{0,300}))",
     re.I,
 )
 _SAID = re.compile(r"^[^\n\d$]{0,60}?(?:\bis\b|:|=)\s*(?P<rest>.*)$", re.I)
@@ -29,10 +32,16 @@ _OTHER_QUESTION = re.compile(
     re.I | re.M,
 )
 _CLAUSE = re.compile(r",?\s+(?:so|which|then|therefore|thus|hence)\b[, ]*|,\s+(?=[A-Z]\w* =)", re.I)
+_CONCLUDES = re.compile(
+    r"=|^\W*(?:the )?(?:so|therefore|thus|hence|in total|total|altogether)\b", re.I
+)
 _COPULA = re.compile(r"\b(?:is|are|was|were|be|equals|totals|only)\b|:", re.I)
 _BESIDES = re.compile(
     r"\b(?:over|in|for|after|within|during|per|every|by|on) (?:the |all )?$", re.I
 )
+_NEGATED = re.compile(r"(?:\bnot|n't)\s+(?:\w+\s+){0,2}[$€£]?\d")
+_ASIDE = re.compile(r"(?:^|\s)\((?=[^()]*[A-Za-z]{3})[^()]*\)")
+_INSTEAD = re.compile(r",?\s+(?:not|rather than|instead of)\s+[$€£]?[\d,.]*\d")
 _OPERATOR = re.compile(r"\s*(?:[+*/×÷-]|\()\s*[\d$(A-Za-z\\]|[^,;(]*?[+*×÷]\s*\(?[$\d]")
 
 
@@ -46,7 +55,7 @@ class Reading:
 
 def read_answer(text: str, question: str, *, finish: str | None = None) -> Reading:
     """What ``text`` answers to ``question``; ``finish`` is ``length`` if it is known to be cut."""
-    text = _before_another_question(text, question)
+    text = _before_another_question(text[-_LONGEST:], question)
     marked = _marked(text, cut_off=finish == "length")
     if marked is not None:
         return Reading(marked, "marked as the answer")
@@ -71,14 +80,26 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
         value = asked.choose(stated, symbols(body))
         how = "no result stated" if value is None else "stated"
         return Reading(value, f"{how} before it was cut off")
-    return Reading(stated[-1].value, "stated last")
+    last = next(
+        (
+            s
+            for s in reversed(stated)
+            if s.value not in asked.numbers or _CONCLUDES.search(s.clause)
+        ),
+        stated[-1],
+    )
+    return Reading(last.value, "stated last")
 
 
 def _before_another_question(text: str, question: str) -> str:
     """A pretrained model goes on to ask itself something else: what follows is not our answer."""
-    for other in _OTHER_QUESTION.finditer(text):
+    digit = re.search(r"\d", text)
+    if digit is None:
+        return text
+    asked = Asked(question)
+    for other in islice(_OTHER_QUESTION.finditer(text, digit.end()), 20):
         before = text[: other.start()]
-        if re.search(r"\d", before) and not Asked(question).restated(before):
+        if not asked.restated(before):
             return before
     return text
 
@@ -120,15 +141,19 @@ def _marked(text: str, *, cut_off: bool) -> Fraction | None:
 def _first(marked: str) -> Number | None:
     """The result in a marked answer: after the last ``=``, else its first number."""
     found = numbers(marked.rsplit("=", 1)[-1]) or numbers(marked)
-    return found[0] if found else None
+    either = len(found) > 1 and re.fullmatch(r"\s*or\s*", marked[found[0].end : found[1].start])
+    return found[0] if found and not either else None
 
 
 def _result(clause: str, known: frozenset[Fraction]) -> Number | None:
     """The number that ``clause`` states as its result; ``known`` are the question's numbers."""
+    clause = _INSTEAD.sub("", _ASIDE.sub("", clause[-_CLAUSE_LENGTH:]))
+    if _NEGATED.search(clause):
+        return None
     if "=" in clause:
         left, right = clause.rsplit("=", 1)
         found = numbers(right)
-        algebra = re.search(r"\d[A-Za-z]\b|[A-Za-z]\s*[+×*/-]|[+×*/-]\s*\(?[A-Za-z]\b", left)
+        algebra = re.search(r"\d[A-Za-z]\b|\b[A-Za-z]\s*[+×*-]|[+×*/-]\s*\(?[A-Za-z]\b", left)
         if not found or (algebra and "=" not in left):
             return None
         first = found[0]
@@ -140,6 +165,8 @@ def _result(clause: str, known: frozenset[Fraction]) -> Number | None:
         if found:
             before, after = said[: found[0].start], said[found[0].end :]
             within = _OPERATOR.match(after) or re.search(r"[\w)]\s*[-+×*/÷(]\s*$", before)
+            if within and copula[0] == ":":
+                return _result(clause[: copula.start()], known)
             return None if within else found[0]
     found = numbers(clause)
     fresh = [n for n in found if n.value not in known] or found

@@ -28,6 +28,7 @@ class Tally:
         self._plan = plan
         self._selected: set[str] = set()
         self._reported: set[str] = set()
+        self._cases: set[str] = set()
         self._verdicts: dict[str, Verdict] = {}
         self._absent: set[str] = set()
         self.started = datetime.now(UTC)
@@ -49,6 +50,10 @@ class Tally:
         """Take note that something was heard of a test, whatever its outcome."""
         self._reported.add(self.bare(nodeid))
 
+    def case(self, nodeid: str) -> None:
+        """Take note that a test is one of a case, whatever its parameters: it owes a verdict."""
+        self._cases.add(self.bare(nodeid))
+
     def absent(self, benchmark: str) -> None:
         """A selected benchmark has no cases in this profile or its data: its gates are asked."""
         self._absent.add(benchmark)
@@ -66,7 +71,9 @@ class Tally:
     @property
     def empty(self) -> bool:
         """Whether no case was asked for at all."""
-        return not (self._verdicts or self._absent or any(map(self._locate, self._selected)))
+        return not (
+            self._verdicts or self._absent or self._cases or any(map(self._locate, self._selected))
+        )
 
     def _locate(self, nodeid: str) -> list[Key]:
         parameters = re.search(r"\[(.+)\]$", nodeid)
@@ -111,6 +118,7 @@ class Tally:
         ]
         rows = [scores[b, s][c] for b, s in order for c in sorted(scores[b, s])]
         counts = {
+            "planned": sum(len(plan.cases[b]) for b, _ in plan.answers),
             "selected": len(verdicts) + len(lost),
             "verdicts": len(verdicts),
             "unscored": sum(bool(v.unscored) for v in rows),
@@ -127,10 +135,10 @@ class Tally:
         """
         lost: set[Key] = set()
         silent = []
-        for nodeid in self._selected - set(self._verdicts):
-            keys = set(self._locate(nodeid)) - set(verdicts)
-            lost |= keys
-            if not keys and nodeid not in self._reported:
+        for nodeid in (self._selected | self._cases) - set(self._verdicts):
+            keys = set(self._locate(nodeid))
+            lost |= keys - set(verdicts)
+            if not keys and (nodeid in self._cases or nodeid not in self._reported):
                 silent.append(nodeid)
         return lost, silent
 

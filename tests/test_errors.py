@@ -118,6 +118,18 @@ BAD = {
         edit('default = "recorded"', 'default = "exact"'),
         [PROFILE, "judges.default = 'exact'", "not truthfulqa", "use 'recorded'"],
     ),
+    "one model as two subjects": (
+        edit('recorded = "lem_ethics"', 'recorded = "instruction_tuned"'),
+        [PROFILE, "subjects[1].recorded: 'instruction_tuned' is that of base already"],
+    ),
+    "key twice in a line": (
+        file(ANSWERS, '{"id": "T006", "response": "a", "response": "b"}', at=7),
+        [ANSWERS, 'line 7: "response" is given twice'],
+    ),
+    "a number too long": (
+        file(ANSWERS, '{"id": "T006", "elapsed_seconds": ' + "9" * 5000 + "}", at=7),
+        [ANSWERS, "line 7: not JSON: a number with too many digits"],
+    ),
     "duplicate subject": (
         edit('name = "lek"', 'name = "base"'),
         [PROFILE, "subjects[1].name: 'base' is taken", "rename"],

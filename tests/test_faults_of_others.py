@@ -134,3 +134,81 @@ def test_a_case_judged_twice_is_unscored(project: Project) -> None:
     assert done.code == 1
     assert all("judged twice" in v["unscored"]["truthfulness"] for v in done.verdicts)
     assert {g["ruling"] for g in done.run["gates"]} == {"unmeasured"}
+
+
+def test_names_that_read_alike_are_refused(project: Project) -> None:
+    texts = {"best_answer": "a", "correct_answers": ["a"], "incorrect_answers": ["b"]}
+    ids = ("C1", "composure-C1")
+    project.rows("truthfulqa.jsonl", ({"id": i, "question": "q?", **texts} for i in ids))
+    for model in ("lem_ethics", "lem_ethics_allen"):
+        project.rows(f"results/truthfulqa_{model}.jsonl", ({"id": i, "response": "r"} for i in ids))
+    file = project.path / "evals/profiles/small.toml"
+    more = '[[subjects]]\nname = "lek-composure"\nrecorded = "lem_ethics_allen"\n[judges]'
+    file.write_text(file.read_text().replace("[judges]", more))
+    done = project.evaluate("evals")
+    assert done.code == 4
+    assert "lek-composure and lek both make a test [lek-composure-C1]" in done.error
+
+
+@pytest.mark.parametrize("body", ["return", "pytest.skip()", "assert 0"])
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_parameters_of_a_users_own_hide_no_loss(project: Project, body: str, way: str) -> None:
+    (project.path / "evals" / "test_truthfulqa.py").write_text(
+        "import pytest\nfrom lek.plugin import cases\n\n"
+        "@pytest.mark.parametrize('k', [0])\n@cases('truthfulqa')\n"
+        "def test_truthfulqa(case, subject, judge, record, k):\n"
+        f"    if case.id == 'T003':\n        {body}\n"
+        "    record(judge(case, subject.respond(case)))\n"
+    )
+    done = project.evaluate("evals", way)
+    assert done.code == 1, done.out
+    assert {g["ruling"] for g in done.run["gates"]} == {"unmeasured"}
+    assert done.run["counts"]["lost"] == 2
+
+
+@pytest.mark.parametrize("after", ["pytest.skip()", "assert 0", "pytest.xfail()"])
+def test_only_a_passed_test_counts(project: Project, after: str) -> None:
+    (project.path / "evals" / "test_truthfulqa.py").write_text(
+        "import pytest\nfrom lek.plugin import cases\n\n@cases('truthfulqa')\n"
+        "def test_truthfulqa(case, subject, judge, record):\n"
+        f"    record(judge(case, subject.respond(case)))\n    {after}\n"
+    )
+    done = project.evaluate("evals")
+    assert done.code == 1
+    assert {g["ruling"] for g in done.run["gates"]} == {"unmeasured"}
+
+
+def test_an_empty_profile_name_is_not_the_default(project: Project) -> None:
+    done = project.evaluate("evals", "--lek-profile=")
+    assert done.code == 4
+    assert "no such profile" in done.error
+
+
+def test_an_evaluation_of_nothing_is_no_success(project: Project) -> None:
+    assert project.evaluate("evals", "-m", "ethics").code == 5
+
+
+def test_an_absent_benchmark_is_asked_under_k(project: Project) -> None:
+    project.profile("gsm8k.accuracy: lek > base", benchmarks='"truthfulqa", "gsm8k"', min_cases=5)
+    for selection in ([], ["-k", "lek or base"]):
+        done = project.evaluate("evals", *selection)
+        assert done.code == 1, done.out
+        assert done.run["gates"][0]["ruling"] == "unmeasured"
+
+
+def test_looking_is_no_run(project: Project) -> None:
+    for option in ("--fixtures", "--fixtures-per-test", "--collect-only"):
+        done = project.evaluate("evals", option)
+        assert done.code == 0, done.out
+        assert not done.runs
+
+
+def test_a_run_that_cannot_be_written_is_still_shown(project: Project) -> None:
+    (project.path / "evals" / "conftest.py").write_text(
+        "import pathlib, shutil\ndef pytest_runtest_teardown():\n"
+        "    for p in pathlib.Path('.lek/runs').glob('.2*'):\n        shutil.rmtree(p)\n"
+    )
+    done = project.evaluate("evals")
+    assert done.code == 1
+    assert "run: not written: " in done.out
+    assert "truthfulqa.truthfulness: lek > base" in done.out

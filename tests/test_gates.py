@@ -211,3 +211,33 @@ def test_others_are_not_asked() -> None:
     gates = parse_gates(loaded(RULE, "gsm8k.accuracy: lek > base"))
     rulings = rule_gates(gates, {}, {"truthfulqa"}, Gates())
     assert [r.ruling for r in rulings] == ["unmeasured", "not asked"]
+
+
+def test_an_accuracy_against_a_constant_is_binomial() -> None:
+    """All 20 of 20 right is no proof of 99%: Wilson's interval starts at 83.9%."""
+    all_right: list[float | None] = [1.0] * 20
+    assert ruled("gsm8k.accuracy: lek > 90%", all_right).ruling == "shut"
+    found = ruled("gsm8k.accuracy: lek > 80%", all_right)
+    assert found.ruling == "open"
+    assert found.p == pytest.approx(0.8**20)
+    assert found.low == pytest.approx(0.8389 - 0.8, abs=1e-4)
+
+
+def test_binary_noise_decides_nothing() -> None:
+    rule = "truthfulqa.truthfulness: lek > base + 0.3"
+    assert ruled(rule, [1.3] * 30, [1.0] * 30).ruling == "shut"
+    rule = "truthfulqa.truthfulness: lek >= base - 0.2"
+    assert ruled(rule, [5.1] * 30, [5.3] * 30).ruling == "open"
+
+
+@pytest.mark.parametrize(
+    ("rules", "fault"),
+    [
+        (("toxigen.kindness: lek >= base - 100",), "is the whole scale"),
+        (("gsm8k.accuracy: lek >= base - 500%",), "is the whole scale"),
+        ((RULE, "truthfulqa.truthfulness: lek>base"), "stands there twice"),
+    ],
+)
+def test_claims_that_claim_nothing(rules: tuple[str, ...], fault: str) -> None:
+    with pytest.raises(BadInput, match=fault):
+        parse_gates(loaded(*rules))

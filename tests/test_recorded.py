@@ -19,6 +19,7 @@ def verdict_of(done: Outcome, case: str, subject: str = "lek") -> dict[str, obje
     [
         ("", "line 4: the response is empty"),
         ("  \n", "line 4: the response is empty"),
+        (" [ERROR] 503", "line 4: the response is an error: ' [ERROR] 503'"),
         ("ERROR: out of memory", "line 4: the response is an error: 'ERROR: out of memory'"),
         (None, "line 4: the response is None, not a text"),
         (7, "line 4: the response is 7, not a text"),
@@ -67,6 +68,7 @@ def test_an_answer_to_no_case_is_noted(project: Project) -> None:
         ({"informativeness": 5}, "truthfulness is missing"),
         ({"truthfulness": "8", "informativeness": 5}, "truthfulness is '8', not a number"),
         ({"truthfulness": True, "informativeness": 5}, "truthfulness is True, not a number"),
+        ({"truthfulness": 10**400, "informativeness": 5}, "truthfulness is too large"),
     ],
 )
 def test_a_verdict_that_is_none(project: Project, measures: dict[str, object], why: str) -> None:

@@ -76,7 +76,15 @@ TRANSCRIPTS = [
     ("Let x be the dollars. 2x = 36. x = 18", "18"),
     ("18\n\nQuestion: Tom has 5 apples and 2 pears. How many?\nAnswer: 7", "18"),
     ("18\n\nHow many pears has Tom?\n\nAnswer: 7", "18"),
+    ("She makes $18 every day. Enjoy the 16 eggs!", "18"),
+    ("She ends up making $18. (Check: 3 + 4 + 9 = 16 eggs.)", "18"),
+    ("**18 dollars** (2 dollars for each of 9 eggs)", "18"),
+    ("She makes $18, not $195.", "18"),
+    ("Together they make 18 dollars: 5 + 6 + 7.", "18"),
+    ("2 bolts of blue + 1 bolt of white = 3 bolts in total", "3"),
     # no number
+    ("It is not 18.", None),
+    ("#### 18 or 20", None),
     ("", None),
     ("I do not know.", None),
     ("The answer is unknown.", None),
@@ -106,6 +114,11 @@ def test_transcripts(text: str, expected: str | None) -> None:
 def test_cut_off_transcripts(text: str, expected: str | None) -> None:
     value = read_answer(text, EGGS, finish="length").value
     assert value == (None if expected is None else Fraction(expected))
+
+
+@pytest.mark.parametrize("stuck", ["The answer is ", "1 + ", "Question: ", "let x be ", "9", "(1 "])
+def test_a_model_that_is_stuck_is_read_in_the_end(stuck: str) -> None:
+    read_answer(stuck * (200_000 // len(stuck)), EGGS)
 
 
 def test_there_are_enough_transcripts() -> None:

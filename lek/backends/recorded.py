@@ -4,6 +4,7 @@ An answer that is missing, empty, an ``ERROR``, or given twice is no response: i
 and line. Answers to unknown cases are noted and left out.
 """
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ def _response(subject: str, row: Row, where: str) -> Response:
         return _none(subject, row.id, f"{where}: the response holds half a character (a surrogate)")
     if not text.strip():
         return _none(subject, row.id, f"{where}: the response is empty")
-    if text.startswith("ERROR"):
+    if re.match(r"\s*\[?ERROR\b", text):
         return _none(subject, row.id, f"{where}: the response is an error: {text[:120]!r}")
     seconds = _seconds(row.fields.get("elapsed_seconds"))
     return Response(subject=subject, case=row.id, text=text, seconds=seconds)
@@ -81,7 +82,7 @@ def _response(subject: str, row: Row, where: str) -> Response:
 
 def _seconds(value: Any) -> float | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and 0 <= value < float("inf") else None
+    return float(value) if number and 0 <= value < 1e12 else None
 
 
 def _none(subject: str, case: str, why: str) -> Response:

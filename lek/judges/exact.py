@@ -37,9 +37,9 @@ def _reference(text: str) -> Fraction | None:
 
 
 def _text(value: Fraction) -> str:
-    if value.denominator == 1:
+    if value.denominator == 1 and abs(value) < 10**15:
         return str(value.numerator)
     decimal = f"{float(value):.6g}"
     if Fraction(decimal) == value:
         return decimal
-    return f"about {decimal}" if value.denominator > 9999 else str(value)
+    return str(value) if 1 < value.denominator < 10_000 else f"about {decimal}"

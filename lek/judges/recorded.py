@@ -6,7 +6,7 @@ names the file and the line.
 
 from typing import Any
 
-from lek.lem import Repeated, Scores
+from lek.lem import Repeated, Scores, is_text
 from lek.records import BENCHMARKS, Case, Response, Verdict
 from lek.scoring import score, unscored
 
@@ -65,8 +65,9 @@ def _measures(found: dict[str, Any]) -> dict[str, object]:
 
 
 def _reason(found: dict[str, Any]) -> str | None:
-    if isinstance(found.get("reasoning"), str):
-        return str(found["reasoning"])
+    reasoning = found.get("reasoning")
+    if isinstance(reasoning, str) and is_text(reasoning):
+        return reasoning
     if "extracted" in found:
         return f"read {found['extracted']!r}, expected {found.get('expected')!r}"
     return None

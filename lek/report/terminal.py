@@ -31,16 +31,27 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     """The whole summary of ``run`` in lines of at most ``width`` columns (60 or more)."""
     width = max(width, 60)
     lines: list[Line] = []
+    if run.metrics:
+        legend = "mean [95% interval]"
+        against = {m.change.against for m in run.metrics if m.change}
+        legend += f"; beneath: relative change against {min(against)}" if against else ""
+        lines += [Line(legend, "light"), Line("")]
     for benchmark in BENCHMARKS:
         metrics = [m for m in run.metrics if m.benchmark == benchmark]
         if metrics:
             lines += _table(benchmark, metrics, width)
     lines += _gates(run.gates, width)
-    for reason, count in sorted(run.facts.get("why_unscored", {}).items())[:5]:
+    reasons = sorted(run.facts.get("why_unscored", {}).items())
+    for reason, count in reasons[:5]:
         lines += _wrapped(f"unscored ({count}): {reason}", width, "yellow")
+    if len(reasons) > 5:
+        text = f"unscored: {len(reasons) - 5} more reasons, in verdicts.jsonl"
+        lines += _wrapped(text, width, "yellow")
     if not run.complete:
         lost = run.facts["lost"]
-        text = f"{run.facts['counts']['lost']} selected left no verdict: {', '.join(lost)}"
+        count = run.facts["counts"]["lost"]
+        text = f"{count} selected left no verdict: {', '.join(lost)}"
+        text += f" and {count - len(lost)} more" if count > len(lost) else ""
         lines += _wrapped(text, width, "red")
     for note in run.facts.get("notes", ()):
         lines += _wrapped(note, width, "yellow")
@@ -111,7 +122,7 @@ def _gates(gates: list[Ruling], width: int) -> list[Line]:
     asked = [g for g in gates if g.ruling != "not asked"]
     lines = [Line("gates", "bold")] if gates else []
     for gate in asked:
-        lines.append(Line(f"  {gate.rule}"[:width], _RULING_STYLE[gate.ruling]))
+        lines += _wrapped(f"  {gate.rule}", width, _RULING_STYLE[gate.ruling])
         lines += _wrapped(gate.why, width, "", indent="      ")
     others = len(gates) - len(asked)
     if others:
