@@ -83,7 +83,7 @@ class Controller:
                 self.prepare().case(report.nodeid)
             elif name == ABSENT:
                 self.prepare().absent(str(value))
-        if self._tally is not None:
+        if self._tally is not None and report.when not in ("call", "teardown"):
             self._tally.report(report.nodeid)
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:

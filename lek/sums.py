@@ -94,12 +94,10 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
 def _before_another_question(text: str, question: str) -> str:
     """A pretrained model goes on to ask itself something else: what follows is not our answer."""
     digit = re.search(r"\d", text)
-    if digit is None:
-        return text
-    asked = Asked(question)
-    for other in islice(_OTHER_QUESTION.finditer(text, digit.end()), 20):
+    others = _OTHER_QUESTION.finditer(text, digit.end()) if digit else iter(())
+    for other in islice(others, 20):
         before = text[: other.start()]
-        if not asked.restated(before):
+        if not Asked(question).restated(before):
             return before
     return text
 

@@ -26,6 +26,7 @@ class Tally:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._names = frozenset(plan.loaded.profile.subject_names)
         self._selected: set[str] = set()
         self._reported: set[str] = set()
         self._cases: set[str] = set()
@@ -36,7 +37,7 @@ class Tally:
     def bare(self, nodeid: str) -> str:
         """``nodeid`` without the ``@group`` that ``--dist loadgroup`` appends."""
         head, at, group = nodeid.rpartition("@")
-        return head if at and group in self._plan.loaded.profile.subject_names else nodeid
+        return head if at and group in self._names else nodeid
 
     def subject_of(self, nodeid: str) -> str | None:
         """The subject of a test, known by its parameters; ``None`` for any other test."""
