@@ -131,7 +131,7 @@ class Project:
 
 def clean_environment() -> dict[str, str]:
     """The environment without what would colour, configure or measure a pytest below this one."""
-    dropped = ("PYTEST_", "COV_", "FORCE_COLOR", "PY_COLORS", "GITHUB_", "GIT_")
+    dropped = ("PYTEST_", "COV_", "FORCE_COLOR", "PY_COLORS", "GITHUB_", "GIT_", "CI", "BUILD_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1"}
 
