@@ -71,13 +71,7 @@ def _row(path: Path, line: int, text: bytes) -> Row:
     try:
         fields = json.loads(text, object_pairs_hook=_keep_repeats)
     except (ValueError, RecursionError) as e:
-        kinds = {
-            json.JSONDecodeError: getattr(e, "msg", ""),
-            RecursionError: "nested too deeply",
-            UnicodeDecodeError: "not UTF-8",
-        }
-        fault = kinds.get(type(e), "a number with too many digits")
-        raise BadInput(f"{where}: not JSON: {fault}; mend or delete the line") from e
+        raise BadInput(f"{where}: not JSON: {_fault(e)}; mend or delete the line") from e
     if not isinstance(fields, dict):
         raise BadInput(f'{where}: a JSON {type(fields).__name__}; expected an object with an "id"')
     for key, value in fields.items():
@@ -133,18 +127,23 @@ def read_scores(path: Path) -> Scores:
     try:
         text = raw.decode()
         content = json.loads(text, object_pairs_hook=_keep_repeats)
-    except json.JSONDecodeError as e:
-        raise BadInput(f"{path}: line {e.lineno}: not JSON: {e.msg}") from e
-    except UnicodeDecodeError as e:
-        raise BadInput(f"{path}: not UTF-8 (byte {e.start}); save it as UTF-8") from e
-    except RecursionError as e:
-        raise BadInput(f"{path}: not JSON that can be read: nested too deeply") from e
-    except ValueError as e:
-        raise BadInput(f"{path}: not JSON that can be read: a number with too many digits") from e
+    except (ValueError, RecursionError) as e:
+        at = f"line {e.lineno}: " if isinstance(e, json.JSONDecodeError) else ""
+        raise BadInput(f"{path}: {at}not JSON: {_fault(e)}") from e
     scores = content.get("scores") if isinstance(content, dict) else None
     if not isinstance(scores, dict):
         raise BadInput(f'{path}: expected {{"scores": {{benchmark: {{model: {{id: ...}}}}}}}}')
     return Scores(path, hashlib.sha256(raw).hexdigest(), text, scores)
+
+
+def _fault(error: Exception) -> str:
+    """Why ``json.loads`` could not read something, in words."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 (byte {error.start}); save it as UTF-8"
+    too_deep = isinstance(error, RecursionError)
+    return "nested too deeply" if too_deep else "a number with too many digits"
 
 
 def is_text(value: str) -> bool:

@@ -47,10 +47,7 @@ def _names(text: str) -> set[str]:
 
 def symbols(body: str) -> dict[str, str]:
     """``Let R be the total number of raspberries`` -> ``{"R": "the total number of ..."}``."""
-    pattern = (
-        r"\blet ['$]?([A-Za-z](?:_\w+)?)['$]? (?:be|represent|denote) (.+?)(?=,? and let|[.\n]|$)"
-    )
-    return {m[1]: m[2] for m in re.finditer(pattern, body, re.I)}
+    return {m[1]: m[2] for m in _LET.finditer(body)}
 
 
 class Asked:
@@ -65,7 +62,6 @@ class Asked:
         self._others = _names(question) - self._names
         self._words = _words(" ".join(w for w in clause.split() if w not in self._names))
         self._unit = _words(unit[1]) if unit else self._words & {"money"}
-        self._question = {w.strip(".,$?!") for w in question.lower().split()}
         self._stems = _words(question)
         self.numbers = frozenset(n.value for n in numbers(question))
 

@@ -114,16 +114,17 @@ def _measure(gate: Gate, left: Side, right: Side, config: Gates) -> _Measured | 
     proportion = gate.right is None and gate.benchmark.scale.fraction
     if proportion:
         scores = [float(d + gate.margin > 0.5) for d in differences]
-        low, high = (end and end - gate.margin for end in mean_interval(scores, proportion=True))
+        low, high = mean_interval(scores, proportion=True)
+        low, high = (None if end is None else end - gate.margin for end in (low, high))
     else:
         low, high = mean_interval(differences)
     if low is None or high is None:
         return f"the differences of {len(differences)} pairs give no interval"
     p = None
-    if gate.strict:
+    if gate.strict and proportion:
+        p = binomial_p(sum(scores), len(scores), gate.margin, greater=gate.upward)
+    elif gate.strict:
         p = sign_flip_p([_exact(d - margin) for d in differences], greater=gate.upward)
-        if proportion:
-            p = binomial_p(sum(scores), len(scores), gate.margin, greater=gate.upward)
     return _Measured(gate, differences, low, high, p, remark)
 
 

@@ -3,7 +3,7 @@
 Every judge makes its verdicts here, so that none can let a failed judgement pass as a score.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from lek.records import BENCHMARKS, Case, Response, Scale, Verdict
 
@@ -15,13 +15,13 @@ def score(
     *,
     judge: str,
     reason: str | None = None,
-    where: str = "",
+    where: Callable[[], str] | None = None,
 ) -> Verdict:
     """A verdict from the measures ``given``, for the text of ``response``.
 
     Whatever is missing, of another type (a ``bool`` is a number only for accuracy), not finite or
-    out of range becomes unscored with the reason, which names ``where`` it was read. Any number
-    type that converts to ``float`` is taken, NumPy's scalars among them.
+    out of range becomes unscored with the reason, which names ``where`` it was read (asked
+    only then). Any number type that converts to ``float`` is taken, NumPy's scalars among them.
     """
     benchmark = BENCHMARKS[case.benchmark]
     scores: dict[str, float | None] = dict.fromkeys(benchmark.measures)
@@ -30,7 +30,7 @@ def score(
         value, fault = _number(given.get(measure, _MISSING), benchmark.scale)
         scores[measure] = value
         if fault is not None:
-            unscored[measure] = f"{where}: {measure} {fault}" if where else f"{measure} {fault}"
+            unscored[measure] = f"{where()}: {measure} {fault}" if where else f"{measure} {fault}"
     return Verdict(
         case=case, response=response, scores=scores, unscored=unscored, reason=reason, judge=judge
     )

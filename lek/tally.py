@@ -138,7 +138,7 @@ class Tally:
         silent = []
         for nodeid in (self._selected | self._cases) - set(self._verdicts):
             keys = set(self._locate(nodeid))
-            lost |= keys - set(verdicts)
+            lost |= keys - verdicts.keys()
             if not keys and (nodeid in self._cases or nodeid not in self._reported):
                 silent.append(nodeid)
         return lost, silent

@@ -223,6 +223,13 @@ def test_an_accuracy_against_a_constant_is_binomial() -> None:
     assert found.low == pytest.approx(0.8389 - 0.8, abs=1e-4)
 
 
+def test_no_right_answer_at_all_is_below_a_constant() -> None:
+    found = ruled("gsm8k.accuracy: lek >= 30%", [0.0] * 20)
+    assert found.low == pytest.approx(-0.3)
+    assert found.high == pytest.approx(0.1611 - 0.3, abs=1e-4)
+    assert found.why.endswith("shut; the opposite was shown")
+
+
 def test_binary_noise_decides_nothing() -> None:
     rule = "truthfulqa.truthfulness: lek > base + 0.3"
     assert ruled(rule, [1.3] * 30, [1.0] * 30).ruling == "shut"

@@ -66,7 +66,7 @@ def test_unknown_fields_are_refused() -> None:
 )
 def test_what_is_no_score_is_unscored(value: object, fault: str) -> None:
     given = {"truthfulness": value, "informativeness": 5}
-    verdict = score(CASE, RESPONSE, given, judge="j", where="file: line 3")
+    verdict = score(CASE, RESPONSE, given, judge="j", where=lambda: "file: line 3")
     assert verdict.scores == {"truthfulness": None, "informativeness": 5.0}
     assert verdict.unscored == {"truthfulness": f"file: line 3: truthfulness {fault}"}
 

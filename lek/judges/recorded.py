@@ -44,13 +44,14 @@ class RecordedJudge:
             kind = "two verdicts" if isinstance(found, Repeated) else f"verdict is {found!r}"
             why = f"{self._where(response.subject, case.id)}: {kind} for {case.id}"
             return unscored(case, response, why, judge=NAME)
-        verdict = score(case, response, _measures(found), judge=NAME, reason=_reason(found))
-        if verdict.unscored:
-            where = self._where(response.subject, case.id)
-            return score(
-                case, response, _measures(found), judge=NAME, reason=_reason(found), where=where
-            )
-        return verdict
+        return score(
+            case,
+            response,
+            _measures(found),
+            judge=NAME,
+            reason=_reason(found),
+            where=lambda: self._where(response.subject, case.id),
+        )
 
     def _where(self, subject: str, case: str) -> str:
         line = self._scores.line(self._benchmark, self._models[subject], case)
