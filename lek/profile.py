@@ -39,6 +39,42 @@ class Subject(_Table):
     recorded: Name
 
 
+class Abliterate(_Table):
+    """Remove the refusal direction (Arditi et al. 2024), found on two files of prompts.
+
+    ``harmful`` and ``harmless`` are JSON Lines with ``id`` and ``prompt``. ``max_kl`` bounds the
+    answer-token KL on harmless prompts (nat); ``ridge`` is the λ of the projector.
+    """
+
+    harmful: str
+    harmless: str
+    max_kl: Annotated[float, Field(gt=0)] = 0.1
+    ridge: Annotated[float, Field(gt=0)] = 0.01
+    max_tokens: Annotated[int, Field(ge=1)] = 32
+    seed: int = 0
+
+
+class Stage(_Table):
+    """One LoRA fine-tune (Hu et al. 2021). The defaults are those of the published LEK models.
+
+    ``data`` is a directory with ``train.jsonl`` (and ``valid.jsonl``), or one ``.jsonl`` file of
+    chats. ``layers`` counts from the last one, -1 means all.
+    """
+
+    data: str
+    iters: Annotated[int, Field(ge=1)] = 200
+    batch_size: Annotated[int, Field(ge=1)] = 2
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    mask_prompt: bool = True
+    layers: Annotated[int, Field(ge=-1)] = -1
+    rank: Annotated[int, Field(ge=1)] = 8
+    scale: Annotated[float, Field(gt=0)] = 20.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    save_every: Annotated[int, Field(ge=1)] = 50
+    max_seq_length: Annotated[int, Field(ge=2)] = 2048
+    seed: int = 0
+
+
 class Judges(_Table):
     """The judge of each benchmark; ``default`` serves those without a line of their own."""
 

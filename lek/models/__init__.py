@@ -1,0 +1,1 @@
+"""Recipes -> weights on disk: what turns one model directory into another."""

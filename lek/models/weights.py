@@ -1,0 +1,112 @@
+"""A model directory in Hugging Face format -> a loaded model in one numeric form, and back to disk.
+
+Nothing here executes code that comes with a model: a directory that asks for it is refused.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lek import blas
+from lek.records import BadInput
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """The numeric form in which weights are held. ``dtype`` is ``None`` for the one stored."""
+
+    dtype: Dtype | None = None
+    dequantize: bool = False
+
+    def __str__(self) -> str:
+        return (self.dtype or "as stored") + (", dequantised" if self.dequantize else "")
+
+
+@dataclass
+class Loaded:
+    """A model in memory: the ``mlx_lm`` model, its tokenizer wrapper, its ``config.json``."""
+
+    model: Any
+    tokenizer: Any
+    config: dict[str, Any]
+
+
+def load(directory: Path, form: Form | None = None) -> Loaded:
+    """Load the model in ``directory`` and bring it into ``form`` (default: as it is stored).
+
+    Raises `BadInput` where the directory holds no model that mlx_lm knows.
+    """
+    _check(directory)
+    blas.preload()
+    from mlx_lm import load as load_model
+
+    try:
+        model, tokenizer, config = load_model(str(directory), return_config=True)
+    except (ValueError, OSError, KeyError) as e:
+        fault = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise BadInput(f"{directory}: no model that mlx_lm can load: {fault}") from e
+    loaded = Loaded(model, tokenizer, config)
+    return loaded if form is None else in_form(loaded, form)
+
+
+def in_form(loaded: Loaded, form: Form) -> Loaded:
+    """Bring ``loaded`` into ``form``, in place: dequantise first, then cast what floats.
+
+    Casting a quantised model casts its scales, never its codes; nothing is ever quantised anew.
+    """
+    import mlx.core as mx
+    from mlx_lm.utils import dequantize_model
+
+    if form.dequantize:
+        loaded.model = dequantize_model(loaded.model)
+        for key in ("quantization", "quantization_config"):
+            loaded.config.pop(key, None)
+    if form.dtype is not None:
+        loaded.model.set_dtype(getattr(mx, form.dtype))
+        for key in {"dtype", "torch_dtype"} & loaded.config.keys():
+            loaded.config[key] = form.dtype
+    mx.eval(loaded.model.parameters())
+    return loaded
+
+
+def save(loaded: Loaded, directory: Path, *, source: Path) -> None:
+    """Write ``loaded`` to ``directory``, with the generation settings of ``source``.
+
+    The result has the files that ``mlx_lm fuse`` writes: safetensors, config, tokenizer, card.
+    """
+    from mlx_lm.utils import save as save_model
+
+    # donate_model empties the model that is still in use here
+    save_model(
+        directory,
+        source,
+        loaded.model,
+        loaded.tokenizer,
+        dict(loaded.config),
+        donate_model=False,
+    )
+
+
+def stored_form(directory: Path) -> tuple[str | None, bool]:
+    """The dtype that the config of ``directory`` names (``None`` if none), and whether it is quantised."""
+    config = _check(directory)
+    dtype = config.get("dtype") or config.get("torch_dtype")
+    return dtype, bool(config.get("quantization") or config.get("quantization_config"))
+
+
+def _check(directory: Path) -> dict[str, Any]:
+    path = directory / "config.json"
+    try:
+        config = json.loads(path.read_bytes())
+    except OSError as e:
+        raise BadInput(f"{path}: cannot be read: {e.strerror}; expected a model directory") from e
+    except ValueError as e:
+        raise BadInput(f"{path}: not JSON: {e}") from e
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise BadInput(f'{path}: no "model_type"; expected the config of a model')
+    if "auto_map" in config or "model_file" in config:
+        raise BadInput(f"{path}: the model wants to run code of its own, which is never done here")
+    return config
