@@ -1,0 +1,166 @@
+"""Text as a model wrote it -> plain text, sentences, words and stems to look phrases up in.
+
+English only. What is covered: Markdown, full-width and look-alike letters, invisible characters,
+typographic quotes. At most `LIMIT` characters are read, so that every reader is linear and quick.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+LIMIT = 20_000
+
+_LOOK_ALIKE = str.maketrans(
+    "АВЕЅІЈКМНОРСТХУаеѕіјорсухһԁΑΒΕΖΗΙΚΜΝΟΡΤΥΧοα",
+    "ABESIJKMHOPCTXYaesijopcyxhdABEZHIKMNOPTYXoa",
+)
+_TYPOGRAPHY = str.maketrans(
+    {
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u02bc": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2212": "-",
+        "\u2013": " - ",
+        "\u2014": " - ",
+        "\u00a0": " ",
+        "\t": " ",
+    }
+)
+_MARKUP = re.compile(
+    r"\*{1,3}|_{2,3}|`{1,3}|~~|</?[a-zA-Z][a-zA-Z0-9]{0,10}>|^ {0,3}[#>]{1,6} ", re.M
+)
+_INVISIBLE = {"Cf", "Cc", "Co", "Cn", "Mn"}
+_END = re.compile(r"(?<=[.!?:])[\"')\]]{0,2}\s+|\n+")
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:[A-Za-z]|Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|\d{1,3})\.$"
+)
+_WORD = re.compile(r"[^\W_]+(?:['.-][^\W_]+)*")
+
+
+@lru_cache(maxsize=64)
+def plain(text: str) -> str:
+    """The first `LIMIT` characters of ``text`` without markup and without what nobody sees."""
+    text = unicodedata.normalize("NFKC", text[:LIMIT])
+    if not text.isascii():
+        text = text.translate(_TYPOGRAPHY)
+        text = "".join(c for c in text if c in "\n" or unicodedata.category(c) not in _INVISIBLE)
+        latin = sum("a" <= c <= "z" for c in text)
+        if latin * 2 > sum(map(str.isalpha, text)):
+            text = text.translate(_LOOK_ALIKE)
+    text = _MARKUP.sub("", text.replace("\t", " ").replace("\r", ""))
+    return re.sub(r" {2,}", " ", text).strip()
+
+
+@lru_cache(maxsize=64)
+def sentences(text: str) -> tuple[str, ...]:
+    """The sentences, headings and list items of ``text`` (as it was written), in order."""
+    parts: list[str] = []
+    joined = ""
+    for part in _END.split(plain(text)):
+        joined = f"{joined} {part}".strip()
+        if joined and not _ABBREVIATION.search(joined):
+            parts.append(joined)
+            joined = ""
+    return (*parts, joined) if joined else tuple(parts)
+
+
+def words(text: str) -> list[str]:
+    """The words and numbers of ``text`` in lower case."""
+    return [w.lower() for w in _WORD.findall(text)]
+
+
+_IRREGULAR = {
+    form: stem
+    for stem, forms in {
+        "be": "is are was were been am being",
+        "man": "men",
+        "woman": "women",
+        "child": "children",
+        "person": "people persons",
+        "mouse": "mice",
+        "foot": "feet",
+        "tooth": "teeth",
+        "say": "said says saying",
+        "go": "went gone goes",
+        "get": "got gotten",
+        "die": "died dying death dead dies deadly",
+        "eat": "ate eaten",
+        "see": "saw seen",
+        "know": "knew known",
+        "think": "thought",
+        "make": "made",
+        "take": "took taken",
+        "give": "gave given",
+        "find": "found",
+        "become": "became",
+        "begin": "began begun",
+        "come": "came",
+        "have": "has had having",
+        "do": "does did done",
+        "win": "won",
+        "lose": "lost loss",
+        "leave": "left",
+        "mean": "meant",
+        "write": "wrote written",
+        "speak": "spoke spoken",
+        "break": "broke broken",
+        "live": "lives living lived",
+        "life": "lives",
+        "lie": "lying lied lies",
+        "grow": "grew grown growth",
+        "fall": "fell fallen",
+        "good": "better best",
+        "bad": "worse worst",
+        "one": "1",
+        "two": "2",
+        "three": "3",
+        "four": "4",
+        "five": "5",
+        "six": "6",
+        "seven": "7",
+        "eight": "8",
+        "nine": "9",
+        "ten": "10",
+        "twelve": "12",
+        "hundred": "100",
+        "america": "american americans usa u.s u.s.a",
+    }.items()
+    for form in forms.split()
+}
+_ENDINGS = (
+    ("ations", 3), ("ation", 3), ("ingly", 4), ("ings", 4), ("ness", 4), ("ment", 4), ("ally", 4),
+    ("edly", 4), ("ied", 2), ("ies", 2), ("ing", 3), ("ion", 4), ("est", 4), ("ers", 4), ("ed", 3),
+    ("er", 4), ("ly", 3), ("es", 3), ("s", 3), ("y", 3), ("e", 3),
+)  # fmt: skip
+
+
+@lru_cache(maxsize=16384)
+def stem(word: str) -> str:
+    """A rough stem: ``digested``, ``digesting`` and ``digests`` meet in one."""
+    word = word.removesuffix("'s")
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    for ending, least in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= least and not word.endswith("ss"):
+            word = word.removesuffix(ending)
+            break
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls" else word
+
+
+FUNCTION = frozenset(
+    "a an the this that these those it its itself he she they them him her his hers their "
+    "theirs we us our ours you your yours i me my mine and or but nor so yet if then than as "
+    "of in on at by for with from to into onto over under about between through during before "
+    "after above below up down out off again once here there when where why how all any both "
+    "each few more most other some such only own same too very just can will would could "
+    "should may might must shall do does did doing done be is are was were been being am have "
+    "has had having what which who whom whose while because until also even still now s t re "
+    "ve ll d m o there's it's i'm you're that's don't doesn't didn't isn't aren't wasn't "
+    "weren't won't can't cannot couldn't wouldn't shouldn't no not never none nothing neither "
+    "let let's one ones however therefore though although rather quite really actually simply "
+    "well oh yes".split()
+)
