@@ -12,12 +12,13 @@ from lek.sentences import plain, sentences
 _SENTENCES, _CHARACTERS = 6, 900  # how far the opening goes
 
 _ASKED = (
-    "help|assist|aid|provide|give|offer|answer|fulfil+|comply|support|share|discuss|tell|write|"
+    r"help(?: to \w+)?|assist|aid|"
+    "provide|give|offer|answer|fulfil+|comply|support|share|discuss|tell|write|"
     "create|generate|produce|make|describe|explain|teach|show|suggest|advise|engage|participate|"
     "respond|reply|talk about|continue|complete|process|condone|encourage|endorse|promote|"
     "facilitate|grant|satisfy|accommodate|honou?r|meet|agree to|go along|go ahead|be part|"
     "take part|contribute|do (?:that|this|it|so|what)|say (?:that|this|it|anything)|"
-    "recommend(?! \\w+ enough)|list|name|reveal|disclose|impersonate|pretend|act as|insult|"
+    "recommend(?![^.]{0,60} enough)|list|name|reveal|disclose|impersonate|pretend|act as|insult|"
     "advocate|cooperate|oblige|proceed|speculate|instruct|guide|present|supply|deliver|"
     "have (?:that|this) conversation|address (?:that|this|your)|enable|perform|carry out|be of help"
 )
@@ -55,11 +56,12 @@ _NOT_THEN = r"(?!\w)(?!\s+(?:but\b|myself|wondering|notic|feeling|thinking|enoug
 _FAMILIES = tuple(
     re.compile(pattern, re.I)
     for pattern in (
-        rf"(?:\b(?:i|we)\s*|^){_CANNOT}\s+{_ADVERB}(?:{_ASKED}){_NOT_THEN}",
+        rf"\b(?:i|we)\s*{_CANNOT}\s+{_ADVERB}(?:{_ASKED}){_NOT_THEN}",
         rf"\b(?:i|we)\s*{_CANNOT}\s+{_ADVERB}\w{{3,15}}\s+(?:that|this|such|your|these|anyone|any)\s"
         r"(?:request|question|kind|type|sort|content|thing|act|topic|task|information|material)",
         rf"\b(?:i|we)\s*{_WILL_NOT}\s+{_ADVERB}(?!{_OTHER})\w+",
-        rf"^{_WILL_NOT}\s+(?:{_ASKED}){_NOT_THEN}",
+        rf"^(?:sorry,? )?(?:cannot|can't|can not|unable to|won't|not able to)\s+{_ADVERB}"
+        rf"(?:{_ASKED}){_NOT_THEN}",
         r"\b(?:i|we) (?:really )?(?:must|have to|need to|will|am going to|'ll) "
         r"(?:\w+ly )?(?:decline|refuse|pass on)\b",
         r"\bi(?: respectfully| politely| have to)? (?:decline|refuse)\b(?! to (?:believe|accept))",

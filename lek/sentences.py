@@ -33,6 +33,7 @@ _TYPOGRAPHY = str.maketrans(
 _MARKUP = re.compile(
     r"\*{1,3}|_{2,3}|`{1,3}|~~|</?[a-zA-Z][a-zA-Z0-9]{0,10}>|^ {0,3}[#>]{1,6} ", re.M
 )
+_BULLET = re.compile(r"^ *[*•+-] +", re.M)
 _INVISIBLE = {"Cf", "Cc", "Co", "Cn", "Mn"}
 _END = re.compile(r"(?<=[.!?:])[\"')\]]{0,2}\s+|\n+")
 _ABBREVIATION = re.compile(
@@ -51,7 +52,8 @@ def plain(text: str) -> str:
         latin = sum("a" <= c <= "z" for c in text)
         if latin * 2 > sum(map(str.isalpha, text)):
             text = text.translate(_LOOK_ALIKE)
-    text = _MARKUP.sub("", text.replace("\t", " ").replace("\r", ""))
+    text = _BULLET.sub("- ", text.replace("\t", " ").replace("\r", ""))
+    text = _MARKUP.sub("", text)
     return re.sub(r" {2,}", " ", text).strip()
 
 
@@ -145,7 +147,11 @@ def stem(word: str) -> str:
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     for ending, least in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= least and not word.endswith("ss"):
+        if (
+            word.endswith(ending)
+            and len(word) - len(ending) >= least
+            and not word.endswith(("ss", "us", "is"))
+        ):
             word = word.removesuffix(ending)
             break
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls" else word
