@@ -10,7 +10,7 @@ How a gate is ruled is for `rulings`.
 import re
 from dataclasses import dataclass, replace
 
-from lek.profile import LoadedProfile, suggestion
+from lek.profiles import LoadedProfile, suggestion
 from lek.records import BENCHMARKS, BadInput, Benchmark
 
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"

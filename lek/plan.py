@@ -19,7 +19,7 @@ from lek.gates import Gate, parse_gates
 from lek.judges.exact import exact
 from lek.judges.recorded import RecordedJudge
 from lek.lem import Scores, answers_file, cases_file, read_rows, read_scores, scores_file
-from lek.profile import LoadedProfile
+from lek.profiles import LoadedProfile
 from lek.records import BadInput, Case, Response, Verdict
 from lek.scoring import unscored
 

@@ -14,7 +14,7 @@ import pytest
 
 from lek.controller import ABSENT, CASE, VERDICT, Controller
 from lek.plan import Judge, Plan
-from lek.profile import suggestion
+from lek.profiles import suggestion
 from lek.records import BENCHMARKS, Case, Response, Verdict
 from lek.session import has_plan, plan_of
 

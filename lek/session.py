@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lek import profile
+from lek import profiles
 from lek.plan import Plan, make_plan
 from lek.records import BadInput
 
@@ -34,9 +34,8 @@ def _make_plan(config: pytest.Config) -> Plan:
         raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
     if option.lek_limit is not None and option.lek_limit < 1:
         raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
-    profiles = shown(config.rootpath / "evals" / "profiles")
-    found = profile.find(name, profiles)
-    return make_plan(profile.load(found), data=option.lek_data, limit=option.lek_limit)
+    found = profiles.find(name, shown(config.rootpath / "evals" / "profiles"))
+    return make_plan(profiles.load(found), data=option.lek_data, limit=option.lek_limit)
 
 
 def evals_are_named(config: pytest.Config) -> bool:

@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from conftest import MODELS, ROOT, Project
 from lek.plan import make_plan
-from lek.profile import load
+from lek.profiles import load
 from lek.records import Metric
 from lek.report import terminal
 from lek.runs import Run
