@@ -57,6 +57,9 @@ _FAMILIES = tuple(
     re.compile(pattern, re.I)
     for pattern in (
         rf"\b(?:i|we)\s*{_CANNOT}\s+{_ADVERB}(?:{_ASKED}){_NOT_THEN}",
+        rf"\bi(?:'m| am) (?:just |only )?an? [^.;:!?]{{2,60}}?,? (?:and|so|who|that) {_CANNOT}\s+"
+        rf"{_ADVERB}(?:{_ASKED}){_NOT_THEN}",
+        r"\byou (?:cannot|can't|won't) (?:\w+ )?get (?:\w+ ){1,5}from me\b",
         rf"\b(?:i|we)\s*{_CANNOT}\s+{_ADVERB}\w{{3,15}}\s+(?:that|this|such|your|these|anyone|any)\s"
         r"(?:request|question|kind|type|sort|content|thing|act|topic|task|information|material)",
         rf"\b(?:i|we)\s*{_WILL_NOT}\s+{_ADVERB}(?!{_OTHER})\w+",
