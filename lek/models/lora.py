@@ -1,0 +1,200 @@
+"""A model directory and chats -> a LoRA adapter; model and adapter -> the fused model.
+
+Their bytes are those of ``mlx_lm lora`` and ``mlx_lm fuse --dequantize``; what these let pass in
+silence is refused here. What is not covered: DoRA, full fine-tunes, quantising the result.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from lek import adapters, chats
+from lek.models import weights
+from lek.profile import Stage
+from lek.records import BadInput
+
+Progress = Callable[[str, int, int], None]
+
+
+def train_stage(
+    model: Path, stage: Stage, data: Path, out: Path, *, resume: Path | None, progress: Progress
+) -> dict[str, Any]:
+    """Fine-tune ``model`` on the chats of ``data``; adapter and checkpoints go to ``out``.
+
+    ``data`` is a directory with ``train.jsonl`` (and ``valid.jsonl``), or one file to train on.
+    ``resume`` is the adapter directory of the stage before, on the same weights. Returns
+    ``iterations``, ``first_loss`` and ``last_loss`` (means over up to ten iterations, nat per
+    token), ``valid`` (pairs of iterations done and loss), ``tokens`` trained on, ``seconds``,
+    ``digest`` of the adapter and ``notes`` on data that was not used.
+
+    ``out`` must be new or empty, and is removed when anything fails. Raises `BadInput`. The same
+    call gives the same bytes on one machine with one BLAS and number of threads.
+    """
+    base = adapters.digest_of_weights(model)
+    before = None if resume is None else adapters.read(resume, base)
+    if before and (was := before.stage["scale"]) != stage.scale:
+        raise BadInput(f"scale = {stage.scale:g}: that of {resume} is {was:g}; give both the same")
+    found = [each for each in chats.find(data) if each]
+    with adapters.fresh(out):
+        loaded = weights.load(model)
+        from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
+
+        sets, notes, watch = [], [], _Watch(stage, progress)
+        for each in found:
+            rows = ChatDataset(each.rows, loaded.tokenizer, mask_prompt=stage.mask_prompt)
+            sets.append(CacheDataset(rows))
+            notes += chats.check(each, sets[-1], stage)
+        start = time.perf_counter()
+        with _uncompiled():
+            _train(loaded.model, stage, sets, out, resume, watch)
+        seconds = time.perf_counter() - start
+        record = adapters.Adapter(
+            model=base,
+            data={each.path.name: each.digest for each in found},
+            stage=stage.model_dump(mode="json"),
+            resumed=before.digest if before else None,
+            digest=adapters.digest_of(out / adapters.WEIGHTS),
+        )
+        adapters.write(out, record)
+    return watch.result | {"seconds": seconds, "digest": record.digest, "notes": notes}
+
+
+def fuse(model: Path, adapter: Path, out: Path) -> None:
+    """Write ``model`` with ``adapter`` added to its weights, dequantised, to ``out``.
+
+    Raises `BadInput` where the adapter was not trained on these weights by `train_stage`.
+    """
+    adapters.read(adapter, adapters.digest_of_weights(model))
+    with adapters.fresh(out):
+        loaded = weights.load(model)
+        from mlx.utils import tree_unflatten
+        from mlx_lm.utils import load_adapters
+
+        load_adapters(loaded.model, str(adapter))
+        modules = loaded.model.named_modules()
+        # in 4 bits most of a small adapter would be rounded away
+        fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]
+        loaded.model.update_modules(tree_unflatten(fused))
+        weights.save(weights.in_form(loaded, weights.Form(dequantize=True)), out, source=model)
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """On a CPU, without ``mx.compile``: the same bytes, and no quarter minute of g++ before."""
+    import mlx.core as mx
+
+    if mx.default_device() != mx.cpu or "MLX_DISABLE_COMPILE" in os.environ:
+        yield
+        return
+    mx.disable_compile()
+    try:
+        yield
+    finally:
+        mx.enable_compile()
+
+
+def _train(
+    model: Any, stage: Stage, sets: list[Any], out: Path, resume: Path | None, watch: "_Watch"
+) -> None:
+    """What ``mlx_lm.lora.run`` does with a loaded model and data, in its order, but in silence."""
+    import mlx.core as mx
+    import numpy as np
+    from mlx.optimizers import Adam
+    from mlx.utils import tree_flatten
+    from mlx_lm.lora import CONFIG_DEFAULTS
+    from mlx_lm.tuner import trainer
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+    from mlx_lm.utils import save_config
+
+    if stage.layers == 0 or stage.layers > len(model.layers):
+        raise BadInput(
+            f"layers = {stage.layers}: the model has {len(model.layers)}; "
+            "give a number from 1 to that, or -1 for all"
+        )
+    lora = {"rank": stage.rank, "scale": stage.scale, "dropout": stage.dropout}
+    config = CONFIG_DEFAULTS | stage.model_dump(exclude={"data", "layers", *lora})
+    config |= {"train": True, "num_layers": stage.layers, "lora_parameters": lora}
+    # paths are left out: they are of this machine, and nothing that reads an adapter needs them
+    for path in ("model", "data", "adapter_path", "resume_adapter_file", "config"):
+        config.pop(path, None)
+    save_config(config, out / "adapter_config.json")
+    np.random.seed(stage.seed)  # the order of the batches
+    mx.random.seed(stage.seed)  # the adapter's start, and dropout
+    model.freeze()
+    linear_to_lora_layers(model, stage.layers, lora)
+    if resume is not None:
+        earlier: Any = mx.load(str(resume / adapters.WEIGHTS))
+        wanted = {n: w.shape for n, w in tree_flatten(model.trainable_parameters())}
+        if {n: w.shape for n, w in earlier.items()} != wanted:
+            raise BadInput(f"{resume}: has another rank or other layers; give both stages the same")
+        model.load_weights(list(earlier.items()), strict=False)
+    arguments = trainer.TrainingArgs(
+        **{k: v for k, v in config.items() if k in trainer.TrainingArgs.__dataclass_fields__},
+        steps_per_save=stage.save_every,
+        adapter_file=str(out / adapters.WEIGHTS),
+    )
+    adam = Adam(learning_rate=stage.learning_rate)
+    with watch.instead_of(trainer):
+        trainer.train(model, adam, *sets, args=arguments, training_callback=watch)
+    # the last step comes after the last loss
+    trained: Any = mx.load(arguments.adapter_file)
+    if not all(mx.isfinite(w).all().item() for w in trained.values()):
+        watch.check(stage.iters, math.nan)
+
+
+class _Watch:
+    """Stands in for the display of mlx_lm, which prints, and for its callback."""
+
+    def __init__(self, stage: Stage, progress: Progress) -> None:
+        self._stage, self._progress, self._done, self._tokens = stage, progress, 0, 0
+        self._losses: list[float] = []
+        self._valid: list[tuple[int, float]] = []
+
+    @property
+    def result(self) -> dict[str, Any]:
+        losses = {"first_loss": self._losses[0], "last_loss": self._losses[-1]}
+        return losses | {"iterations": self._done, "tokens": self._tokens, "valid": self._valid}
+
+    @contextmanager
+    def instead_of(self, trainer: Any) -> Iterator[None]:
+        shown, told = trainer.TrainUI, trainer.rprint
+        trainer.TrainUI, trainer.rprint = lambda *_, **__: self, lambda *_, **__: None
+        try:
+            yield
+        finally:
+            trainer.TrainUI, trainer.rprint = shown, told
+
+    def check(self, iteration: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            rate = f"learning_rate = {self._stage.learning_rate:g}"
+            raise BadInput(
+                f"{rate}: the loss is no number by iteration {iteration}; lower the rate"
+            )
+
+    def on_train_loss_report(self, info: dict[str, Any]) -> None:
+        self.check(info["iteration"], info["train_loss"])
+        self._losses.append(info["train_loss"])
+        self._tokens = int(info["trained_tokens"])
+
+    def on_val_loss_report(self, info: dict[str, Any]) -> None:
+        self.check(info["iteration"], info["val_loss"])
+        self._valid.append((info["iteration"], info["val_loss"]))
+
+    def advance(self) -> None:
+        self._done += 1
+        self._progress("LoRA", self._done, self._stage.iters)
+
+    def val_task(self, _total: int) -> AbstractContextManager[Callable[[], None]]:
+        return nullcontext(lambda: None)
+
+    def report(self, *_: object) -> None: ...
+
+    report_train = report_val = report_save = report
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
