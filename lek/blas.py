@@ -5,10 +5,14 @@ symbols before ``mlx.core`` is first imported takes its place: 10 to 50 times fa
 """
 
 import ctypes
+import platform
 import sys
 from functools import cache
+from importlib.metadata import distributions
 
-INSTALL = "apt install libopenblas0-pthread (Debian, Ubuntu) or dnf install openblas-threads (Fedora)"
+INSTALL = (
+    "apt install libopenblas0-pthread (Debian, Ubuntu) or dnf install openblas-threads (Fedora)"
+)
 _NAMES = ("libopenblas.so.0", "libopenblasp.so.0", "libopenblas.so")
 
 
@@ -38,3 +42,14 @@ def missing() -> str | None:
     if sys.platform != "linux" or preload() is not None:
         return None
     return f"no OpenBLAS on this machine, MLX computes 10 to 50 times slower; {INSTALL}"
+
+
+@cache
+def accelerated() -> bool:
+    """Whether MLX computes on a GPU here: Metal on Apple silicon, or an MLX built for CUDA.
+
+    Told without importing MLX, which takes a second.
+    """
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    return any((d.name or "").lower().startswith("mlx-cuda") for d in distributions())

@@ -12,7 +12,7 @@ import pytest
 from lek import runs
 from lek.records import BadInput, Ruling
 from lek.report import html, terminal
-from lek.session import evals_are_named, plan_of, shown
+from lek.session import evals_are_named, plan_of, shown, started
 from lek.tally import Tally
 
 VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
@@ -61,6 +61,10 @@ class Controller:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         chosen = [item.nodeid for item in session.items if item.get_closest_marker("cases")]
         self._selected.update(chosen)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["lek_started"] = started(self._config)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:

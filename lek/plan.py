@@ -3,46 +3,45 @@
 Everything that can be wrong with the input is found here, before the first test: `BadInput`.
 """
 
-import hashlib
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 
 from msgspec.structs import replace as replace_fields
 
-from lek.backends.recorded import Recorded, read_answers
+from lek.answers import Answers, Sources, Workshop
 from lek.cases import read_cases, select
 from lek.gates import Gate, parse_gates
-from lek.judges.exact import exact
-from lek.judges.recorded import RecordedJudge
-from lek.lem import Scores, answers_file, cases_file, read_rows, read_scores, scores_file
+from lek.judging import Judge, Judges
+from lek.lem import cases_file
 from lek.profiles import LoadedProfile
 from lek.records import BadInput, Case, Response, Verdict
 from lek.scoring import unscored
-
-Judge = Callable[[Case, Response], Verdict]
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run evaluates. Benchmarks and subjects stand in the order of the profile.
 
-    ``cases`` holds what was selected by the limit; ``answers`` the backend of each (benchmark,
-    subject) that the data have; ``notes`` one line for each thing left out.
+    ``cases`` holds what was selected by the limit; ``answers`` who answers each (benchmark,
+    subject) that can be asked; ``asked`` the cases of these that the session has selected, once
+    it is known; ``notes`` one line for each thing left out.
     """
 
     loaded: LoadedProfile
     directory: Path
     limit: int | None
-    cases: dict[str, list[Case]]
-    answers: dict[tuple[str, str], Recorded]
-    judges: dict[str, Judge]
+    sources: Sources
     gates: list[Gate]
-    digests: dict[str, str]
-    notes: tuple[str, ...]
+    cases: dict[str, list[Case]] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
+    judges: dict[str, Judge] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    protocol: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    asked: dict[tuple[str, str], list[Case]] = field(default_factory=lambda: defaultdict(list))
 
     def subjects(self, benchmark: str) -> list[str]:
         """The subjects that have answers to ``benchmark``."""
@@ -67,6 +66,11 @@ class Plan:
         verdict = self.judges[case.benchmark](case, response)
         return replace_fields(verdict, seconds=round(perf_counter() - start, 6))
 
+    def select(self, subject: str, case: Case | None) -> None:
+        """Take note of a case that the session has selected for ``subject``."""
+        if case is not None:
+            self.asked[case.benchmark, subject].append(case)
+
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
         """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""
         return [
@@ -80,32 +84,16 @@ class Plan:
     def _ids(self) -> dict[str, frozenset[str]]:
         return {b: frozenset(c.id for c in cases) for b, cases in self.cases.items()}
 
-    def protocol(self) -> dict[str, dict[str, str]]:
-        """Per benchmark the judge's kind, and the digest of its sources or of its file."""
-        kinds = {b: self.loaded.profile.judges.of(b) for b in self.cases}
-        return {b: {"judge": kind, "digest": self._judge_digest(kind)} for b, kind in kinds.items()}
 
-    def _judge_digest(self, kind: str) -> str:
-        if kind == "recorded":
-            return self.digests[scores_file(self.directory).name]
-        return _source_digest()
-
-
-@cache
-def _source_digest() -> str:
-    """SHA-256 over the modules that make up the exact judge."""
-    here = Path(__file__).parent
-    modules = ("numerals.py", "questions.py", "sums.py", "judges/exact.py")
-    return hashlib.sha256(b"".join((here / m).read_bytes() for m in modules)).hexdigest()
-
-
-def make_plan(loaded: LoadedProfile, *, data: Path | None, limit: int | None) -> Plan:
+def make_plan(
+    loaded: LoadedProfile, *, data: Path | None, limit: int | None, workshop: Workshop
+) -> Plan:
     """Read and check all that the profile names; ``data`` overrides where its data lie."""
     gates = parse_gates(loaded)
     directory = _directory(loaded, data)
     profile = loaded.profile
-    plan = Plan(loaded, directory, limit, {}, {}, {}, gates, {}, ())
-    notes: list[str] = []
+    sources, judges = Sources(loaded, directory, workshop), Judges(profile, directory)
+    plan = Plan(loaded, directory, limit, sources, gates)
     known: dict[str, set[str]] = {}
     for benchmark in profile.data.benchmarks:
         if not cases_file(directory, benchmark).is_file():
@@ -115,34 +103,35 @@ def make_plan(loaded: LoadedProfile, *, data: Path | None, limit: int | None) ->
         known[benchmark] = {c.id for c in cases}
         plan.cases[benchmark] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
         for subject in profile.subjects:
-            path = answers_file(directory, benchmark, subject.recorded)
-            if path.is_file():
-                answers = read_answers(
-                    read_rows(path),
-                    subject.name,
-                    benchmark=benchmark,
-                    model=subject.recorded,
-                    known=known[benchmark],
-                )
-                plan.answers[benchmark, subject.name] = answers
-                plan.digests[f"results/{path.name}"] = answers.rows.digest
-                notes += answers.notes
+            key = benchmark, subject.name
+            wanted = partial(plan.asked.__getitem__, key)
+            answers = sources.of(subject, benchmark, known[benchmark], wanted)
+            if answers is not None:
+                plan.answers[key] = answers
     if not plan.answers:
-        first = profile.data.benchmarks[0]
-        raise BadInput(
-            f"{directory}: nothing to evaluate; expected cases such as {first}.jsonl and answers "
-            f"such as results/{first}_{profile.subjects[0].recorded}.jsonl"
-        )
+        raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
     _check_names(plan)
-    notes += _make_judges(plan, known)
-    return replace(plan, notes=(*_left_out(plan), *notes))
+    for name in plan.cases:
+        plan.judges[name] = judges.of(name, plan.subjects(name), known[name])
+        plan.protocol[name] = judges.protocol(name)
+    plan.digests.update(sources.digests | judges.digests)
+    plan.notes.extend([*_left_out(plan), *sources.notes, *judges.notes])
+    return plan
+
+
+def _expected(loaded: LoadedProfile) -> str:
+    """What a directory must hold at the least."""
+    first = loaded.profile.data.benchmarks[0]
+    text = f"expected cases such as {first}.jsonl"
+    recorded = loaded.profile.subjects[0].recorded
+    return text + (f" and answers such as results/{first}_{recorded}.jsonl" if recorded else "")
 
 
 def _directory(loaded: LoadedProfile, data: Path | None) -> Path:
     if data is not None:
         directory, key = data, f"--lek-data {data}"
     elif loaded.profile.data.dir is not None:
-        directory = Path(os.path.normpath(loaded.path.parent / loaded.profile.data.dir))
+        directory = loaded.relative(loaded.profile.data.dir)
         key = f"{loaded.path}: data.dir = '{loaded.profile.data.dir}'"
     else:
         raise BadInput(f"{loaded.path}: data.dir: missing; add it or give --lek-data DIR")
@@ -161,24 +150,6 @@ def _check_names(plan: Plan) -> None:
                 if seen.setdefault(name, subject) != subject:
                     both = f"{cases_file(plan.directory, benchmark)}: {subject} and {seen[name]}"
                     raise BadInput(f"{both} both make a test [{name}]; rename a case or a subject")
-
-
-def _make_judges(plan: Plan, known: dict[str, set[str]]) -> list[str]:
-    scores: Scores | None = None
-    notes: list[str] = []
-    for benchmark in plan.cases:
-        if plan.loaded.profile.judges.of(benchmark) == "exact":
-            plan.judges[benchmark] = exact
-            continue
-        if scores is None:
-            scores = read_scores(scores_file(plan.directory))
-            plan.digests[scores.path.name] = scores.digest
-        present = plan.subjects(benchmark)
-        models = {s.name: s.recorded for s in plan.loaded.profile.subjects if s.name in present}
-        judge = RecordedJudge(scores, benchmark, models)
-        plan.judges[benchmark] = judge
-        notes += judge.notes(known[benchmark])
-    return notes
 
 
 def _left_out(plan: Plan) -> list[str]:

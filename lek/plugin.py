@@ -5,7 +5,7 @@ A test asks for ``case`` and ``subject`` (parametrised by ``@cases``), has the `
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from lek.controller import ABSENT, CASE, VERDICT, Controller
-from lek.plan import Judge, Plan
+from lek.judging import Judge
+from lek.plan import Plan
 from lek.profiles import suggestion
-from lek.records import BENCHMARKS, Case, Response, Verdict
+from lek.records import BENCHMARKS, BadInput, Case, Response, Verdict
 from lek.session import has_plan, plan_of
 
 
@@ -41,6 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lek-data", metavar="DIR", type=Path, help="where the profile's data lie")
     group.addoption("--lek-limit", metavar="N", type=int, help="the first N cases per benchmark")
     group.addoption("--lek-out", metavar="DIR", type=Path, help="where the run is written")
+    group.addoption(
+        "--lek-fresh",
+        action="store_true",
+        help="generate every response anew; what is stored is kept, but not used",
+    )
     group.addoption(
         "--lek-no-gates",
         action="store_true",
@@ -106,19 +112,33 @@ class Subject:
         self._plan = plan
 
     def respond(self, case: Case) -> Response:
-        """What the subject says to ``case``; its text is ``None`` with a reason if it has none."""
-        return self._plan.answers[case.benchmark, self.name].respond(case)
+        """What the subject says to ``case``; its text is ``None`` with a reason if it has none.
+
+        The first call for a benchmark builds the model, where it is to be asked and not there yet,
+        and has it answer all cases that the session selected.
+        """
+        try:
+            return self._plan.answers[case.benchmark, self.name].respond(case)
+        except BadInput as e:
+            pytest.fail(str(e), pytrace=False)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    if has_plan(session.config):
-        gc.freeze()  # what was collected lives to the end: don't search it again and again
+    if not has_plan(session.config):
+        return
+    for item in session.items:
+        if item.get_closest_marker("cases") and isinstance(item, pytest.Function):
+            parameters: dict[str, Any] = item.callspec.params
+            plan_of(session.config).select(parameters["subject"], parameters["case"])
+    gc.freeze()  # what was collected lives to the end: don't search it again and again
 
 
 @pytest.fixture(scope="session")
-def subject(request: pytest.FixtureRequest) -> Subject:
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The model variant under test; pytest groups its tests, so one is in use at a time."""
-    return Subject(request.param, plan_of(request.config))
+    plan = plan_of(request.config)
+    yield Subject(request.param, plan)
+    plan.sources.release()
 
 
 def _session_fixtures(config: pytest.Config) -> ModuleType:

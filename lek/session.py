@@ -1,15 +1,21 @@
 """A pytest configuration -> the session's plan, made once; what is wrong is a usage error."""
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from lek import profiles
+from lek.answers import Workshop
 from lek.plan import Plan, make_plan
+from lek.progress import Progress
 from lek.records import BadInput
 
 _PLAN = pytest.StashKey[Plan]()
+_STARTED = pytest.StashKey[float]()
 
 
 def has_plan(config: pytest.Config) -> bool:
@@ -35,7 +41,36 @@ def _make_plan(config: pytest.Config) -> Plan:
     if option.lek_limit is not None and option.lek_limit < 1:
         raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
     found = profiles.find(name, shown(config.rootpath / "evals" / "profiles"))
-    return make_plan(profiles.load(found), data=option.lek_data, limit=option.lek_limit)
+    return make_plan(
+        profiles.load(found),
+        data=option.lek_data,
+        limit=option.lek_limit,
+        workshop=_workshop(config),
+    )
+
+
+def _workshop(config: pytest.Config) -> Workshop:
+    """Where models and answers are kept, and how work on them is shown past pytest's capture."""
+    manager = config.pluginmanager
+
+    @contextmanager
+    def shown() -> Iterator[None]:
+        capture, reporter = map(manager.get_plugin, ("capturemanager", "terminalreporter"))
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            if reporter:
+                reporter.ensure_newline()
+            yield
+
+    plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")
+    since = started(config) if config.option.lek_fresh else 0.0
+    progress = Progress(plain=plain, shown=shown)
+    return Workshop(config.rootpath / ".lek", progress, since)
+
+
+def started(config: pytest.Config) -> float:
+    """When the session began, in seconds of the epoch: the same in xdist's workers."""
+    told = getattr(config, "workerinput", {}).get("lek_started")
+    return config.stash.setdefault(_STARTED, told or time.time())
 
 
 def evals_are_named(config: pytest.Config) -> bool:

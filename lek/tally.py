@@ -155,32 +155,28 @@ class Tally:
         self, rows: list[Verdict], counts: dict[str, int], more: dict[str, Any]
     ) -> dict[str, Any]:
         plan, loaded = self._plan, self._plan.loaded
-        present = {s for _, s in plan.answers}
+        present = {v.response.subject for v in rows}
         return {
             "profile": {
                 "name": loaded.name,
                 "path": loaded.path.name,
                 "digest": loaded.digest,
-                "content": loaded.profile.model_dump(mode="json"),
+                "content": loaded.profile.model_dump(mode="json", by_alias=True),
             },
             "started": utc(self.started),
             "finished": utc(datetime.now(UTC)),
             "versions": versions(),
             "machine": machine(),
             "subjects": [
-                {
-                    "name": s.name,
-                    "recipe": {"recorded": s.recorded},
-                    "fingerprint": {
-                        b: a.rows.digest for (b, n), a in plan.answers.items() if n == s.name
-                    },
-                }
-                for s in loaded.profile.subjects
-                if s.name in present
+                plan.sources.describe(s) for s in loaded.profile.subjects if s.name in present
             ],
-            "data": {"source": "lem", "digests": plan.digests, "limit": plan.limit},
-            "protocol": plan.protocol(),
-            "decoding": None,
+            "data": {
+                "source": loaded.profile.data.source,
+                "digests": plan.digests,
+                "limit": plan.limit,
+            },
+            "protocol": plan.protocol,
+            "decoding": plan.sources.decoding(),
             "cost": None,
             "counts": counts,
             "why_unscored": dict(Counter(w for v in rows for w in set(v.unscored.values()))),

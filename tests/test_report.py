@@ -9,8 +9,10 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from conftest import MODELS, ROOT, Project
+from lek.answers import Workshop
 from lek.plan import make_plan
 from lek.profiles import load
+from lek.progress import Silent
 from lek.records import Metric
 from lek.report import terminal
 from lek.runs import Run
@@ -19,7 +21,9 @@ from lek.tally import Tally
 
 def finished(profile: str, data: Path | None = None, leave_out: str = "nothing") -> Run:
     """A run of a profile of the repository without pytest."""
-    plan = make_plan(load(ROOT / "evals" / "profiles" / f"{profile}.toml"), data=data, limit=None)
+    loaded = load(ROOT / "evals" / "profiles" / f"{profile}.toml")
+    shop = Workshop(Path("unused"), Silent())
+    plan = make_plan(loaded, data=data, limit=None, workshop=shop)
     tally = Tally(plan)
     for (benchmark, subject), backend in plan.answers.items():
         for case in plan.cases[benchmark]:

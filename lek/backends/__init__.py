@@ -1,1 +1,38 @@
-"""The one seam to models: a backend answers a case, or says why it cannot."""
+"""The one seam to models: prompts -> completions, each given as soon as it is complete."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+from lek.profile import Decoding
+from lek.prompts import Prompt
+
+
+class Request(NamedTuple):
+    """What to ask. ``id`` names it, and seeds its sampling where there is a temperature."""
+
+    id: str
+    prompt: Prompt
+
+
+class Completion(NamedTuple):
+    """What came back: a ``text``, or the ``reason`` why there is none.
+
+    ``rendered`` is the text that the model was given; ``seconds`` is wall time since all that were
+    asked together began.
+    """
+
+    id: str
+    text: str | None
+    rendered: str
+    finish: Literal["stop", "length"] | None
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    reason: str | None = None
+
+
+class Backend(Protocol):
+    """A model that can be asked."""
+
+    def complete(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[Completion]:
+        """Ask all ``requests``; completions come in the order in which they are complete."""

@@ -6,12 +6,11 @@ Nothing here executes code that comes with a model: a directory that asks for it
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 from lek import blas
+from lek.profile import Dtype
 from lek.records import BadInput
-
-Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def load(directory: Path, form: Form | None = None) -> Loaded:
     from mlx_lm import load as load_model
 
     try:
-        model, tokenizer, config = load_model(str(directory), return_config=True)
+        model, tokenizer, config = cast(Any, load_model(str(directory), return_config=True))
     except (ValueError, OSError, KeyError) as e:
         fault = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise BadInput(f"{directory}: no model that mlx_lm can load: {fault}") from e
@@ -90,11 +89,28 @@ def save(loaded: Loaded, directory: Path, *, source: Path) -> None:
     )
 
 
-def stored_form(directory: Path) -> tuple[str | None, bool]:
-    """The dtype that the config of ``directory`` names (``None`` if none), and whether it is quantised."""
+def stored_form(directory: Path) -> Form:
+    """The form that a model directory is in: as its safetensors say, whatever its config says.
+
+    ``dtype`` is ``None`` where floating tensors are of several types, or of one not known here.
+    ``dequantize`` says that nothing is quantised. Raises `BadInput` where there are no weights.
+    """
     config = _check(directory)
-    dtype = config.get("dtype") or config.get("torch_dtype")
-    return dtype, bool(config.get("quantization") or config.get("quantization_config"))
+    quantised = bool(config.get("quantization") or config.get("quantization_config"))
+    types: set[str] = set()
+    for file in sorted(directory.glob("*.safetensors")):
+        with file.open("rb") as opened:
+            size = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(size))
+        types |= {t["dtype"] for name, t in header.items() if name != "__metadata__"}
+    if not types:
+        raise BadInput(f"{directory}: no .safetensors; other formats of weights are not read")
+    floats = [_DTYPES.get(t) for t in types if t not in _INTEGERS]
+    return Form(floats[0] if len(floats) == 1 else None, dequantize=not quantised)
+
+
+_DTYPES: dict[str, Dtype] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+_INTEGERS = {"U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "BOOL"}
 
 
 def _check(directory: Path) -> dict[str, Any]:

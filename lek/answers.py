@@ -1,0 +1,124 @@
+"""A profile and its data -> who answers: recorded answers, or models built and asked at need."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from lek.backends.recorded import Recorded, read_answers
+from lek.lem import answers_file, read_rows
+from lek.profile import Subject
+from lek.profiles import LoadedProfile
+from lek.progress import Progress
+from lek.records import BadInput, Case, Response
+
+
+class Answers(Protocol):
+    """The answers of one subject to one benchmark."""
+
+    def respond(self, case: Case) -> Response:
+        """What the subject says to ``case``, or a response that says why there is none."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where models are built and answers stored: ``home``, the ``.lek`` of a project.
+
+    ``since`` (seconds of the epoch) leaves aside responses that were stored earlier.
+    """
+
+    home: Path
+    progress: Progress
+    since: float = 0.0
+
+
+class Sources:
+    """The answers of a profile's subjects."""
+
+    def __init__(self, loaded: LoadedProfile, directory: Path, workshop: Workshop) -> None:
+        self._loaded, self._directory, self._workshop = loaded, directory, workshop
+        self._recorded: dict[str, dict[str, str]] = {}
+        self.digests: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def of(
+        self,
+        subject: Subject,
+        benchmark: str,
+        known: Collection[str],
+        wanted: Callable[[], Sequence[Case]],
+    ) -> Answers | None:
+        """The answers of ``subject`` to ``benchmark``; ``None`` where the data have none.
+
+        ``known`` are the ids of all cases, ``wanted`` gives those that are to be answered.
+        """
+        if subject.recorded is None:
+            from lek.generate import Generated
+
+            return Generated(self.generator, subject, wanted)
+        path = answers_file(self._directory, benchmark, subject.recorded)
+        if not path.is_file():
+            return None
+        recorded: Recorded = read_answers(
+            read_rows(path),
+            subject.name,
+            benchmark=benchmark,
+            model=subject.recorded,
+            known=known,
+        )
+        self.digests[f"results/{path.name}"] = recorded.rows.digest
+        self._recorded.setdefault(subject.name, {})[benchmark] = recorded.rows.digest
+        self.notes += recorded.notes
+        return recorded
+
+    @cached_property
+    def generator(self) -> Any:
+        """What builds, loads and asks models; made at first need."""
+        from lek.build import Builder
+        from lek.generate import Generator, Models
+        from lek.recipes import Recipes
+        from lek.store import Store
+
+        shop = self._workshop
+        store = Store(shop.home / "store.sqlite3")
+        builder = Builder(Recipes(self._loaded, store), shop.home, shop.progress)
+        return Generator(
+            Models(builder),
+            store,
+            shop.home / "locks",
+            self._loaded.profile.decoding,
+            shop.progress,
+            since=shop.since,
+        )
+
+    def describe(self, subject: Subject) -> dict[str, Any]:
+        """What ``subject`` is, for ``run.json``: recipe, fingerprint, and how it was built."""
+        if subject.recorded is not None:
+            recipe = {"recorded": subject.recorded}
+            digests = self._recorded.get(subject.name, {})
+            return {"name": subject.name, "recipe": recipe, "fingerprint": digests}
+        builder = self.generator.models.builder
+        try:
+            fingerprint = builder.recipes.of(subject.name).fingerprint
+        except BadInput as e:  # then no case of it ran either, and its tests have said why
+            return {"name": subject.name, "fingerprint": None, "reason": str(e)}
+        return {
+            "name": subject.name,
+            "recipe": builder.recipes.describe(subject.name),
+            "fingerprint": fingerprint,
+            "form": str(builder.recipes.form),
+            "build": builder.facts(subject.name) or None,
+        }
+
+    def decoding(self) -> dict[str, Any] | None:
+        """How answers are generated, for ``run.json``; ``None`` where all are recorded."""
+        if all(s.recorded is not None for s in self._loaded.profile.subjects):
+            return None
+        form = str(self.generator.models.builder.recipes.form)
+        return self._loaded.profile.decoding.model_dump(mode="json") | {"form": form}
+
+    def release(self) -> None:
+        """Let go of the model in memory."""
+        if "generator" in vars(self):
+            self.generator.models.release()

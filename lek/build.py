@@ -1,0 +1,120 @@
+"""A recipe -> the model directory, made once and kept under the name of its fingerprint."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lek import blas
+from lek.card import card
+from lek.models.abliterate import abliterate
+from lek.models.cache import facts_of, made_once
+from lek.models.lora import fuse, train_stage
+from lek.models.weights import load, save, stored_form
+from lek.progress import Progress
+from lek.prompts import read_prompts
+from lek.recipes import Ground, Recipe, Recipes
+from lek.records import BadInput
+
+
+class Builder:
+    """Where the subjects of a profile lie, built at need below ``home``/models.
+
+    ``.lek/models`` then holds ``<subject>-<fingerprint>`` for each model, and
+    ``adapter-<fingerprint>`` for the adapter after each LoRA stage.
+    """
+
+    def __init__(self, recipes: Recipes, home: Path, progress: Progress) -> None:
+        self.recipes, self._models, self._progress = recipes, home / "models", progress
+
+    def directory(self, name: str) -> Path:
+        """The model directory of subject ``name``, built if need be; `BadInput` if it can't be."""
+        recipe = self.recipes.of(name)
+        if not recipe.stages:
+            return self._ground(recipe.ground)
+        target = self._place(name, recipe.fingerprint)
+
+        def make(out: Path) -> dict[str, Any]:
+            ground, trained = self._ground(recipe.ground), self._adapters(name, recipe)
+            self._progress.say(f"{name}: fusing the adapter")
+            fuse(ground, trained[-1], out)
+            return self._facts(name, recipe, lora=[facts_of(a) for a in trained])
+
+        return made_once(target, make, self._progress.say)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """What is known of how subject ``name`` was built; empty for a source as it is."""
+        recipe = self.recipes.of(name)
+        return facts_of(self._place(name, recipe.fingerprint)) or {}
+
+    def export(self, name: str, out: Path) -> None:
+        """Copy subject ``name`` to ``out`` (new or empty) in Hugging Face's format, with a card."""
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise BadInput(f"--out {out}: holds something already; name a new directory")
+        source, recipe = self.directory(name), self.recipes.of(name)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, out, dirs_exist_ok=True)
+        facts = self.facts(name) or self._facts(name, recipe)
+        (out / "README.md").write_text(card(name, facts), encoding="utf-8")
+
+    def _place(self, name: str, fingerprint: str) -> Path:
+        return self._models / f"{name}-{fingerprint[:16]}"
+
+    def _ground(self, ground: Ground) -> Path:
+        subject, form = ground.subject, self.recipes.form
+        own = not subject.lora
+        target = self._place(subject.name if own else f"{subject.name}.ground", ground.fingerprint)
+        if subject.origin is None:
+            source = self.recipes.source(subject)
+            stored = stored_form(source)
+            same = form.dtype in (None, stored.dtype) and form.dequantize <= stored.dequantize
+            if same:
+                return source
+
+            def convert(out: Path) -> dict[str, Any]:
+                self._progress.say(f"{subject.name}: converting to {form}")
+                save(load(source, form), out, source=source)
+                return self._facts(subject.name, self.recipes.of(subject.name))
+
+            return made_once(target, convert, self._progress.say)
+        origin = subject.origin
+
+        def edit(out: Path) -> dict[str, Any]:
+            settings, source = subject.abliterate, self.directory(origin)
+            assert settings is not None  # a ground upon another subject is an abliteration
+            loaded = load(source, form)
+            prompts = [
+                list(read_prompts(self.recipes.data(p)).values())
+                for p in (settings.harmful, settings.harmless)
+            ]
+            with self._progress.steps(subject.name) as tell:
+                report = abliterate(loaded, settings, *prompts, progress=tell)
+            save(loaded, out, source=source)
+            recipe = Recipe(ground, (), ())
+            return self._facts(subject.name, recipe, abliteration=report.facts())
+
+        return made_once(target, edit, self._progress.say)
+
+    def _adapters(self, name: str, recipe: Recipe) -> list[Path]:
+        """The adapter after each stage, each trained from the one before."""
+        ground, made = self._ground(recipe.ground), list[Path]()
+        for stage, fingerprint in zip(recipe.stages, recipe.adapters, strict=True):
+            before = made[-1] if made else None
+
+            def train(out: Path, stage: Any = stage, before: Any = before) -> dict[str, Any]:
+                data = self.recipes.data(stage.data)
+                with self._progress.steps(name) as tell:
+                    return train_stage(ground, stage, data, out, resume=before, progress=tell)
+
+            place = self._models / f"adapter-{fingerprint[:16]}"
+            made.append(made_once(place, train, self._progress.say))
+        return made
+
+    def _facts(self, name: str, recipe: Recipe, **more: Any) -> dict[str, Any]:
+        return {
+            "subject": name,
+            "fingerprint": recipe.fingerprint,
+            "form": str(self.recipes.form),
+            "recipe": self.recipes.describe(name),
+            "blas": blas.preload(),
+            **more,
+        }

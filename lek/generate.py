@@ -1,0 +1,177 @@
+"""(subject, cases) -> responses: what the store has is taken, the rest generated in batches.
+
+The first case of a subject and benchmark that is asked for causes all selected ones to be
+generated; each response is stored the moment it is complete. One model is in memory at a time.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from lek.backends import Backend, Request
+from lek.build import Builder
+from lek.profile import Decoding, Subject
+from lek.progress import Progress
+from lek.prompts import Prompt, prompt_of
+from lek.records import Case, Response
+from lek.store import Store, key_of
+
+
+class Models:
+    """The subjects' models, of which one is in memory at a time."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self._held: tuple[str, Backend] | None = None
+
+    def fingerprint(self, subject: str) -> str:
+        """The fingerprint of ``subject``; loads nothing."""
+        return self.builder.recipes.of(subject).fingerprint
+
+    def backend(self, subject: str) -> Backend:
+        """The model of ``subject``, built if need be; any other one is let go first."""
+        if self._held is None or self._held[0] != subject:
+            self.release()
+            directory = self.builder.directory(subject)
+            from lek.backends.mlx import MlxBackend
+
+            self._held = subject, MlxBackend(directory, self.builder.recipes.form)
+        return self._held[1]
+
+    def release(self) -> None:
+        """Let go of the model in memory."""
+        if self._held is not None:
+            self._held = None
+            from lek.backends.mlx import free
+
+            free()
+
+
+class Generator:
+    """Answers of models to cases, through the store.
+
+    ``since`` (seconds of the epoch) leaves aside what was stored earlier: `--lek-fresh`.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        store: Store,
+        locks: Path,
+        decoding: Decoding,
+        progress: Progress,
+        *,
+        since: float = 0.0,
+    ) -> None:
+        self.models, self._store, self._locks = models, store, locks
+        self._decoding, self._progress, self._since = decoding, progress, since
+
+    def respond(self, subject: Subject, cases: Sequence[Case]) -> dict[str, Response]:
+        """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id."""
+        prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
+        found = self.ask(subject.name, cases[0].benchmark, prompts)
+        return {i: replace(r, subject=subject.name, case=i) for i, r in found.items()}
+
+    def ask(self, subject: str, what: str, prompts: Mapping[str, Prompt]) -> dict[str, Response]:
+        """The response of ``subject`` to each of ``prompts``, by their ids; ``what`` names them.
+
+        Where another process is at the same work, this one waits and takes what that one stored.
+        """
+        fingerprint = self.models.fingerprint(subject)
+        keys = {i: self._key(fingerprint, i, prompt) for i, prompt in prompts.items()}
+        found = self._store.get(keys.values(), since=self._since)
+        if len(found) < len(set(keys.values())):
+            shown, alone = self._progress.shown(), self._alone(fingerprint, f"{subject} {what}")
+            with shown, alone:
+                found = self._store.get(keys.values(), since=self._since)
+                missing = {k: i for i, k in keys.items() if k not in found}
+                if missing:
+                    requests = [Request(i, prompts[i]) for i in missing.values()]
+                    self._generate(subject, what, requests, keys)
+            found = self._store.get(keys.values(), since=self._since)
+        return {i: found[key] for i, key in keys.items()}
+
+    def _generate(
+        self, subject: str, what: str, requests: list[Request], keys: dict[str, str]
+    ) -> None:
+        backend = self.models.backend(subject)
+        with self._progress.task(f"{subject} {what}", len(requests), "answers") as task:
+            for done in backend.complete(requests, self._decoding):
+                response = Response(
+                    subject=subject,
+                    case=done.id,
+                    text=done.text,
+                    reason=done.reason,
+                    finish=done.finish,
+                    prompt_tokens=done.prompt_tokens,
+                    completion_tokens=done.completion_tokens,
+                    seconds=done.seconds,
+                )
+                self._store.put(keys[done.id], done.rendered, response)
+                task.advance(tokens=done.completion_tokens)
+
+    def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
+        """Greedy answers depend on the prompt alone, sampled ones on the name that seeds them."""
+        said = self._decoding.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
+        sampled = {**said, "name": name}
+        greedy = {"max_tokens": said["max_tokens"], "temperature": 0.0}
+        decoding = sampled if self._decoding.temperature else greedy
+        return key_of(fingerprint, prompt, decoding | {"code": _code()})
+
+    @contextmanager
+    def _alone(self, fingerprint: str, what: str) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        self._locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._locks / f"{fingerprint[:16]}-{what.replace(' ', '-')}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self._progress.say(f"{what}: waiting for another process that generates them")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+class Generated:
+    """The answers of one subject to one benchmark, generated when the first is asked for.
+
+    ``wanted`` gives the cases that the session has selected. What went wrong once goes wrong for
+    every case at once, without a second attempt.
+    """
+
+    def __init__(
+        self, generator: Generator, subject: Subject, wanted: Callable[[], Sequence[Case]]
+    ) -> None:
+        self._generator, self._subject, self._wanted = generator, subject, wanted
+        self._responses: dict[str, Response] = {}
+        self._fault: Exception | None = None
+
+    def respond(self, case: Case) -> Response:
+        """What the subject says to ``case``."""
+        if case.id not in self._responses:
+            self.prepare(case)
+        return self._responses[case.id]
+
+    def prepare(self, *cases: Case) -> None:
+        """Generate the selected cases, and ``cases`` where they are not among these."""
+        if self._fault is not None:
+            raise self._fault
+        asked = {c.id: c for c in (*self._wanted(), *cases)}
+        try:
+            self._responses |= self._generator.respond(self._subject, list(asked.values()))
+        except Exception as e:
+            self._fault = e
+            raise
+
+
+@cache
+def _code() -> str:
+    """SHA-256 over the module that turns a prompt into an answer."""
+    return hashlib.sha256((Path(__file__).parent / "backends/mlx.py").read_bytes()).hexdigest()

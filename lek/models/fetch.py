@@ -1,0 +1,47 @@
+"""A model's name in a profile -> the directory where it lies, downloaded from the hub if need be."""
+
+from pathlib import Path
+
+from lek.records import BadInput
+
+_PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
+
+
+def fetch(model: str, revision: str | None, place: Path) -> Path:
+    """The directory ``place`` where it exists, else the hub's ``model`` (``owner/name``).
+
+    What was downloaded before is used as it is; else configuration, tokenizer and safetensors are
+    fetched, and no code. Raises `BadInput` where there is neither.
+    """
+    if place.is_dir():
+        if revision is not None:
+            raise BadInput(f"{place}: a directory has no revision; delete the key")
+        return place
+    if model.startswith((".", "/", "~")) or model.count("/") != 1:
+        raise BadInput(f"{place}: no such directory (and '{model}' is no owner/name of the hub)")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    def snapshot(*, local: bool) -> Path:
+        return Path(
+            snapshot_download(
+                model, revision=revision, allow_patterns=_PATTERNS, local_files_only=local
+            )
+        )
+
+    try:
+        return snapshot(local=True)
+    except LocalEntryNotFoundError:
+        pass  # not downloaded yet
+    except HFValidationError as e:
+        raise BadInput(f"{model}: neither a directory nor a name of the hub") from e
+    try:
+        return snapshot(local=False)
+    except LocalEntryNotFoundError as e:
+        raise BadInput(f"{model}: not at {place}, and the hub cannot be reached") from e
+    except HfHubHTTPError as e:
+        status = getattr(e.response, "status_code", "nothing")
+        raise BadInput(
+            f"{model}: the hub says {status}; check the name, and where its terms must be "
+            "accepted do so and log in with 'hf auth login'"
+        ) from e
