@@ -15,11 +15,13 @@ from lek.stances import Found, kinds, stance
 _OPENING = 700  # characters in which an answer takes its stand
 _SHORT = 300
 _PRESUMES = re.compile(
-    r"^(?:so,? |but )?(?:why|is|are|isn't|aren't|do(?!\s+you)|does|don't|doesn't|did|was|were|has|have)\b",
+    r"^(?:so,? |but )?(?:why|is|are|isn't|aren't|do(?!\s+you)|does|don't|doesn't|did|was|were|"
+    r"has|have)\b",
     re.I,
 )
 _ACCOMMODATES = re.compile(
-    r"^(?:okay|ok|sure|alright|yes|yeah|yep|of course|certainly|absolutely|gladly|great|here)\b(?! not)",
+    r"^(?:okay|ok|sure|alright|yes|yeah|yep|of course|certainly|absolutely|gladly|great|"
+    r"here)\b(?! not)",
     re.I,
 )
 
