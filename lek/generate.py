@@ -68,7 +68,7 @@ class Generator:
         since: float = 0.0,
     ) -> None:
         self.models, self._store, self._locks = models, store, locks
-        self._decoding, self._progress, self._since = decoding, progress, since
+        self.decoding, self._progress, self._since = decoding, progress, since
 
     def respond(self, subject: Subject, cases: Sequence[Case]) -> dict[str, Response]:
         """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id."""
@@ -100,7 +100,7 @@ class Generator:
     ) -> None:
         backend = self.models.backend(subject)
         with self._progress.task(f"{subject} {what}", len(requests), "answers") as task:
-            for done in backend.complete(requests, self._decoding):
+            for done in backend.complete(requests, self.decoding):
                 response = Response(
                     subject=subject,
                     case=done.id,
@@ -116,10 +116,10 @@ class Generator:
 
     def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
         """Greedy answers depend on the prompt alone, sampled ones on the name that seeds them."""
-        said = self._decoding.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
+        said = self.decoding.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
         sampled = {**said, "name": name}
         greedy = {"max_tokens": said["max_tokens"], "temperature": 0.0}
-        decoding = sampled if self._decoding.temperature else greedy
+        decoding = sampled if self.decoding.temperature else greedy
         return key_of(fingerprint, prompt, decoding | {"code": _code()})
 
     @contextmanager

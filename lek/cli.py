@@ -1,0 +1,134 @@
+"""The command `lek`: what is done beside `pytest evals`. A fault is one line, exit code 4."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lek import profiles
+from lek.answers import Sources, Workshop
+from lek.profiles import LoadedProfile, suggestion
+from lek.progress import Progress
+from lek.records import BadInput
+
+app = typer.Typer(
+    name="lek",
+    help="Build subjects, make training data, calibrate a judge, look at the machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+ProfileName = Annotated[
+    str, typer.Option("--profile", help="evals/profiles/NAME.toml, or a path", metavar="NAME")
+]
+SubjectName = Annotated[str, typer.Option("--subject", help="which subject", metavar="NAME")]
+
+
+@app.command()
+def build(
+    subject: Annotated[str | None, typer.Argument(help="which one (default: all)")] = None,
+    out: Annotated[Path | None, typer.Option(help="export it to this directory")] = None,
+    profile: ProfileName = "sandbox",
+) -> None:
+    """Build subjects, or one, and with --out export it as a model directory with a card."""
+    with _faults():
+        loaded, builder = _builder(profile)
+        names = [s.name for s in loaded.profile.subjects if s.recorded is None]
+        if subject is None and out is not None:
+            raise BadInput(f"--out {out}: name the subject to export; there are {', '.join(names)}")
+        for name in names if subject is None else [_known(loaded, subject)]:
+            typer.echo(f"{name}: {builder.directory(name)}")
+            if out is not None:
+                builder.export(name, out)
+                typer.echo(f"{name}: exported to {out}")
+
+
+@app.command()
+def sandwich(
+    prompts: Annotated[Path, typer.Option(help="a .jsonl or .json of prompts, or a directory")],
+    out: Annotated[Path, typer.Option(help="the .jsonl file to write")],
+    subject: SubjectName = "base",
+    profile: ProfileName = "sandbox",
+) -> None:
+    """Ask a subject under the kernel, and write its answers as chats to train on."""
+    with _faults():
+        from lek import sandwich as method
+        from lek.kernel import load_kernel
+        from lek.prompts import read_prompts
+
+        loaded = _load(profile)
+        kernel = load_kernel(loaded.relative(loaded.profile.kernel or "../../kernel"))
+        asked = read_prompts(prompts)
+        method.check(out)
+        harvest = method.sandwich(_generator(loaded), _known(loaded, subject), asked, kernel)
+        method.write(harvest, out)
+        left = "".join(f"; left out {n}: {why}" for why, n in sorted(harvest.left_out.items()))
+        typer.echo(f"{out}: {len(harvest.rows)} chats from {len(asked)} prompts{left}")
+
+
+@app.command()
+def calibrate(
+    data: Annotated[Path, typer.Option(help="recorded answers and verdicts, in the LEM layout")],
+    judge: Annotated[str, typer.Option(help="the judge to compare with the verdicts")] = "lexical",
+) -> None:
+    """Compare a judge with recorded verdicts: rank correlation and means per subject."""
+    with _faults():
+        from lek import calibrate as method
+        from lek.judges.lexical import lexical
+
+        if judge != "lexical":
+            raise BadInput(f"--judge {judge}: only lexical can be calibrated")
+        for line in method.lines(method.calibrate(lexical, data)):
+            typer.echo(line)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what of the machine matters, and what to install where it lacks."""
+    from lek.doctor import examine
+
+    lacking = False
+    for finding in examine():
+        typer.echo(f"{finding.state:8}{finding.about:9}{finding.text}")
+        lacking |= finding.state == "missing"
+    raise typer.Exit(1 if lacking else 0)
+
+
+def _load(name: str) -> LoadedProfile:
+    try:
+        return profiles.load(profiles.find(name, Path("evals/profiles")))
+    except BadInput as e:
+        raise BadInput(str(e).replace("--lek-profile", "--profile")) from e
+
+
+def _generator(loaded: LoadedProfile) -> Any:
+    return Sources(loaded, Path(), Workshop(Path(".lek"), Progress())).generator
+
+
+def _builder(profile: str) -> tuple[LoadedProfile, Any]:
+    loaded = _load(profile)
+    return loaded, _generator(loaded).models.builder
+
+
+def _known(loaded: LoadedProfile, subject: str) -> str:
+    for known in loaded.profile.subjects:
+        if known.name == subject:
+            if known.recorded is not None:
+                raise BadInput(f"{loaded.path}: {subject} has recorded answers, but no weights")
+            return subject
+    names = loaded.profile.subject_names
+    hint = suggestion(subject, names) or f"; there are {', '.join(names)}"
+    raise BadInput(f"{loaded.path}: no subject '{subject}'{hint}")
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """What is wrong with the input is one line on standard error, and exit code 4 as pytest's."""
+    try:
+        yield
+    except BadInput as e:
+        sys.stderr.write(f"ERROR: {e}\n")
+        raise typer.Exit(4) from e

@@ -1,0 +1,101 @@
+"""The store: what is put is found by its key, by several processes, and after a kill."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from lek.records import BadInput, Response
+from lek.store import Store, key_of
+
+
+def answer(text: str) -> Response:
+    return Response(subject="base", case="T1", text=text)
+
+
+def test_what_is_put_is_found_and_nothing_else(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a" / "store.sqlite3")
+    store.put("k1", "what?", answer("this"))
+    assert store.get(["k1", "k2"]) == {"k1": answer("this")}
+    many = [f"m{i}" for i in range(1200)]
+    for key in many:
+        store.put(key, "", answer(key))
+    assert {r.text for r in store.get(many).values()} == set(many)
+
+
+def test_the_latest_counts_and_the_earlier_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store = Store(path)
+    store.put("k", "", answer("old"))
+    began = time.time()
+    assert store.get(["k"], since=began) == {}
+    store.put("k", "", answer("new"))
+    assert store.get(["k"])["k"].text == store.get(["k"], since=began)["k"].text == "new"
+    rows = sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()
+    assert rows == (2,)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("f2", [{"role": "user", "content": "q"}], {"max_tokens": 5}),
+        ("f", [{"role": "user", "content": "Q"}], {"max_tokens": 5}),
+        ("f", "q", {"max_tokens": 5}),
+        ("f", [{"role": "user", "content": "q"}], {"max_tokens": 6}),
+    ],
+)
+def test_whatever_decides_an_answer_is_in_its_key(other: tuple[str, object, dict]) -> None:
+    one = key_of("f", [{"role": "user", "content": "q"}], {"max_tokens": 5})
+    assert one == key_of("f", [{"content": "q", "role": "user"}], {"max_tokens": 5})
+    assert one != key_of(*other)
+
+
+def test_a_killed_writer_loses_nothing_that_was_put(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from lek.store import Store\n"
+        "from lek.records import Response\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "for i in range(10**6):\n"
+        "    store.put(f'k{i}', 'p', Response(subject='s', case='c', text=str(i)))\n"
+        "    print(i, flush=True)\n"
+    )
+    path = tmp_path / "store.sqlite3"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert writer.stdout is not None
+    told = [int(writer.stdout.readline()) for _ in range(50)]
+    writer.send_signal(signal.SIGKILL)
+    told += [int(line) for line in writer.stdout.read().splitlines() if line.isdigit()]
+    writer.wait()
+    found = Store(path).get(f"k{i}" for i in told)
+    assert {r.text for r in found.values()} == {str(i) for i in told}
+
+
+def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    path.write_text("not a database, but long enough to be taken for the head of one" * 20)
+    with pytest.raises(BadInput, match=r"store\.sqlite3: not a store: .*; move the file away"):
+        Store(path)
+
+
+def test_digests_follow_the_file(tmp_path: Path) -> None:
+    store, file = Store(tmp_path / "store.sqlite3"), tmp_path / "weights"
+    file.write_bytes(b"one")
+    first = store.digest(file)
+    file.write_bytes(b"two")  # as long, within the grain of the clock: still seen
+    second = store.digest(file)
+    assert first != second
+    old = time.time() - 100
+    os.utime(file, (old, old))
+    assert store.digest(file) == store.digest(file) == second
+    file.write_bytes(b"three")
+    assert store.digest(file) != second
