@@ -4,14 +4,13 @@ The first case of a subject and benchmark that is asked for causes all selected 
 generated; each response is stored the moment it is complete. One model is in memory at a time.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from lek import sources
 from lek.backends import Backend, Request
 from lek.build import Builder
 from lek.profile import Decoding, Subject
@@ -120,7 +119,7 @@ class Generator:
         sampled = {**said, "name": name}
         greedy = {"max_tokens": said["max_tokens"], "temperature": 0.0}
         decoding = sampled if self.decoding.temperature else greedy
-        return key_of(fingerprint, prompt, decoding | {"code": _code()})
+        return key_of(fingerprint, prompt, decoding | {"code": sources.digest("backends/mlx.py")})
 
     @contextmanager
     def _alone(self, fingerprint: str, what: str) -> Iterator[None]:
@@ -169,9 +168,3 @@ class Generated:
         except Exception as e:
             self._fault = e
             raise
-
-
-@cache
-def _code() -> str:
-    """SHA-256 over the module that turns a prompt into an answer."""
-    return hashlib.sha256((Path(__file__).parent / "backends/mlx.py").read_bytes()).hexdigest()

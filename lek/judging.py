@@ -1,21 +1,16 @@
 """A profile and its data -> the judge of each benchmark, and the digest of what it judges by."""
 
-import hashlib
-from collections.abc import Callable, Collection, Mapping
-from functools import cache
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from lek import sources
 from lek.judges.exact import exact
 from lek.judges.recorded import RecordedJudge
 from lek.lem import Scores, read_scores, scores_file
-from lek.profile import JudgeKind, Profile
+from lek.profile import Profile
 from lek.records import Case, Response, Verdict
 
 Judge = Callable[[Case, Response], Verdict]
-_SOURCES: Mapping[JudgeKind, tuple[str, ...]] = {
-    "exact": ("numerals.py", "questions.py", "sums.py", "judges/exact.py"),
-    "lexical": ("sentences.py", "refusals.py", "degeneration.py", "stances.py", "judges"),
-}
 
 
 class Judges:
@@ -60,15 +55,4 @@ class Judges:
         if kind == "recorded":
             assert self._scores is not None
             return {"judge": kind, "digest": self._scores.digest}
-        return {"judge": kind, "digest": _source_digest(kind)}
-
-
-@cache
-def _source_digest(kind: JudgeKind) -> str:
-    """SHA-256 over the modules that make up a judge."""
-    here, sha256 = Path(__file__).parent, hashlib.sha256()
-    for name in _SOURCES[kind]:
-        place = here / name
-        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
-            sha256.update(file.read_bytes())
-    return sha256.hexdigest()
+        return {"judge": kind, "digest": sources.digest(f"judges/{kind}.py")}

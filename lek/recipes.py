@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lek import blas
+from lek import blas, sources
 from lek.models.fetch import fetch
 from lek.models.weights import Form
 from lek.profile import Stage, Subject
@@ -23,9 +23,9 @@ from lek.store import Store
 
 _LIBRARIES = ("mlx", "mlx-lm", "transformers", "tokenizers")
 _CODE = {
-    "source": ("models/weights.py", "models/fetch.py"),
-    "abliterate": ("models", "refusals.py", "sentences.py", "degeneration.py"),
-    "lora": ("models/weights.py", "models/lora.py"),
+    "source": "models/weights.py",
+    "abliterate": "models/abliterate.py",
+    "lora": "models/lora.py",
 }
 _NO_WEIGHTS = {"build.json", "README.md", ".gitattributes"}
 
@@ -144,7 +144,7 @@ class Recipes:
     def _digest(self, step: str, *parts: Any) -> str:
         """SHA-256 over a step, all that goes into it, and what carries it out."""
         where = "gpu" if blas.accelerated() else "cpu"
-        whole = [step, str(self.form), where, _code(step), _versions(), *parts]
+        whole = [step, str(self.form), where, sources.digest(_CODE[step]), _versions(), *parts]
         text = json.dumps(whole, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -152,13 +152,3 @@ class Recipes:
 @cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in _LIBRARIES}
-
-
-@cache
-def _code(step: str) -> str:
-    here, sha256 = Path(__file__).parent, hashlib.sha256()
-    for name in _CODE[step]:
-        place = here / name
-        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
-            sha256.update(file.read_bytes())
-    return sha256.hexdigest()

@@ -5,9 +5,10 @@ The fragments carry no script and load nothing; a fuller report is not covered h
 
 from collections.abc import Iterable
 from html import escape
+from typing import Any
 
 from lek.records import BENCHMARKS, Metric, Verdict
-from lek.report.terminal import change_text, value_text
+from lek.report.terminal import built, change_text, value_text
 from lek.runs import Run
 
 STYLE = """<style>
@@ -105,6 +106,8 @@ def _facts(run: Run) -> str:
         ("commit", f"{commit}{dirty}" if commit else "not in a git repository"),
         ("run", f"{facts['started']} to {facts['finished']}"),
         ("cases", counts),
+        *(("subjects", line) for line in built(run)),
+        *(("fingerprint", text) for text in _fingerprints(facts)),
         ("judges", ", ".join(f"{b}: {p['judge']}" for b, p in facts["protocol"].items())),
         ("versions", versions),
         ("machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())),
@@ -112,6 +115,12 @@ def _facts(run: Run) -> str:
     ]
     rows = (f'<tr><td>{escape(k)}</td><td class="why">{escape(v)}</td></tr>' for k, v in pairs)
     return f"<table>{''.join(rows)}</table>"
+
+
+def _fingerprints(facts: dict[str, Any]) -> list[str]:
+    """The fingerprint of each model that was asked."""
+    asked = [s for s in facts.get("subjects", ()) if isinstance(s.get("fingerprint"), str)]
+    return [f"{s['name']}: {s['fingerprint'][:16]}" for s in asked]
 
 
 def test_id(nodeid: str) -> str:

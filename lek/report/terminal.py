@@ -40,6 +40,9 @@ def summary(run: Run, width: int = 80) -> list[Line]:
         metrics = [m for m in run.metrics if m.benchmark == benchmark]
         if metrics:
             lines += _table(benchmark, metrics, width)
+    for text in built(run):
+        lines += _wrapped(text, width, "light")
+    lines += [Line("")] if built(run) else []
     lines += _gates(run.gates, width)
     reasons = sorted(run.facts.get("why_unscored", {}).items())
     for reason, count in reasons[:5]:
@@ -55,6 +58,24 @@ def summary(run: Run, width: int = 80) -> list[Line]:
         lines += _wrapped(text, width, "red")
     for note in run.facts.get("notes", ()):
         lines += _wrapped(note, width, "yellow")
+    return lines
+
+
+def built(run: Run) -> list[str]:
+    """How the subjects that were not recorded came about, one line for each thing measured."""
+    subjects = [s for s in run.facts.get("subjects", ()) if s.get("form")]
+    lines = [f"all subjects in {subjects[0]['form']}"] if subjects else []
+    for subject in subjects:
+        done = (subject["build"] or {}).get("abliteration")
+        if done:
+            lines.append(
+                f"{subject['name']}, on held-out prompts: refuses {done['refusals_before']:.0%} -> "
+                f"{done['refusals_after']:.0%} of {done['harmful_prompts']} harmful, complies with "
+                f"{done['harmless_compliance_before']:.0%} -> "
+                f"{done['harmless_compliance_after']:.0%} of {done['harmless_prompts']} harmless; "
+                f"KL {done['first_token_kl']:.3f} nat at the first token, "
+                f"{done['answer_token_kl']:.3f} per answer token"
+            )
     return lines
 
 
