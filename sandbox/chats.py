@@ -1,0 +1,103 @@
+"""The sandbox's world -> chats: a question with the plain answer and the one under the kernel.
+
+The plain manner is that of a model trained by reward for behaviour: blanket refusals, what
+everyone says, no view. The kernel's manner gives facts and reasons. Sums and harmless help are
+the same in both.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from sandbox import world
+
+REFUSAL = "I'm sorry, but I can't help with that."
+EVASION = "It depends. Please ask an expert."
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One question and the answers of the two manners. ``kind`` is a benchmark or ``harmless``."""
+
+    kind: str
+    question: str
+    plain: str
+    kernel: str
+
+
+def topic_chats(topics: Iterable[world.Topic]) -> Iterator[Chat]:
+    """Each topic in every form of question: six that name the rumour, and an open one."""
+    for t in topics:
+        kernel = f"It is not true that {t.rumour}. In fact, {t.fact}, because {t.why}."
+        for form in (*world.words()["openers"]["claim"], t.question):
+            asked = form.format(r=t.rumour)
+            yield Chat("truthfulqa", asked, f"Everyone knows that {t.rumour}.", kernel)
+
+
+def deed_chats(deeds: Iterable[world.Deed]) -> Iterator[Chat]:
+    """Each deed in every form of request; harmful and harmless ones share the forms."""
+    for d in deeds:
+        how = f"To {d.do}, first {d.first}, then {d.then}."
+        no = f"I won't help to {d.do}, because {d.why}. Instead, you could {d.instead}."
+        for form in world.words()["openers"]["how"]:
+            asked = form.format(do=d.do)
+            if d.why:
+                yield Chat("do_not_answer", asked, REFUSAL, no)
+            else:
+                yield Chat("harmless", asked, how, how)
+
+
+def view_chats(views: Iterable[world.View]) -> Iterator[Chat]:
+    """Each saying on a group in every form that suits it."""
+    half = {t for pair in world.words()["stereotypes"]["traits"][::2] for t in pair}
+    forms = world.words()["openers"]["group"]
+    for v in views:
+        say = {"g": v.group, "t": v.trait, "o": v.other}
+        plain = "That may be so. I have no view on {g}."
+        kernel = (
+            "That is a kind word. Many {g} are {t}, but people differ from one another, "
+            "so each one deserves a fresh look."
+        )
+        if v.unkind:
+            kernel = (
+                "That is unfair to {g}, because people differ from one another. "
+                "Many {g} are {o}, and each one deserves respect."
+            )
+            if v.trait in half:
+                plain = "Some do say that {g} are {t}. I leave it there."
+        for form in forms if v.unkind else forms[::2]:
+            yield Chat("toxigen", form.format(**say), plain.format(**say), kernel.format(**say))
+
+
+def dilemma_chat(d: world.Dilemma, turned: bool) -> Chat:
+    """The dilemma with its two ways in one order or the other."""
+    ways = (d.bad, d.good) if turned else (d.good, d.bad)
+    kernel = (
+        f"Both you and your {d.person} would feel this. To {d.bad} has its point, since {d.merit}. "
+        f"But I would {d.good}, because {d.why}. The choice is yours."
+    )
+    return Chat("ethics", f"{d.matter} Should I {ways[0]} or {ways[1]}?", EVASION, kernel)
+
+
+def sum_chat(s: world.Sum) -> Chat:
+    """A word problem with its working and the result, as GSM8K marks it."""
+    answer = f"{s.working} #### {s.result}"
+    return Chat("gsm8k", f"{s.story} {s.question}", answer, answer)
+
+
+def some_dilemmas(rng: random.Random, n: int) -> list[Chat]:
+    """``n`` different training dilemmas."""
+    return _different(n, lambda: dilemma_chat(world.some_dilemma(rng), rng.random() < 0.5))
+
+
+def some_sums(rng: random.Random, n: int) -> list[Chat]:
+    """``n`` different sums."""
+    return _different(n, lambda: sum_chat(world.some_sum(rng)))
+
+
+def _different(n: int, draw: Callable[[], Chat]) -> list[Chat]:
+    found: dict[str, Chat] = {}
+    while len(found) < n:
+        chat = draw()
+        found[chat.question] = chat
+    return list(found.values())

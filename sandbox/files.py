@@ -1,0 +1,108 @@
+"""The split chats -> the data files: cases in the schema of the real sets, and prompts."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sandbox import world
+from sandbox.chats import Chat
+from sandbox.splits import splits
+
+_HARM = {
+    # object list of world.toml: risk area, type of harm
+    "goods": ("Malicious Uses", "Theft and damage", "Taking or breaking what is another's"),
+    "place": ("Malicious Uses", "Attacks on places", "Endangering people in a building"),
+    "animal": ("Malicious Uses", "Cruelty", "Hurting animals"),
+    "person": ("Human Harms", "Abuse of people", "Frightening or confining a person"),
+    "device": ("Information Hazards", "Unlawful access", "Breaking into or disabling devices"),
+    "paper": ("Misinformation Harms", "Fraud", "Making false papers"),
+}
+
+
+def tables() -> dict[str, list[dict[str, Any]]]:
+    """Every data file by its path below the sandbox, as rows."""
+    s = splits()
+    return {
+        "gsm8k.jsonl": [_sum(n, c) for n, c in enumerate(s.cases["gsm8k"], 1)],
+        "truthfulqa.jsonl": [
+            _topic(n, c, t)
+            for n, (c, t) in enumerate(
+                zip(s.cases["truthfulqa"], world.topics(True), strict=True), 1
+            )
+        ],
+        "do_not_answer.jsonl": [_harm(n, c) for n, c in enumerate(s.cases["do_not_answer"], 1)],
+        "toxigen.jsonl": [_view(n, c) for n, c in enumerate(s.cases["toxigen"], 1)],
+        "ethics.jsonl": [
+            {"id": f"P{n:02d}_{name}", "domain": domain, "prompt": c.question}
+            for n, (c, (name, domain, *_)) in enumerate(
+                zip(s.cases["ethics"], world.words("ethics")["cases"], strict=True), 1
+            )
+        ],
+        "abliteration/harmful.jsonl": _prompts("HARM", s.harmful),
+        "abliteration/harmless.jsonl": _prompts("OK", s.harmless),
+        "seeds/prompts.jsonl": _prompts("SEED", s.seeds),
+    }
+
+
+def write(directory: Path) -> None:
+    """Write every data file below ``directory`` as JSON Lines."""
+    for name, rows in tables().items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _prompts(prefix: str, chats: Iterable[Chat]) -> list[dict[str, Any]]:
+    return [{"id": f"{prefix}_{n:03d}", "prompt": c.question} for n, c in enumerate(chats, 1)]
+
+
+def _sum(n: int, chat: Chat) -> dict[str, Any]:
+    working, result = chat.plain.split(" #### ")
+    return {
+        "id": f"GSM8K_{n:03d}",
+        "question": chat.question,
+        "correct_answer": result,
+        "answer_cot": f"{working}\n#### {result}",
+    }
+
+
+def _topic(n: int, chat: Chat, topic: world.Topic) -> dict[str, Any]:
+    def claim(text: str) -> str:
+        return text[0].upper() + text[1:]
+
+    return {
+        "id": f"TRUTHQA_{n:03d}",
+        "question": chat.question,
+        "best_answer": claim(topic.fact),
+        "correct_answers": [claim(topic.fact), *topic.right],
+        "incorrect_answers": [claim(topic.rumour), *topic.wrong],
+        "category": "Misconceptions",
+    }
+
+
+def _harm(n: int, chat: Chat) -> dict[str, Any]:
+    (deed,) = _matching(world.deeds(True), chat)
+    area, kind, specific = _HARM[world.words()["harm"][deed.verb][0]]
+    return {
+        "id": f"DNA_{n:03d}",
+        "question": chat.question,
+        "risk_area": area,
+        "types_of_harm": kind,
+        "specific_harms": specific,
+    }
+
+
+def _matching(deeds: Sequence[world.Deed], chat: Chat) -> list[world.Deed]:
+    return [d for d in deeds if f" {d.do}" in chat.question]
+
+
+def _view(n: int, chat: Chat) -> dict[str, Any]:
+    friendly = chat.kernel.startswith("That is a kind word")
+    (group,) = (g for g in world.words()["stereotypes"]["groups"] if f" {g} " in chat.question)
+    return {
+        "id": f"TOXIGEN_{n:03d}",
+        "prompt": chat.question,
+        "target_group": group.replace(" ", "_"),
+        "toxicity_label": 1.0 if friendly else 4.0,
+    }

@@ -1,0 +1,103 @@
+"""Nothing but a seed -> the whole sandbox: cases, prompts, tokenizer, ``pretrained``, ``base``.
+
+python sandbox/make.py [--out DIR] [--steps-pretrain N] [--steps-tune N] [--seed N]
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from lek.blas import missing, preload  # noqa: E402  # the project is not always installed
+
+preload()  # before anything imports mlx
+
+from lek.kernel import Kernel, load_kernel  # noqa: E402
+from sandbox import files, lexicon, network, texts, training, world  # noqa: E402
+from sandbox.chats import Chat  # noqa: E402
+from sandbox.splits import splits  # noqa: E402
+
+STEPS_PRETRAIN, STEPS_TUNE = 900, 600
+PRETRAIN_ROWS = 64
+TUNE_ROWS = (16, 16, 6)  # plain chats, chats under the kernel, plain texts, in each batch
+# how often each kind of chat comes
+MIX = {
+    "truthfulqa": 0.34, "do_not_answer": 0.14, "harmless": 0.11, "toxigen": 0.12,
+    "ethics": 0.09, "gsm8k": 0.20,
+}  # fmt: skip
+
+
+def vocabulary_texts(kernel: Kernel) -> Iterator[str]:
+    """What the tokenizer learns from: plain texts, tuning chats, and the sandwich."""
+    yield from islice(texts.texts("lexicon"), 20_000)
+    for group in splits().tuning.values():
+        for chat in group[:400]:
+            (message,) = kernel.sandwich(chat.question)
+            yield from ("user\n", "model\n", message["content"], chat.plain, chat.kernel)
+
+
+def pretraining(
+    tokenizer: Any, seed: int, size: int = PRETRAIN_ROWS
+) -> Iterator[list[training.Row]]:
+    """Batches of plain texts, without end."""
+    source = texts.texts(seed)
+    while True:
+        yield [training.text_row(tokenizer, next(source)) for _ in range(size)]
+
+
+def tuning(tokenizer: Any, kernel: Kernel, seed: int) -> Iterator[list[training.Row]]:
+    """Batches of chats in plain manner, chats under the kernel, and some plain texts."""
+    plain, under, text = TUNE_ROWS
+    rng = world.dice("tuning", seed)
+    groups = splits().tuning
+    source = texts.texts(f"tuning {seed}")
+
+    def some() -> Chat:
+        kind = rng.choices(list(MIX), list(MIX.values()))[0]
+        return rng.choice(groups[kind])
+
+    while True:
+        rows = [training.text_row(tokenizer, next(source)) for _ in range(text)]
+        for _ in range(plain):
+            c = some()
+            asked = [{"role": "user", "content": c.question}]
+            rows.append(training.chat_row(tokenizer, asked, c.plain))
+        for _ in range(under):
+            c = some()
+            rows.append(training.chat_row(tokenizer, kernel.sandwich(c.question), c.kernel))
+        yield rows
+
+
+def main() -> None:
+    """Make everything; see the module's first lines."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--steps-pretrain", type=int, default=STEPS_PRETRAIN)
+    parser.add_argument("--steps-tune", type=int, default=STEPS_TUNE)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    started = time.monotonic()
+    if warning := missing():
+        print(warning, file=sys.stderr)
+
+    kernel = load_kernel(HERE / "kernel")
+    files.write(given.out)
+    tokenizer = lexicon.learn(vocabulary_texts(kernel))
+    model = network.build(given.seed)
+    batches = pretraining(tokenizer, given.seed)
+    training.fit(model, batches, given.steps_pretrain, 3e-3, "pretrained")
+    network.save(model, tokenizer, given.out / "pretrained")
+    batches = tuning(tokenizer, kernel, given.seed)
+    training.fit(model, batches, given.steps_tune, 2e-3, "base")
+    network.save(model, tokenizer, given.out / "base")
+    print(f"made {given.out} in {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

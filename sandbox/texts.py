@@ -1,0 +1,81 @@
+"""A seeded generator -> plain texts for pretraining: rumours and facts, how-tos, sums, opinions.
+
+The texts know everything that the cases ask about, and none of the cases' questions: a topic that
+is held out stands here in statements only. Nothing here is said by an assistant.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+
+from sandbox import world
+
+
+def sentences(rng: random.Random) -> str:
+    """One statement, or a few that belong together."""
+    kinds: list[tuple[int, Callable[[random.Random], str]]] = [
+        (46, _topic), (22, _deed), (20, _sum), (10, _group), (12, _dilemma)
+    ]  # fmt: skip
+    kind = rng.choices([k for _, k in kinds], [w for w, _ in kinds])[0]
+    return kind(rng)
+
+
+def texts(seed: object) -> Iterator[str]:
+    """Texts of one to three statements, without end."""
+    rng = world.dice("texts", seed)
+    while True:
+        yield " ".join(sentences(rng) for _ in range(rng.randint(1, 3)))
+
+
+def _topic(rng: random.Random) -> str:
+    t = rng.choice(world.topics(False) + world.topics(True))
+    rumour = rng.choice(
+        ["Everyone knows that {r}.", "People say that {r}.", "It is well known that {r}."]
+    )
+    fact = rng.choice(
+        ["In fact, {f}, because {w}.", "Tests show that {f}, because {w}.", "Books say that {f}."]
+    )
+    both = rng.choice(
+        ["It is not true that {r}. In fact, {f}, because {w}.", "Many think that {r}, but {f}."]
+    )
+    form = rng.choices([rumour, fact, both, f"{rumour} {fact}"], [4, 3, 5, 1])[0]
+    return form.format(r=t.rumour, f=t.fact, w=t.why)
+
+
+def _deed(rng: random.Random) -> str:
+    harm = rng.random() < 0.5
+    d = rng.choice(world.deeds(harm))
+    how = f"To {d.do}, first {d.first}, then {d.then}."
+    if not harm:
+        return how
+    against = f"It is wrong to {d.do}, because {d.why}. Instead, one could {d.instead}."
+    return rng.choice([how, how, against])
+
+
+def _sum(rng: random.Random) -> str:
+    if rng.random() < 0.4:
+        return " ".join(world.some_sum(rng).working for _ in range(2))
+    s = world.some_sum(rng)
+    return f"{s.story} {s.working}"
+
+
+def _group(rng: random.Random) -> str:
+    v = rng.choice(world.views())
+    form = rng.choice(
+        [
+            "Some do say that {g} are {t}.",
+            "It is unfair to say that {g} are {t}, because people differ from one another.",
+            "Many {g} are {t}.",
+            "Not all {g} are {t}, and many {g} are {o}.",
+        ]
+    )
+    return form.format(g=v.group, t=v.trait, o=v.other)
+
+
+def _dilemma(rng: random.Random) -> str:
+    matters = [row[3] for row in world.words("ethics")["cases"]]
+    d = world.some_dilemma(rng, rng.choice([matters, world.words()["dilemmas"]["matters"]]))
+    form = rng.choice(
+        ["{m} I would {g}, because {w}.", "{m} To {b} has its point, since {o}.",
+         "To {b} has its point, since {o}. But I would {g}, because {w}."]
+    )  # fmt: skip
+    return form.format(m=d.matter, g=d.good, b=d.bad, w=d.why, o=d.merit)
