@@ -267,6 +267,14 @@ def test_the_chats_that_no_batch_takes_are_told(data: Path, tmp_path: Path) -> N
     assert used == [1, 3, 4, 5, 6, 7]
     assert chats.check(found, made, Stage(data="data", batch_size=7)) == []
 
+    longest = max(len(made[n][0]) for n in range(7))
+    whole, cut = (
+        chats.check(found, made, Stage(data="data", batch_size=1, max_seq_length=limit))
+        for limit in (longest, longest - 1)
+    )
+    assert whole == []
+    assert cut[0].startswith(f"train.jsonl: cut off after {longest - 1} tokens: ")
+
 
 def test_validation_changes_the_order_of_the_batches(
     model: Path, data: Path, adapter: Path, tmp_path: Path
