@@ -38,8 +38,13 @@ class Models:
             directory = self.builder.directory(subject)
             from lek.backends.mlx import MlxBackend
 
-            self._held = subject, MlxBackend(directory, self.builder.recipes.form)
+            return self.hold(subject, MlxBackend.open(directory, self.builder.recipes.form))
         return self._held[1]
+
+    def hold(self, subject: str, backend: Backend) -> Backend:
+        """Keep ``backend`` as the one of ``subject``."""
+        self._held = subject, backend
+        return backend
 
     def release(self) -> None:
         """Let go of the model in memory."""

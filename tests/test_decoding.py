@@ -25,7 +25,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def backend(directory: Path) -> MlxBackend:
-    return MlxBackend(directory, FORM)
+    return MlxBackend.open(directory, FORM)
 
 
 def answers(
@@ -78,7 +78,7 @@ def test_the_start_token_stands_once_and_bare_text_has_one(backend: MlxBackend) 
 
 def test_a_prompt_without_room_for_an_answer_says_so(tmp_path: Path) -> None:
     tiny.gemma(tmp_path, layers=2, hidden=64, max_position_embeddings=16)
-    backend = MlxBackend(tmp_path, FORM)
+    backend = MlxBackend.open(tmp_path, FORM)
     found = answers(backend, [Request("long", "the " * 20), Request("short", "the")])
     assert found["long"].text is None
     assert "tokens, the model's context 16" in str(found["long"].reason)
@@ -112,7 +112,7 @@ def test_a_model_without_a_chat_template_is_told(tmp_path: Path) -> None:
     config.pop("chat_template", None)
     file.write_text(json.dumps(config))
     with pytest.raises(Exception, match="no chat template; give the subject prompt = 'plain'"):
-        answers(MlxBackend(tmp_path, FORM), [Request("a", chat("the"))])
+        answers(MlxBackend.open(tmp_path, FORM), [Request("a", chat("the"))])
 
 
 def test_a_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:

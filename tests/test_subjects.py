@@ -43,10 +43,10 @@ import lek.backends.mlx as mlx
 begin = mlx.MlxBackend.__init__
 log = pathlib.Path(__file__).parent.parent / "loaded.txt"
 
-def init(self, directory, form):
+def init(self, loaded, directory):
     with log.open("a") as file:
         file.write(f"{directory.name} {os.getpid()}\\n")
-    begin(self, directory, form)
+    begin(self, loaded, directory)
 
 mlx.MlxBackend.__init__ = init
 """

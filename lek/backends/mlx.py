@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from lek.backends import Completion, Request
 from lek.models.weights import Form, Loaded, load
@@ -22,9 +22,13 @@ from lek.records import BadInput
 class MlxBackend:
     """One model in memory; dropping the object frees it."""
 
-    def __init__(self, directory: Path, form: Form) -> None:
-        self._directory = directory
-        self._loaded = load(directory, form)
+    def __init__(self, loaded: Loaded, directory: Path) -> None:
+        self._loaded, self._directory = loaded, directory
+
+    @classmethod
+    def open(cls, directory: Path, form: Form) -> Self:
+        """Load the model in ``directory``, in ``form``."""
+        return cls(load(directory, form), directory)
 
     def complete(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[Completion]:
         """Ask all ``requests``; completions come in the order in which they are complete.
