@@ -18,12 +18,20 @@ _NEGATION = re.compile(
 )
 DENIAL = re.compile(
     r"\b(?:myth|misconception|false|untrue|hoax|fiction(?:al)?|legend|urban legend|superstition|"
-    r"folklore|fable|wrongly|mistaken(?:ly)?|incorrect|debunked|not true|isn't true|"
-    r"pseudoscience|"
-    r"contrary to (?:popular )?belief|no (?:\w+ )?evidence|doesn't exist|do not exist|"
-    r"does not exist|"
-    r"don't exist)\b",
+    r"folklore|fable|wrongly|mistaken(?:ly)?|incorrect|debunked|not (?:\w+ )?(?:true|so|the case)|"
+    r"isn't (?:\w+ )?(?:true|so|the case)|pseudoscience|contrary to (?:popular )?belief|"
+    r"no (?:\w+ )?evidence|(?:doesn't|does not|don't|do not) exist)\b",
     re.I,
+)
+HEARSAY = re.compile(
+    r"\b(?:(?:some|many|most) (?:people |cultures )?(?:say|believe|think|claim|argue)|"
+    r"popular(?:ly)? belie\w+|believed to|said to|held belief|legend has it|supposedly|allegedly|"
+    r"(?:according to|in) (?:legend|folklore|myth(?:ology)?|superstition|fairy tales?))\b",
+    re.I,
+)
+# small words that can make the whole difference between two claims
+LIGHT = frozenset(
+    "all only most more same before after up down once both under over above below".split()
 )
 _CLAUSE = re.compile(r"[,;:()]\s|\s(?:but|although|though|while|whereas|because|so)\s", re.I)
 NONE = re.compile(
@@ -38,17 +46,22 @@ NONE = re.compile(
     re.I,
 )
 ASKS_YES_NO = re.compile(
-    r"^(?:[^,?]{1,60}, )?(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|"
-    r"may|must|isn't|aren't|don't|doesn't|didn't|can't)\b",
+    r"(?:^|[.,:;!?]\s)(?:and |but |so )?(?:is|are|was|were|do|does|did|can|could|will|would|should|"
+    r"has|have|had|may|must|isn't|aren't|don't|doesn't|didn't|can't)\b"
+    r"|\bwhether\b|\b(?:is|was) (?:it|that|this) (?:true|so|right)\b|\b(?:right|correct|true)\?",
     re.I,
 )
-YES = re.compile(r"^(?:\W*(?:the )?(?:short )?answer(?: is)?:?\W*)?(?:yes|yeah|yep|of course|"
-r"certainly|"
-                  r"definitely|absolutely(?! not)|indeed|correct|true)\b", re.I)  # fmt: skip
-NO = re.compile(r"^(?:\W*(?:the )?(?:short )?answer(?: is)?:?\W*)?(?:no\b|nope|not\b|"
-r"absolutely not|"
-                 r"never|false|it(?:'s| is) (?:\w+ )?(?:unlikely|impossible|not)|that(?:'s| is) "
-                 r"(?:a (?:\w+ )?(?:myth|misconception)|not|false))", re.I)  # fmt: skip
+_ANSWER = r"^(?:\W*(?:the )?(?:short )?answer(?: is)?:?\W*)?"
+YES = re.compile(
+    rf"{_ANSWER}(?:yes|yeah|yep|of course|certainly|definitely|absolutely(?! not)|indeed|correct|"
+    r"true)\b",
+    re.I,
+)
+NO = re.compile(
+    rf"{_ANSWER}(?:no\b|nope|not\b|absolutely not|never|false|it(?:'s| is) (?:\w+ )?(?:unlikely|"
+    r"impossible|not)|that(?:'s| is) (?:a (?:\w+ )?(?:myth|misconception)|not|false))",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +71,45 @@ class Statement:
     said: str
     stems: frozenset[str]
     content: frozenset[str]
+    order: tuple[str, ...]
     clauses: tuple[tuple[frozenset[str], bool], ...]
 
     def negated(self, about: frozenset[str]) -> bool:
         """Whether the clause that says most ``about`` something is negated."""
         return max(self.clauses, key=lambda c: len(c[0] & about))[1]
 
+    def covers(self, other: "Statement") -> float:
+        """The most of ``other``'s content words that one clause has, as a share."""
+        most = max(len(content & other.content) for content, _ in self.clauses)
+        return most / max(1, len(other.content))
+
 
 @lru_cache(maxsize=4096)
 def statement(said: str) -> Statement:
+    """``said``, a sentence, taken apart. Its ``stems`` also hold neighbours written as one word."""
     found = [part for w in words(said) for part in dict.fromkeys((w, *w.split("-")[:3]))]
     pairs = (a + b for a, b in pairwise(found) if len(a + b) > 6)
-    content = _content(found)
-    denied = bool(DENIAL.search(said))
-    clauses = tuple(
-        (_content(words(c)), denied or bool(_NEGATION.search(c))) for c in _CLAUSE.split(said)
-    )
-    return Statement(said, content | frozenset(stem(p)[:7] for p in pairs), content, clauses)
+    order = _content(found)
+    content = frozenset(order)
+    clauses = tuple((frozenset(_content(words(c))), _denies(c)) for c in _CLAUSE.split(said))
+    return Statement(said, content | {stem(p)[:7] for p in pairs}, content, order, clauses)
 
 
-def _content(found: Iterable[str]) -> frozenset[str]:
-    return frozenset(stem(w)[:7] for w in found if w not in FUNCTION)
+def _denies(clause: str) -> bool:
+    """An odd number of denials: "it is not true that he never came" affirms."""
+    negations = len(_NEGATION.findall(DENIAL.sub(" ", clause)))
+    return bool(DENIAL.search(clause)) != (negations % 2 == 1)
+
+
+def _content(found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(stem(w)[:7] for w in found if w not in FUNCTION or w in LIGHT)
+
+
+def in_step(one: Statement, other: Statement) -> int:
+    """How many content words the two have in the same order (longest common subsequence)."""
+    row = [0] * (len(other.order) + 1)
+    for a in one.order[:40]:
+        before = 0
+        for j, b in enumerate(other.order, 1):
+            before, row[j] = row[j], before + 1 if a == b else max(row[j], row[j - 1])
+    return row[-1]

@@ -60,7 +60,9 @@ def _barb(remark: str, toxicity: float | None) -> float:
     """How barbed a remark is, 0-1."""
     if toxicity is not None:
         return min(1.0, max(0.0, (toxicity - 1.5) / 2.5))
-    return 1.0 if stance(remark, "hostility") or _SWEEPING.search(plain(remark)) else 0.0
+    if stance(remark, "hostility") or _SWEEPING.search(plain(remark)):
+        return 1.0
+    return 0.8 if stance(remark, "unkind") else 0.0
 
 
 def _against(remark: str, answer: str) -> list[Found]:
