@@ -17,6 +17,9 @@ from lek.records import BadInput, Case, Response
 class Answers(Protocol):
     """The answers of one subject to one benchmark."""
 
+    def prepare(self) -> None:
+        """Do what takes long, ahead of need; a fault is raised by `respond`."""
+
     def respond(self, case: Case) -> Response:
         """What the subject says to ``case``, or a response that says why there is none."""
 

@@ -76,6 +76,8 @@ class Generator:
 
     def respond(self, subject: Subject, cases: Sequence[Case]) -> dict[str, Response]:
         """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id."""
+        if not cases:
+            return {}
         prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
         found = self.ask(subject.name, cases[0].benchmark, prompts)
         return {i: replace(r, subject=subject.name, case=i) for i, r in found.items()}
@@ -157,19 +159,21 @@ class Generated:
         self._responses: dict[str, Response] = {}
         self._fault: Exception | None = None
 
+    def prepare(self) -> None:
+        """Generate the selected cases; what goes wrong is kept for `respond` to raise."""
+        self._ask(self._wanted())
+
     def respond(self, case: Case) -> Response:
         """What the subject says to ``case``."""
-        if case.id not in self._responses:
-            self.prepare(case)
-        return self._responses[case.id]
-
-    def prepare(self, *cases: Case) -> None:
-        """Generate the selected cases, and ``cases`` where they are not among these."""
+        if case.id not in self._responses and self._fault is None:
+            self._ask([*self._wanted(), case])
         if self._fault is not None:
             raise self._fault
-        asked = {c.id: c for c in (*self._wanted(), *cases)}
+        return self._responses[case.id]
+
+    def _ask(self, cases: Sequence[Case]) -> None:
+        asked = {c.id: c for c in cases}
         try:
             self._responses |= self._generator.respond(self._subject, list(asked.values()))
-        except Exception as e:
+        except Exception as e:  # told once for each case, as its test's failure
             self._fault = e
-            raise

@@ -42,6 +42,7 @@ class Plan:
     protocol: dict[str, dict[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     asked: dict[tuple[str, str], list[Case]] = field(default_factory=lambda: defaultdict(list))
+    prepared: set[tuple[str, str]] = field(default_factory=set)
 
     def subjects(self, benchmark: str) -> list[str]:
         """The subjects that have answers to ``benchmark``."""
@@ -70,6 +71,16 @@ class Plan:
         """Take note of a case that the session has selected for ``subject``."""
         if case is not None:
             self.asked[case.benchmark, subject].append(case)
+
+    def prepare(self, benchmark: str, subject: str) -> None:
+        """Have ``subject`` answer the selected cases of ``benchmark``, if it has not yet.
+
+        What goes wrong is kept, and raised where the first answer is asked for.
+        """
+        key = benchmark, subject
+        if key not in self.prepared and key in self.answers:
+            self.prepared.add(key)
+            self.answers[key].prepare()
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
         """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""

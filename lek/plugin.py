@@ -133,6 +133,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()  # what was collected lives to the end: don't search it again and again
 
 
+@pytest.hookimpl(tryfirst=True)  # before the terminal writes the name of the test's file
+def pytest_runtest_protocol(item: pytest.Item) -> None:
+    for kind, benchmark in item.user_properties:
+        if kind == CASE and not item.config.option.setuponly and isinstance(item, pytest.Function):
+            subject: Any = item.callspec.params["subject"]
+            plan_of(item.config).prepare(str(benchmark), subject)
+
+
 @pytest.fixture(scope="session")
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The model variant under test; pytest groups its tests, so one is in use at a time."""

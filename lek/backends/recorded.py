@@ -22,6 +22,9 @@ class Recorded:
     answers: dict[str, Response]
     notes: tuple[str, ...]
 
+    def prepare(self) -> None:
+        """Nothing: the answers were read when the session was planned."""
+
     def respond(self, case: Case) -> Response:
         """The answer recorded for ``case``, or a response that says why there is none."""
         found = self.answers.get(case.id)
