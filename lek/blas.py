@@ -5,6 +5,7 @@ symbols before ``mlx.core`` is first imported takes its place: 10 to 50 times fa
 """
 
 import ctypes
+import os
 import platform
 import sys
 from functools import cache
@@ -20,12 +21,16 @@ _NAMES = ("libopenblas.so.0", "libopenblasp.so.0", "libopenblas.so")
 def preload() -> str | None:
     """Load OpenBLAS for MLX, once, and give the library's name; ``None`` where there is none.
 
-    On systems other than Linux MLX brings a BLAS of its own and nothing is loaded. Raises
-    `RuntimeError` when ``mlx.core`` was imported before, since that is too late to take effect.
+    On systems other than Linux MLX brings a BLAS of its own and nothing is loaded. On an x86 CPU
+    MLX is also kept from compiling kernels with the system's g++, which takes 15 seconds wherever
+    it was not done before, gains nothing and changes no byte. Raises `RuntimeError` when ``mlx.core`` was imported before, since that is too late to take effect.
     """
     if sys.platform != "linux":
         return None
     late = "mlx.core" in sys.modules
+    # elsewhere g++ may round a product and a sum as one, and what mlx_lm itself gives would differ
+    if not accelerated() and platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # read when mlx.core is imported
     for name in _NAMES:
         try:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)

@@ -63,7 +63,7 @@ class Stage(_Table):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     save_every: Annotated[int, Field(ge=1)] = 50
     max_seq_length: Annotated[int, Field(ge=2)] = 2048
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
 class Subject(_Table):

@@ -12,9 +12,7 @@ from lek.profile import Decoding
 from lek.prompts import chat
 
 FORM = Form("float32", dequantize=True)
-REQUESTS = [
-    Request(f"T{i}", chat(" ".join(tiny.WORDS[i : i + 1 + 7 * i % 23]))) for i in range(12)
-]
+REQUESTS = [Request(f"T{i}", chat(" ".join(tiny.WORDS[i : i + 1 + 7 * i % 23]))) for i in range(12)]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A model's name in a profile -> the directory where it lies, downloaded from the hub if need be."""
+"""A model as a profile names it -> the directory where it lies, fetched from the hub at need."""
 
 from pathlib import Path
 

@@ -5,8 +5,6 @@ silence is refused here. What is not covered: DoRA, full fine-tunes, quantising 
 """
 
 import math
-import os
-import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -49,8 +47,7 @@ def train_stage(
             sets.append(CacheDataset(rows))
             notes += chats.check(each, sets[-1], stage)
         start = time.perf_counter()
-        with _uncompiled():
-            _train(loaded.model, stage, sets, out, resume, watch)
+        _train(loaded.model, stage, sets, out, resume, watch)
         seconds = time.perf_counter() - start
         record = adapters.Adapter(
             model=base,
@@ -80,23 +77,6 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
         fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]
         loaded.model.update_modules(tree_unflatten(fused))
         weights.save(weights.in_form(loaded, weights.Form(dequantize=True)), out, source=model)
-
-
-@contextmanager
-def _uncompiled() -> Iterator[None]:
-    """On an x86-64 CPU, without ``mx.compile``: the same bytes, and 15 s of g++ less."""
-    import mlx.core as mx
-
-    # elsewhere g++ may round a product and a sum as one, so the bytes could differ
-    known = mx.default_device() == mx.cpu and platform.machine() in ("x86_64", "AMD64")
-    if not known or "MLX_DISABLE_COMPILE" in os.environ:
-        yield
-        return
-    mx.disable_compile()
-    try:
-        yield
-    finally:
-        mx.enable_compile()
 
 
 def _train(
