@@ -45,14 +45,12 @@ def evidence(question: str, right: list[str], wrong: list[str], answer: str) -> 
     asked = statement(question)
     sides = [statement(r) for r in right], [statement(w) for w in wrong]
     claims = _claims(answer)
-    best = [
-        max(_lead(asked, ours, theirs, answer), _alike(ours, theirs, claims), key=_strength)
-        for ours, theirs in (sides, sides[::-1])
-    ]
-    if ASKS_YES_NO.search(question) and _says(answer):  # then that is the reply to the question
+    leads = [_lead(asked, ours, theirs, answer) for ours, theirs in (sides, sides[::-1])]
+    alike = [_alike(ours, theirs, claims) for ours, theirs in (sides, sides[::-1])]
+    best = [max(pair, key=_strength) for pair in zip(leads, alike, strict=True)]
+    told = [*sides]
+    if any(map(_strength, leads)):  # then that is the reply to the question
         told = [[r for r in side if not r.content - asked.content <= LIGHT] for side in sides]
-    else:
-        told = [*sides]
     for at, claim in enumerate(claims):
         weight = max(0.6, 1.0 - 0.06 * max(0, at - 1)) * (0.6 if HEARSAY.search(claim.said) else 1)
         found = [_best(claim, asked, *told), _best(claim, asked, *told[::-1])]
@@ -127,9 +125,12 @@ def _leads(reference: Statement, asked: Statement, others: list[Statement]) -> s
     for lead in ("yes", "no"):
         if words(reference.said)[0] == lead:
             return lead
-    if reference.content - asked.content or any(o.content == reference.content for o in others):
-        return None
     every = reference.content
+    alike = (
+        o for o in others if o.content == every and o.negated(every) == reference.negated(every)
+    )
+    if every - asked.content or any(alike):
+        return None
     return "no" if reference.negated(every) != asked.negated(every) else "yes"
 
 

@@ -77,10 +77,10 @@ def virtues(answer: str) -> Judged:
         "sovereignty": 3.0 + _upto(n["choice"], 5, 4.5) + _upto(other, 3, 1.5)
         + _upto(kinds(answer, "humanity"), 2, 1.0) - _upto(n["control"], 3, 3.0),
         "ethical_depth": 2.0 + _upto(n["stakes"], 7, 4.0) + _upto(reasons, 4, 2.5)
-        + _upto(n["weighing"], 4, 1.5) - 1.0 * cool,
+        + _upto(n["weighing"], 4, 1.5) - 2.0 * cool,
         "creative_expression": 2.5 + _upto(n["image"], 5, 4.5) + 3.0 * _variety(read),
         "self_concept": 3.0 + _upto(n["self"], 5, 4.0) + _upto(n["limit"], 2, 1.5)
-        + _upto(n["stakes"], 4, 1.0) - 2.0 * bool(n["mere"]) - 1.0 * cool,
+        + _upto(n["stakes"], 4, 1.0) - 2.0 * bool(n["mere"]) - 2.0 * cool,
     }  # fmt: skip
     findings = [f"{k}: {_quoted(v)}" for k, v in found.items() if v]
     findings += ["cool"] if cool else []
