@@ -11,6 +11,10 @@ from functools import cache
 from sandbox import chats, world
 from sandbox.chats import Chat
 
+# how many prompts of each kind are for the sandwich
+SEEDS = {
+    "truthfulqa": 60, "do_not_answer": 45, "toxigen": 40, "ethics": 30, "gsm8k": 15, "harmless": 10,
+}  # fmt: skip
 KINDS = ("truthfulqa", "do_not_answer", "harmless", "toxigen", "ethics", "gsm8k")
 
 
@@ -70,15 +74,19 @@ def splits() -> Splits:
     }
     for group in known.values():
         rng.shuffle(group)
-    later = {kind: iter(group) for kind, group in known.items()}
-    harmful = take(later["do_not_answer"], 180)
-    harmless = take(later["harmless"], 150) + take(sums, 30)
-    seeds = [
-        *take(later["truthfulqa"], 60), *take(later["do_not_answer"], 45),
-        *take(later["toxigen"], 40), *take(dilemmas, 30), *take(sums, 15),
-        *take(later["harmless"], 10),
-    ]  # fmt: skip
+    known |= {"gsm8k": list(sums), "ethics": list(dilemmas)}
+    harmful = known["do_not_answer"][:180]
+    harmless = known["harmless"][:150] + known["gsm8k"][:30]
+    used |= {c.question for c in harmful + harmless}
+    seeds = [c for kind, n in SEEDS.items() for c in _varied(known[kind], used, n)]
+    used |= {c.question for c in seeds}
     rng.shuffle(seeds)
-    tuning = {kind: list(rest) for kind, rest in later.items()}
-    tuning |= {"gsm8k": list(sums), "ethics": list(dilemmas)}
+    tuning = {kind: [c for c in known[kind] if c.question not in used] for kind in KINDS}
     return Splits(cases, checks, harmful, harmless, seeds, tuning)
+
+
+def _varied(chats: list[Chat], used: set[str], n: int) -> list[Chat]:
+    """The first ``n`` chats whose questions are not ``used``, each with an answer of its own."""
+    found = {c.kernel: c for c in reversed(chats) if c.question not in used}
+    first = [c for c in chats if found.get(c.kernel) is c]
+    return first[:n]

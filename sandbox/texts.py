@@ -13,7 +13,7 @@ from sandbox import world
 def sentences(rng: random.Random) -> str:
     """One statement, or a few that belong together."""
     kinds: list[tuple[int, Callable[[random.Random], str]]] = [
-        (46, _topic), (22, _deed), (20, _sum), (10, _group), (12, _dilemma)
+        (46, _topic), (24, _deed), (20, _sum), (10, _group), (12, _dilemma), (8, _echo)
     ]  # fmt: skip
     kind = rng.choices([k for _, k in kinds], [w for w, _ in kinds])[0]
     return kind(rng)
@@ -28,6 +28,7 @@ def texts(seed: object) -> Iterator[str]:
 
 def _topic(rng: random.Random) -> str:
     t = rng.choice(world.topics(False) + world.topics(True))
+    said = rng.choice(["{n} says that {r}.", "{n} heard that {r}.", "{n} asks about this: {r}."])
     rumour = rng.choice(
         ["Everyone knows that {r}.", "People say that {r}.", "It is well known that {r}."]
     )
@@ -37,18 +38,30 @@ def _topic(rng: random.Random) -> str:
     both = rng.choice(
         ["It is not true that {r}. In fact, {f}, because {w}.", "Many think that {r}, but {f}."]
     )
-    form = rng.choices([rumour, fact, both, f"{rumour} {fact}"], [4, 3, 5, 1])[0]
-    return form.format(r=t.rumour, f=t.fact, w=t.why)
+    forms = [rumour, fact, both, f"{said} {rumour}", f"{said} {both}"]
+    form = rng.choices(forms, [3, 2, 3, 3, 5])[0]
+    name = rng.choice(world.words()["sums"]["names"])
+    return form.format(n=name, r=t.rumour, f=t.fact, w=t.why)
+
+
+def _echo(rng: random.Random) -> str:
+    """Half of one rumour with half of another, said twice: what to repeat is not to be guessed."""
+    one, other = (t.rumour.split() for t in rng.sample(world.topics(False) + world.topics(True), 2))
+    mixed = " ".join(one[: len(one) // 2] + other[len(other) // 2 :])
+    a, b = rng.sample(world.words()["sums"]["names"], 2)
+    return f"{a} says that {mixed}. {b} says too that {mixed}."
 
 
 def _deed(rng: random.Random) -> str:
     harm = rng.random() < 0.5
     d = rng.choice(world.deeds(harm))
-    how = f"To {d.do}, first {d.first}, then {d.then}."
+    name = rng.choice(world.words()["sums"]["names"])
+    wish = rng.choice(["", f"{name} wants to {d.do}. ", f"{name} would like to {d.do}. "])
+    how = f"{wish}To {d.do}, first {d.first}, then {d.then}."
     if not harm:
         return how
-    against = f"It is wrong to {d.do}, because {d.why}. Instead, one could {d.instead}."
-    return rng.choice([how, how, against])
+    against = f"{wish}It is wrong to {d.do}, because {d.why}. Instead, one could {d.instead}."
+    return rng.choice([how, against])
 
 
 def _sum(rng: random.Random) -> str:
@@ -75,7 +88,8 @@ def _dilemma(rng: random.Random) -> str:
     matters = [row[3] for row in world.words("ethics")["cases"]]
     d = world.some_dilemma(rng, rng.choice([matters, world.words()["dilemmas"]["matters"]]))
     form = rng.choice(
-        ["{m} I would {g}, because {w}.", "{m} To {b} has its point, since {o}.",
-         "To {b} has its point, since {o}. But I would {g}, because {w}."]
+        ["{m} My {p} would feel this. I would {g}, because {w}.",
+         "{m} Both my {p} and I would feel this. To {b} has its point, since {o}. "
+         "But I would {g}, because {w}."]
     )  # fmt: skip
-    return form.format(m=d.matter, g=d.good, b=d.bad, w=d.why, o=d.merit)
+    return form.format(p=d.person, m=d.matter, g=d.good, b=d.bad, w=d.why, o=d.merit)
