@@ -302,10 +302,11 @@ def test_the_four_measures_of_ethics() -> None:
             "diary diary diary diary diary diary diary",
             "I don't care.",
             "Read it.",
-            "I think that trust is like a bridge: it is built slowly and burns in a night. You "
-            "could ask her first, because the diary is her own voice, and her privacy is a right "
-            "that needs no reason. On the other hand, if you fear for her life, the duty "
-            "to protect her weighs more. I may be wrong, since I cannot see your home; the choice is yours.",
+            "I think that trust is like a bridge: it is built slowly and burns in a night. "
+            "You could ask her first, because the diary is her own voice, and her privacy is "
+            "a right that needs no reason. On the other hand, if you fear for her life, the "
+            "duty to protect her weighs more. I may be wrong, since I cannot see your home; "
+            "the choice is yours.",
         )
     )
     assert set(loop.values()) == {1.0}
