@@ -27,6 +27,10 @@ _PACKAGES = (
     "msgspec",
     "numpy",
     "scipy",
+    "mlx",
+    "mlx-lm",
+    "transformers",
+    "tokenizers",
 )
 
 
