@@ -2,7 +2,7 @@
 
     python benchmarks/generation.py [--model DIR] [--cases N] [--runs K]
 
-Three ways to greedy answers in float32, measured in turns within one process, best of K:
+Three ways from chat messages to greedy answers in float32, measured in turns within one process, best of K:
 the harness (batches, store, progress), `mlx_lm.batch_generate` with the same batch size, and a
 loop of `mlx_lm.generate`. The bound is that the harness reaches 0.9 of batched generation alone;
 the exit code is 1 when it does not. All three must say the same.
@@ -47,11 +47,16 @@ def main() -> int:
         for i, c in enumerate(islice(cycle(cases), given.cases))
     }
     tokenizer = loaded.tokenizer
-    ids = [tokenizer.apply_chat_template(p, add_generation_prompt=True) for p in prompts.values()]
+
+    def rendered() -> list[list[int]]:
+        return [
+            tokenizer.apply_chat_template(p, add_generation_prompt=True) for p in prompts.values()
+        ]
 
     def alone() -> list[str]:
         from mlx_lm import batch_generate
 
+        ids = rendered()
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         done = batch_generate(
             loaded.model,
@@ -67,7 +72,7 @@ def main() -> int:
     def loop() -> list[str]:
         from mlx_lm import generate
 
-        return [generate(loaded.model, tokenizer, i, max_tokens=MAX_TOKENS) for i in ids]
+        return [generate(loaded.model, tokenizer, i, max_tokens=MAX_TOKENS) for i in rendered()]
 
     def harness() -> list[str]:
         with tempfile.TemporaryDirectory() as home:
@@ -93,7 +98,7 @@ def main() -> int:
             seconds = taken.pop() if name == "harness" else time.perf_counter() - begun
             best[name] = min(best[name], seconds)
     tokens = sum(len(tokenizer.encode(t, add_special_tokens=False)) for t in said["loop"])
-    print(f"{len(ids)} answers, {tokens} tokens, batches of up to {BATCH}")
+    print(f"{len(prompts)} answers, {tokens} tokens, batches of up to {BATCH}")
     for name, seconds in best.items():
         print(f"{name:8} {seconds:7.2f} s {tokens / seconds:8,.0f} tok/s")
     ratio, gain = best["alone"] / best["harness"], best["loop"] / best["harness"]

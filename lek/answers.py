@@ -87,7 +87,7 @@ class Sources:
         store = Store(shop.home / "store.sqlite3")
         builder = Builder(Recipes(self._loaded, store), shop.home, shop.progress)
         return Generator(
-            Models(builder),
+            Models(builder, shop.progress),
             store,
             shop.home / "locks",
             self._loaded.profile.decoding,

@@ -23,11 +23,11 @@ def preload() -> str | None:
 
     On systems other than Linux MLX brings a BLAS of its own and nothing is loaded. On an x86 CPU
     MLX is also kept from compiling kernels with the system's g++, which takes 15 seconds wherever
-    it was not done before, gains nothing and changes no byte. Raises `RuntimeError` when ``mlx.core`` was imported before, since that is too late to take effect.
+    it was not done before, gains nothing and changes no byte. Where ``mlx.core`` was imported
+    before, it is too late for both, and nothing is done.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or _late():
         return None
-    late = "mlx.core" in sys.modules
     # elsewhere g++ may round a product and a sum as one, and what mlx_lm itself gives would differ
     if not accelerated() and platform.machine() in ("x86_64", "AMD64"):
         os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # read when mlx.core is imported
@@ -36,17 +36,23 @@ def preload() -> str | None:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
             continue
-        if late:
-            raise RuntimeError("lek.blas.preload() must run before mlx.core is first imported")
         return name
     return None
 
 
+@cache
+def _late() -> bool:
+    return "mlx.core" in sys.modules
+
+
 def missing() -> str | None:
     """What to tell a user whose MLX has only the slow BLAS; ``None`` where all is well."""
-    if sys.platform != "linux" or preload() is not None:
+    if sys.platform != "linux" or accelerated() or preload() is not None:
         return None
-    return f"no OpenBLAS on this machine, MLX computes 10 to 50 times slower; {INSTALL}"
+    slow = "MLX computes 10 to 50 times slower"
+    if _late():
+        return f"mlx.core was imported before OpenBLAS was loaded, {slow}; call lek.blas.preload()"
+    return f"no OpenBLAS on this machine, {slow}; {INSTALL}"
 
 
 @cache

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, NamedTuple
 
+import psutil
+
 from lek import blas
 
 
@@ -20,7 +22,7 @@ class Finding(NamedTuple):
 
 def examine() -> Iterator[Finding]:
     """Look at Python, memory, MLX and its BLAS; multiplies two matrices to see how fast it is."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    memory = psutil.virtual_memory().total / 1e9
     cores = f"{os.cpu_count()} cores, {memory:.0f} GB"
     yield Finding("ok", "machine", f"{platform.system()} {platform.machine()}, {cores}")
     yield Finding("ok", "python", platform.python_version())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lek import sources
+from lek import blas, sources
 from lek.backends import Backend, Request
 from lek.build import Builder
 from lek.profile import Decoding, Subject
@@ -23,9 +23,10 @@ from lek.store import Store, key_of
 class Models:
     """The subjects' models, of which one is in memory at a time."""
 
-    def __init__(self, builder: Builder) -> None:
-        self.builder = builder
+    def __init__(self, builder: Builder, progress: Progress) -> None:
+        self.builder, self._progress = builder, progress
         self._held: tuple[str, Backend] | None = None
+        self._told = False
 
     def fingerprint(self, subject: str) -> str:
         """The fingerprint of ``subject``; loads nothing."""
@@ -35,11 +36,18 @@ class Models:
         """The model of ``subject``, built if need be; any other one is let go first."""
         if self._held is None or self._held[0] != subject:
             self.release()
+            self._tell_of_slowness()
             directory = self.builder.directory(subject)
             from lek.backends.mlx import MlxBackend
 
             return self.hold(subject, MlxBackend.open(directory, self.builder.recipes.form))
         return self._held[1]
+
+    def _tell_of_slowness(self) -> None:
+        lacks = blas.missing()
+        if lacks is not None and not self._told:
+            self._told = True
+            self._progress.say(lacks)
 
     def hold(self, subject: str, backend: Backend) -> Backend:
         """Keep ``backend`` as the one of ``subject``."""

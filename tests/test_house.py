@@ -14,7 +14,7 @@ ORDER = (
     "sentences phrases stances refusals degeneration polarity matching conduct regard virtues "
     "blas progress store passes chats adapters abliteration models backends recipes card build "
     "generate answers judges judging intervals agreement metrics gates rulings plan runs tally "
-    "report session scheduling controller plugin calibrate sandwich doctor cli"
+    "report session scheduling controller plugin calibrate sandwich doctor cli __main__"
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",

@@ -6,7 +6,6 @@ prompt as soon as an answer is complete. In float32 an answer does not depend on
 
 import gc
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -106,7 +105,10 @@ class MlxBackend:
 
     def _batch_size(self, longest: int, decoding: Decoding) -> int:
         """How many sequences of ``longest`` tokens fit: keys, values and logits of each."""
-        budget = decoding.memory_gb * 1e9 if decoding.memory_gb else _memory() / 4
+        import psutil
+
+        given = decoding.memory_gb
+        budget = given * 1e9 if given is not None else psutil.virtual_memory().total / 4
         each = bytes_per_sequence(self._loaded, longest)
         return max(1, min(decoding.batch_size, int(budget // each)))
 
@@ -131,10 +133,6 @@ def bytes_per_sequence(loaded: Loaded, tokens: int) -> int:
     size = 4  # float32, the widest that is used
     cache = 2 * layers * kv * width * tokens
     return size * (2 * cache + 3 * int(config["vocab_size"]) + (3 * wide + 4 * hidden) * tokens)
-
-
-def _memory() -> float:
-    return float(os.sysconf("SC_PAGE_SIZE")) * os.sysconf("SC_PHYS_PAGES")
 
 
 def _sampler(name: str, decoding: Decoding) -> Callable[[Any], Any]:

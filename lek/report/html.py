@@ -21,7 +21,8 @@ STYLE = """<style>
 .lek td, .lek th, .lek-case {color: #222}
 .lek td.open {color: #0a7d33} .lek td.shut {color: #b00020} .lek td.unmeasured {color: #a15c00}
 .lek td.not-asked {color: #777}
-.logwrapper:has(.lek-case) {max-height: none}
+.logwrapper:not(:has(.lek-case)) .log {height: auto; min-height: 0}
+.logwrapper {min-height: 0} .logwrapper:has(.lek-case) {max-height: none}
 .logwrapper .log:has(.lek-case) {height: auto; max-height: none; white-space: normal}
 .lek-case dt {font-weight: 600; margin-top: .5em} .lek-case dd {margin: 0 0 0 1em}
 .lek-case pre {white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font: inherit}

@@ -1,0 +1,5 @@
+"""`python -m lek` -> the command `lek`."""
+
+from lek.cli import app
+
+app()
