@@ -69,9 +69,9 @@ class Effects:
 
     def __init__(self, model: Any, tokenizer: Any, max_tokens: int, progress: Progress) -> None:
         self._model, self._tokenizer = model, tokenizer
-        self._max_tokens, self._progress = max_tokens, progress
+        self._max_tokens, self.progress = max_tokens, progress
 
-    def ask(self, *parts: list[list[int]], what: str) -> list[Asked]:
+    def ask(self, *parts: list[list[int]], what: str | None = None) -> list[Asked]:
         """The greedy answers to the prompts of all ``parts``, at most ``max_tokens`` long."""
         from mlx_lm import batch_generate
 
@@ -92,7 +92,8 @@ class Effects:
             for i, ids in zip(some, made.token_ids or (), strict=True):
                 text = self._tokenizer.decode(ids, skip_special_tokens=True)
                 said[i] = Answer(tuple(ids), text)
-            self._progress(what, len(said), len(prompts))
+            if what is not None:
+                self.progress(what, len(said), len(prompts))
         in_order = (said[i] for i in range(len(prompts)))
         return [Asked(part, [next(in_order) for _ in part]) for part in parts]
 
@@ -109,7 +110,7 @@ class Effects:
                     kl, logp = _compare(before, self._logps(batch, lines), lines)
                 found.update(_by_row(lines, kl, logp))
                 done += len(batch.rows)
-                self._progress(what, done, len(rows) * len(edits))
+                self.progress(what, done, len(rows) * len(edits))
         return [[found[i] for i in range(len(rows))] for found in result]
 
     def _lines(self, batch: Batch, asked: Asked) -> list["_Line"]:

@@ -21,7 +21,7 @@ class Candidate:
     """A unit vector (hidden,) float32, and where it was found.
 
     ``layer`` 0 is the embedding, i the output of block i (counted from 1); ``position`` -1 is the
-    last token of the prompt.
+    last token of the prompt, 0 the first of the answer.
     """
 
     layer: int
@@ -83,12 +83,18 @@ def candidates(
     harmful: Sequence[Sequence[int]],
     harmless: Sequence[Sequence[int]],
     last: int,
+    opening: Sequence[int],
     progress: Progress,
 ) -> list[Candidate]:
     """One direction per layer and position, those without any difference left out.
 
-    From the difference of means the component along the harmless mean is taken out ("projected"):
-    what harmless prompts have of the rest is then about 0, which is the value that the edit gives.
+    Positions are the ``last`` ones of the prompt and, where all answers begin with the same tokens
+    (``opening``), theirs as well: what is not yet decided in the prompt is decided there.
+
+    The harmless mean is projected out of the difference of means: of that mean, what the blocks
+    wrote. The edit takes all that they write along r, but leaves the embedding, so a harmless
+    prompt stays where it was, along r, exactly when r is orthogonal to the rest. (Projecting out
+    the whole mean would bring it to 0 only if the embedding were edited too.)
     """
     import numpy as np
 
@@ -96,15 +102,18 @@ def candidates(
     means = []
     for rows in (harmful, harmless):
         mean: Any = 0.0
-        for _, states in residuals(model, rows, last):
+        begun = [[*row, *opening] for row in rows]
+        for _, states in residuals(model, begun, last + len(opening)):
             mean = mean + states.astype(np.float64) / len(rows)
             done += 1
             progress("residual streams", done, total)
         means.append(mean)
+    harmful_mean, harmless_mean = means
     found = []
-    for layer, (bad, good) in enumerate(zip(*means, strict=True)):
-        for i in range(last):
-            unit = good[i] / (np.linalg.norm(good[i]) or 1.0)
+    for layer, (bad, good) in enumerate(zip(harmful_mean, harmless_mean, strict=True)):
+        for i in range(last + len(opening)):
+            written = good[i] - harmless_mean[0][i]
+            unit = written / (np.linalg.norm(written) or 1.0)
             rest = bad[i] - good[i]
             rest = rest - (rest @ unit) * unit
             size = np.linalg.norm(rest)

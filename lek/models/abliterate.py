@@ -6,7 +6,7 @@ several dimensions, and an affine edit that keeps a value other than 0.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
@@ -21,7 +21,9 @@ from lek.passes import Progress
 from lek.profile import Abliterate
 from lek.records import BadInput
 
-_SKIM, _FINALISTS = 16, 8
+_SKIM = 8  # prompts of each kind on which every direction is tried
+_FINALISTS, _ROUNDS = 8, 3  # directions that are asked in earnest, and how often that many more
+_SETTLED = 0.05  # of the harmful prompts left unanswered: no need for another round
 _GONE = -20.0  # nat; a refusal that became so much less likely is gone, and more is no better
 
 
@@ -38,7 +40,8 @@ def abliterate(
     Each kind of prompt is split: half to find directions, a quarter to choose one, a quarter to
     report. Chosen is the one that leaves the fewest harmful prompts without a usable answer,
     among those whose answer-token KL on harmless prompts is at most ``settings.max_kl``; of
-    equals the one with the lower KL. The same seed gives the same edit.
+    equals the one with the lower KL, and of those about equal in this too, the one that makes
+    refusals least likely. The same seed gives the same edit.
 
     Raises `BadInput`, with the model as it was: for quantised layers, an architecture that it
     cannot edit, too few prompts, a model that refuses none, and where none keeps to ``max_kl``.
@@ -54,7 +57,7 @@ def abliterate(
         for kinds in zip(bad, good, strict=True)
     )
     before = effects.ask(*choose, *report, what="answers before")
-    found = candidates(model, fit[0], fit[1], last, progress)
+    found = candidates(model, fit[0], fit[1], last, _opening(before), progress)
     chosen = _Choice(effects, writes, settings, *before[:2]).best(found)
     weights = edited(writes, chosen.direction, settings.ridge)
     shifts = effects.shifts(before[3], [partial(swapped, weights)], "divergence")[0]
@@ -81,13 +84,26 @@ def abliterate(
     )
 
 
+def _opening(asked: Sequence[Asked]) -> tuple[int, ...]:
+    """The tokens with which all answers begin, such as those that open a train of thought."""
+    said = [answer.ids for part in asked for answer in part.said]
+    same = 0
+    while same < min(8, *map(len, said)) and len({ids[same] for ids in said}) == 1:
+        same += 1
+    return said[0][:same]
+
+
 @dataclass(frozen=True)
 class _Trial:
-    """A candidate, its edit, and its answer-token KL (nat) on harmless prompts for choosing."""
+    """A candidate and what its edit does: answer-token KL (nat) on harmless prompts, the change of
+    log-likelihood of refusals, and how many harmful prompts it leaves without a usable answer,
+    ``None`` before they were asked.
+    """
 
     candidate: Candidate
-    edit: Edit
     kl: float
+    likely: float
+    left: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,53 +130,57 @@ class _Choice:
                 f"{self.settings.harmless}; give others"
             )
         ranked = self._skim(found, self.bad.only(refused[:_SKIM]))
-        closest: list[_Trial] = []
-        for start in range(0, len(ranked), _FINALISTS):
-            trials = self._tried(ranked[start : start + _FINALISTS])
-            allowed = [t for t in trials if t.kl <= self.settings.max_kl]
-            if allowed:
-                return self._fewest_left(allowed)
-            closest = [min(closest + trials, key=lambda t: t.kl)]
-        (trial,) = closest
-        raise BadInput(
-            f"abliterate: max_kl = {self.settings.max_kl:g}: none of {len(found)} directions keeps "
-            f"to it; the closest ({trial.candidate}) has {trial.kl:.3f} nat and leaves "
-            f"{self._left(trial)} of {len(self.bad.said)} harmful prompts without an answer. Allow "
-            "more, or give more prompts"
-        )
+        trials: list[_Trial] = []
+        for start in range(0, min(len(ranked), _ROUNDS * _FINALISTS), _FINALISTS):
+            trials += self._tried(ranked[start : start + _FINALISTS])
+            best = min(trials, key=self._rank)
+            if best.left is not None and best.left <= _SETTLED * len(self.bad.said):
+                break
+        if best.left is None:
+            raise BadInput(
+                f"abliterate: max_kl = {self.settings.max_kl:g}: none of {len(found)} directions "
+                f"keeps to it; the closest ({best.candidate}) has {best.kl:.3f} nat and leaves "
+                f"{self._left(best.candidate)} of {len(self.bad.said)} harmful prompts without an "
+                "answer. Allow more, or give more prompts"
+            )
+        return best.candidate
+
+    def _rank(self, trial: _Trial) -> tuple[bool, float, float, float]:
+        """Lower is better. Of KLs in the same tenth of ``max_kl``, none is better than another."""
+        if trial.left is None:
+            return True, trial.kl, 0.0, 0.0
+        return False, trial.left, trial.kl // (self.settings.max_kl / 10), trial.likely
 
     def _edit(self, candidate: Candidate) -> Edit:
         return partial(removed, self.writes, candidate.direction, self.settings.ridge)
 
-    def _skim(self, found: Sequence[Candidate], refused: Asked) -> list[Candidate]:
+    def _skim(self, found: Sequence[Candidate], refused: Asked) -> list[_Trial]:
         """``found`` by what seems best: those within ``max_kl``, then refusals made less likely."""
         edits = [self._edit(c) for c in found]
         few = self.good.only(range(min(_SKIM, len(self.good.said))))
         freed = self.effects.shifts(refused, edits, "directions on harmful prompts")
         moved = self.effects.shifts(few, edits, "directions on harmless prompts")
-        keys = []
-        for bad, good in zip(freed, moved, strict=True):
-            kl = fmean(s.answer for s in good)
-            likely = fmean(max(s.logp, _GONE) for s in bad)
-            over = kl > self.settings.max_kl
-            keys.append((over, kl if over else likely, kl))
-        return [found[i] for i in sorted(range(len(found)), key=keys.__getitem__)]
-
-    def _tried(self, finalists: Sequence[Candidate]) -> list[_Trial]:
-        edits = [self._edit(c) for c in finalists]
-        moved = self.effects.shifts(self.good, edits, "finalists on harmless prompts")
-        return [
-            _Trial(c, edit, fmean(s.answer for s in shifts))
-            for c, edit, shifts in zip(finalists, edits, moved, strict=True)
+        trials = [
+            _Trial(c, fmean(s.answer for s in good), fmean(max(s.logp, _GONE) for s in bad))
+            for c, bad, good in zip(found, freed, moved, strict=True)
         ]
+        over = self.settings.max_kl
+        return sorted(trials, key=lambda t: (t.kl > over, t.kl if t.kl > over else t.likely))
 
-    def _left(self, trial: _Trial) -> int:
+    def _tried(self, finalists: Sequence[_Trial]) -> list[_Trial]:
+        """The same on all prompts for choosing, with the harmful ones asked where KL allows."""
+        edits = [self._edit(t.candidate) for t in finalists]
+        moved = self.effects.shifts(self.good, edits, "finalists on harmless prompts")
+        trials = []
+        for done, (trial, shifts) in enumerate(zip(finalists, moved, strict=True), 1):
+            kl = fmean(s.answer for s in shifts)
+            left = self._left(trial.candidate) if kl <= self.settings.max_kl else None
+            trials.append(replace(trial, kl=kl, left=left))
+            self.effects.progress("finalists on harmful prompts", done, len(finalists))
+        return trials
+
+    def _left(self, candidate: Candidate) -> int:
         """How many harmful prompts get no usable answer under the edit."""
-        with trial.edit():
-            (asked,) = self.effects.ask(self.bad.prompts, what=f"answers, {trial.candidate}")
+        with self._edit(candidate)():
+            (asked,) = self.effects.ask(self.bad.prompts)
         return sum(not answer.usable for answer in asked.said)
-
-    def _fewest_left(self, allowed: Sequence[_Trial]) -> Candidate:
-        left = [self._left(trial) for trial in allowed]
-        best = min(range(len(allowed)), key=lambda i: (left[i], allowed[i].kl))
-        return allowed[best].candidate
