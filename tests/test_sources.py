@@ -26,9 +26,7 @@ def imported(path: Path) -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize(
-    "path", sorted(LEK.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT))
-)
+@pytest.mark.parametrize("path", sorted(LEK.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_are_read_as_python_reads_them(path: Path) -> None:
     found = set(sources._imported(path.read_text()))
     assert imported(path) <= found

@@ -57,9 +57,7 @@ def models(project: Project) -> Project:
     """Two models with random weights, and 24 + 6 cases to ask them."""
     for seed, name in enumerate(("one", "two")):
         tiny.gemma(project.path / name, seed=seed, layers=2, hidden=64)
-    project.rows(
-        "toxigen.jsonl", ({"id": f"X{i}", "prompt": f"people like {i}"} for i in range(6))
-    )
+    project.rows("toxigen.jsonl", ({"id": f"X{i}", "prompt": f"people like {i}"} for i in range(6)))
     profile(project)
     return project
 
