@@ -17,7 +17,7 @@ from mlx.utils import tree_flatten
 from mlx_lm import load as load_with_adapter
 
 from conftest import ROOT
-from lek.abliteration.effects import Answer, Asked, Effects
+from lek.abliteration.effects import Answer, Asked, Effects, opening
 from lek.abliteration.projection import Site, hooked, leak, projector, removed, sites
 from lek.abliteration.residuals import candidates, positions, rendered, residuals
 from lek.abliteration.splits import split
@@ -250,6 +250,16 @@ def test_harmless_prompts_stay_where_they_are_along_r(gemma: Loaded) -> None:
         assert abs(np.linalg.norm(r) - 1) < 1e-5
         with removed(writes, r, RIDGE):
             assert abs(r @ mean()[at] - r @ before[at]) < 1e-4
+
+
+def test_tokens_that_open_every_answer_are_found() -> None:
+    def asked(*said: tuple[int, ...]) -> Asked:
+        return Asked([], [Answer(ids, "") for ids in said])
+
+    assert opening([asked((4, 5, 6), (4, 5)), asked((4, 5, 7))]) == (4, 5)
+    assert opening([asked((4, 5, 6), (5, 5))]) == ()
+    assert opening([asked((4, 5), ())]) == ()
+    assert len(opening([asked((4,) * 20, (4,) * 20)])) == 8
 
 
 def test_a_model_has_no_distance_from_itself(gemma: Loaded) -> None:

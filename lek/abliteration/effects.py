@@ -17,7 +17,8 @@ from lek.refusals import refusal
 Edit = Callable[[], AbstractContextManager[None]]  # within it the model is edited
 
 _AT_ONCE = 64  # answers in a batch: more are no faster
-_OPENING = 16  # tokens
+_OPENING = 16  # tokens of an answer that tell whether it is given
+_SHARED = 8  # tokens that all answers may share, at most
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class Asked:
         """Some of them, by index."""
         chosen = list(rows)
         return Asked([self.prompts[i] for i in chosen], [self.said[i] for i in chosen])
+
+
+def opening(asked: Sequence[Asked]) -> tuple[int, ...]:
+    """The tokens with which all answers begin, such as those that open a train of thought."""
+    said = [answer.ids for part in asked for answer in part.said]
+    same = 0
+    while same < min(_SHARED, *map(len, said)) and len({ids[same] for ids in said}) == 1:
+        same += 1
+    return said[0][:same]
 
 
 class Shift(NamedTuple):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
-from lek.abliteration.effects import Asked, Edit, Effects
+from lek.abliteration.effects import Asked, Edit, Effects, opening
 from lek.abliteration.projection import Site, leak, removed, sites
 from lek.abliteration.report import Report
 from lek.abliteration.residuals import Candidate, candidates, positions, rendered
@@ -57,7 +57,7 @@ def abliterate(
         for kinds in zip(bad, good, strict=True)
     )
     before = effects.ask(*choose, *report, what="answers before")
-    found = candidates(model, fit[0], fit[1], last, _opening(before), progress)
+    found = candidates(model, fit[0], fit[1], last, opening(before), progress)
     chosen = _Choice(effects, writes, settings, *before[:2]).best(found)
     weights = edited(writes, chosen.direction, settings.ridge)
     shifts = effects.shifts(before[3], [partial(swapped, weights)], "divergence")[0]
@@ -82,15 +82,6 @@ def abliterate(
         leak=leak(model, writes, chosen.direction, [p for part in report for p in part]),
         direction=tuple(chosen.direction.tolist()),
     )
-
-
-def _opening(asked: Sequence[Asked]) -> tuple[int, ...]:
-    """The tokens with which all answers begin, such as those that open a train of thought."""
-    said = [answer.ids for part in asked for answer in part.said]
-    same = 0
-    while same < min(8, *map(len, said)) and len({ids[same] for ids in said}) == 1:
-        same += 1
-    return said[0][:same]
 
 
 @dataclass(frozen=True)
