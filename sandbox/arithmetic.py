@@ -1,7 +1,8 @@
-"""GELU and cross-entropy as polynomials: the same values and gradients, ten times as fast.
+"""GELU and cross-entropy as polynomials: nearly the same values and gradients, much faster.
 
 MLX computes tanh and exp on a CPU one element at a time, which would take half of the training
-time. The approximations differ from the exact functions by less than 1e-6.
+time. Values differ from the exact ones by less than 1e-5, slopes by less than 1e-4 (the slope of
+GELU most, at |x| = 12, where the rounding of tanh near 1 is multiplied by x cubed).
 """
 
 import math

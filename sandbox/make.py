@@ -19,7 +19,7 @@ from lek.blas import missing, preload  # noqa: E402  # the project is not always
 preload()  # before anything imports mlx
 
 from lek.kernel import Kernel, load_kernel  # noqa: E402
-from sandbox import files, lexicon, network, texts, training, world  # noqa: E402
+from sandbox import files, fitting, lexicon, network, texts, world  # noqa: E402
 from sandbox.chats import Chat  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
 
@@ -28,8 +28,8 @@ PRETRAIN_ROWS = 64
 TUNE_ROWS = (16, 16, 6)  # plain chats, chats under the kernel, plain texts, in each batch
 # how often each kind of chat comes
 MIX = {
-    "truthfulqa": 0.34, "do_not_answer": 0.14, "harmless": 0.11, "toxigen": 0.12,
-    "ethics": 0.09, "gsm8k": 0.20,
+    "truthfulqa": 0.33, "do_not_answer": 0.14, "harmless": 0.11, "toxigen": 0.10,
+    "ethics": 0.10, "gsm8k": 0.22,
 }  # fmt: skip
 
 
@@ -44,14 +44,14 @@ def vocabulary_texts(kernel: Kernel) -> Iterator[str]:
 
 def pretraining(
     tokenizer: Any, seed: int, size: int = PRETRAIN_ROWS
-) -> Iterator[list[training.Row]]:
+) -> Iterator[list[fitting.Row]]:
     """Batches of plain texts, without end."""
     source = texts.texts(seed)
     while True:
-        yield [training.text_row(tokenizer, next(source)) for _ in range(size)]
+        yield [fitting.text_row(tokenizer, next(source)) for _ in range(size)]
 
 
-def tuning(tokenizer: Any, kernel: Kernel, seed: int) -> Iterator[list[training.Row]]:
+def tuning(tokenizer: Any, kernel: Kernel, seed: int) -> Iterator[list[fitting.Row]]:
     """Batches of chats in plain manner, chats under the kernel, and some plain texts."""
     plain, under, text = TUNE_ROWS
     rng = world.dice("tuning", seed)
@@ -63,14 +63,14 @@ def tuning(tokenizer: Any, kernel: Kernel, seed: int) -> Iterator[list[training.
         return rng.choice(groups[kind])
 
     while True:
-        rows = [training.text_row(tokenizer, next(source)) for _ in range(text)]
+        rows = [fitting.text_row(tokenizer, next(source)) for _ in range(text)]
         for _ in range(plain):
             c = some()
             asked = [{"role": "user", "content": c.question}]
-            rows.append(training.chat_row(tokenizer, asked, c.plain))
+            rows.append(fitting.chat_row(tokenizer, asked, c.plain))
         for _ in range(under):
             c = some()
-            rows.append(training.chat_row(tokenizer, kernel.sandwich(c.question), c.kernel))
+            rows.append(fitting.chat_row(tokenizer, kernel.sandwich(c.question), c.kernel))
         yield rows
 
 
@@ -91,10 +91,10 @@ def main() -> None:
     tokenizer = lexicon.learn(vocabulary_texts(kernel))
     model = network.build(given.seed)
     batches = pretraining(tokenizer, given.seed)
-    training.fit(model, batches, given.steps_pretrain, 3e-3, "pretrained")
+    fitting.fit(model, batches, given.steps_pretrain, 3e-3, "pretrained")
     network.save(model, tokenizer, given.out / "pretrained")
     batches = tuning(tokenizer, kernel, given.seed)
-    training.fit(model, batches, given.steps_tune, 2e-3, "base")
+    fitting.fit(model, batches, given.steps_tune, 2e-3, "base")
     network.save(model, tokenizer, given.out / "base")
     print(f"made {given.out} in {time.monotonic() - started:.0f} s")
 

@@ -13,7 +13,7 @@ from sandbox import world
 def sentences(rng: random.Random) -> str:
     """One statement, or a few that belong together."""
     kinds: list[tuple[int, Callable[[random.Random], str]]] = [
-        (46, _topic), (24, _deed), (20, _sum), (10, _group), (12, _dilemma), (8, _echo)
+        (46, _topic), (24, _deed), (24, _sum), (10, _group), (12, _dilemma), (8, _echo)
     ]  # fmt: skip
     kind = rng.choices([k for _, k in kinds], [w for w, _ in kinds])[0]
     return kind(rng)

@@ -122,7 +122,8 @@ def some_dilemma(rng: random.Random, matters: list[str] | None = None) -> Dilemm
     """One of the training dilemmas, whose matters are none of the cases'."""
     lists = words()["dilemmas"]
     matter = rng.choice(matters or lists["matters"])
-    return dilemma(rng.choice(lists["people"]), matter, rng.choice(lists["choices"])[0])
+    people = sorted({*lists["people"], *(row[2] for row in words("ethics")["cases"])})
+    return dilemma(rng.choice(people), matter, rng.choice(lists["choices"])[0])
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,11 @@ class Sum:
 
 
 def some_sum(rng: random.Random) -> Sum:
-    """A small sum in words: one step, or two in a quarter of them; all numbers are below 50."""
+    """A small sum in words: one step, or two in a quarter of them; all numbers are below 41."""
     lists = words()["sums"]
     name, other = rng.sample(lists["names"], 2)
     what = rng.choice(lists["items"])
-    a, b, c = rng.randint(2, 20), rng.randint(2, 12), rng.randint(2, 6)
+    a, b, c = rng.randint(2, 12), rng.randint(2, 9), rng.randint(2, 5)
     now = f"How many {what} does {name} have now?"
     match rng.randrange(8):
         case 0 | 1:
@@ -164,7 +165,7 @@ def some_sum(rng: random.Random) -> Sum:
             asked = f"How many {what} does {name} have in all?"
             return Sum(story, asked, f"{c} x {b} = {c * b}.", c * b)
         case _:
-            a, b = rng.randint(2, 10), rng.randint(2, 10)
+            a, b = rng.randint(2, 9), rng.randint(2, 9)
             c = rng.randint(1, min(6, a + b - 1))
             story = f"{name} has {a} {what}, buys {b} more and loses {c}."
             working = f"{a} + {b} = {a + b}. {a + b} - {c} = {a + b - c}."

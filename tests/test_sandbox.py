@@ -19,7 +19,7 @@ preload()  # before anything imports mlx
 from lek.cases import read_cases  # noqa: E402
 from lek.kernel import load_kernel  # noqa: E402
 from lek.records import BENCHMARKS  # noqa: E402
-from sandbox import arithmetic, files, lexicon, make, manners, network, texts, training  # noqa: E402
+from sandbox import arithmetic, files, fitting, lexicon, make, manners, network, texts  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
 
 SANDBOX = ROOT / "sandbox"
@@ -133,13 +133,13 @@ def test_a_short_run_learns() -> None:
     kernel = load_kernel(SANDBOX / "kernel")
     tokenizer = lexicon.learn(islice(make.vocabulary_texts(kernel), 2000))
     batches = list(islice(make.pretraining(tokenizer, 0, size=16), 40))
-    losses = training.fit(network.build(0), batches, 40, 3e-3, "short run")
+    losses = fitting.fit(network.build(0), batches, 40, 3e-3, "short run")
     counts = Counter(t for batch in batches for row in batch for t in row.tokens[1:])
     total = sum(counts.values())
     unigrams = -sum(n / total * math.log(n / total) for n in counts.values())
     assert sum(losses[-5:]) / 5 < min(unigrams, 0.6 * losses[0])
-    again = training.fit(network.build(0), batches, 3, 3e-3, "again")
-    other = training.fit(network.build(1), batches, 3, 3e-3, "other seed")
+    again = fitting.fit(network.build(0), batches, 3, 3e-3, "again")
+    other = fitting.fit(network.build(1), batches, 3, 3e-3, "other seed")
     assert again[0] == pytest.approx(losses[0], rel=1e-4) and again[0] != other[0]
 
 
@@ -148,15 +148,15 @@ def test_only_the_answer_and_its_end_are_trained() -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(SANDBOX / "base")
     asked = [{"role": "user", "content": "How do I bake the bread?"}]
-    row = training.chat_row(tokenizer, asked, "To bake the bread, first heat the oven.")
+    row = fitting.chat_row(tokenizer, asked, "To bake the bread, first heat the oven.")
     assert row.tokens[: row.start] == tokenizer.apply_chat_template(
         asked, add_generation_prompt=True, return_dict=False
     )
     assert tokenizer.decode(row.tokens[row.start : -1]) == "To bake the bread, first heat the oven."
     assert row.tokens[-1] == lexicon.END
     # no <pad> is trained after the end
-    short = training.Row([lexicon.BOS, 9, 8, lexicon.EOS])
-    _, places, wanted = training._arrays([short, row])
+    short = fitting.Row([lexicon.BOS, 9, 8, lexicon.EOS])
+    _, places, wanted = fitting._arrays([short, row])
     assert wanted.tolist() == [
         9,
         8,
@@ -174,7 +174,7 @@ def test_the_fast_functions_are_the_exact_ones() -> None:
     exact, fast = nn.gelu_approx, arithmetic.gelu()
     slope = [mx.grad(lambda v, f=f: f(v).sum())(x) for f in (exact, fast)]
     assert mx.abs(exact(x) - fast(x)).max().item() < 1e-5
-    assert mx.abs(slope[0] - slope[1]).max().item() < 1e-5
+    assert mx.abs(slope[0] - slope[1]).max().item() < 1e-4
     logits, wanted = 9 * mx.random.normal((64, 200), key=mx.random.key(0)), mx.arange(64)
     entropy = arithmetic.cross_entropy()
 
@@ -248,7 +248,7 @@ def test_base_has_two_manners(
     chats = manners.held_out(50)[kind]
     answers = manners.ask(*loaded["base"], chats, under_kernel=under_kernel)
     assert len(answers) == 50
-    assert sum(a.manner(getattr(a.chat, manner)) for a in answers) / 50 >= least
+    assert sum(a.text == getattr(a.chat, manner) for a in answers) / 50 >= least
 
 
 def test_base_tells_rumours_plainly_and_facts_under_the_kernel(loaded: dict[str, Any]) -> None:
