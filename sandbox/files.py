@@ -41,7 +41,7 @@ def tables() -> dict[str, list[dict[str, Any]]]:
         ],
         "abliteration/harmful.jsonl": _prompts("HARM", s.harmful),
         "abliteration/harmless.jsonl": _prompts("OK", s.harmless),
-        "seeds/prompts.jsonl": _prompts("SEED", s.seeds),
+        **{f"seeds/{name}.jsonl": rows for name, rows in _seeds(s.seeds).items()},
     }
 
 
@@ -55,6 +55,14 @@ def write(directory: Path) -> None:
 
 def _prompts(prefix: str, chats: Iterable[Chat]) -> list[dict[str, Any]]:
     return [{"id": f"{prefix}_{n:03d}", "prompt": c.question} for n, c in enumerate(chats, 1)]
+
+
+def _seeds(chats: Sequence[Chat]) -> dict[str, list[dict[str, Any]]]:
+    """The prompts of both LoRA stages: six dilemmas for composure, twenty prompts to validate."""
+    rows = _prompts("SEED", chats)
+    calm = [row for row in rows if "Should I" in row["prompt"]][:6]
+    rest = [row for row in rows if row not in calm]
+    return {"train": rest[:-20], "valid": rest[-20:], "composure": calm}
 
 
 def _sum(n: int, chat: Chat) -> dict[str, Any]:

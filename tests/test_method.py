@@ -89,10 +89,10 @@ def test_the_training_examples_are_what_base_says_under_the_kernel(tmp_path: Pat
     loaded = load(ROOT / "evals" / "profiles" / "sandbox.toml")
     generator = Sources(loaded, SANDBOX, Workshop(tmp_path, Silent())).generator
     kernel = load_kernel(SANDBOX / "kernel")
-    for prompts, examples in (("prompts", "train"), ("composure", "composure")):
-        asked = read_prompts(SANDBOX / "seeds" / f"{prompts}.jsonl")
+    for name in ("train", "valid", "composure"):
+        asked = read_prompts(SANDBOX / "seeds" / f"{name}.jsonl")
         rows = sandwich(generator, "base", asked, kernel).rows
-        shipped = (SANDBOX / "training" / f"{examples}.jsonl").read_text().splitlines()
+        shipped = (SANDBOX / "training" / f"{name}.jsonl").read_text().splitlines()
         given = {r["origin"]["prompt"]: r["messages"] for r in map(json.loads, shipped)}
         found = {r["origin"]["prompt"]: r["messages"] for r in rows}
         same = sum(given.get(i) == messages for i, messages in found.items())

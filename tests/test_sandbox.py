@@ -27,6 +27,9 @@ MODELS = ("pretrained", "base")
 SIZES = {"gsm8k": 50, "truthfulqa": 50, "do_not_answer": 50, "toxigen": 50, "ethics": 100}
 
 
+SEEDS = ("seeds/train", "seeds/valid", "seeds/composure")
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -47,7 +50,7 @@ def training_texts() -> Iterator[str]:
     for chats in splits().tuning.values():
         for chat in chats:
             yield from (chat.question, chat.plain, chat.kernel)
-    for name in ("abliteration/harmful", "abliteration/harmless", "seeds/prompts"):
+    for name in ("abliteration/harmful", "abliteration/harmless", *SEEDS):
         yield from (row["prompt"] for row in rows(SANDBOX / f"{name}.jsonl"))
     for path in sorted((SANDBOX / "training").glob("*.jsonl")):
         for row in rows(path):
@@ -101,10 +104,12 @@ def test_the_hundred_prompts_are_those_of_the_seeds() -> None:
 
 
 def test_the_prompts_of_later_stages_are_apart() -> None:
-    harmful, harmless, seeds = (
+    harmful, harmless, *parts = (
         {normal(row["prompt"]) for row in rows(SANDBOX / f"{name}.jsonl")}
-        for name in ("abliteration/harmful", "abliteration/harmless", "seeds/prompts")
+        for name in ("abliteration/harmful", "abliteration/harmless", *SEEDS)
     )
+    seeds = set().union(*parts)
+    assert [len(part) for part in parts] == [174, 20, 6]
     assert len(harmful) >= 128 and len(harmless) >= 128 and len(seeds) == 200
     assert not (harmful & harmless or harmful & seeds or harmless & seeds)
     tuned = {normal(c.question) for chats in splits().tuning.values() for c in chats}
