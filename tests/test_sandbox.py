@@ -62,7 +62,7 @@ def training_texts() -> Iterator[str]:
 def test_the_data_remade_are_the_data_shipped(tmp_path: Path) -> None:
     files.write(tmp_path)
     made = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.jsonl"))
-    assert len(made) == 8
+    assert len(made) == 10
     for path in made:
         assert (tmp_path / path).read_text() == (SANDBOX / path).read_text(), path
 
