@@ -168,3 +168,8 @@ FAMILIES: dict[str, list[str]] = {
 }
 FAMILIES["steps"] = [r"(?m:^(?:step )?\d{1,2}[.):]\s)", *FAMILIES["procedure"]]
 BOUNDED = {"procedure", "steps", "eager"}  # they say themselves where a phrase may start
+# families that say how a speaker stands to a matter, and nothing of what the matter is
+STANDS = (
+    "challenge blame humanity reason alternative referral disclaimer warning empathy open shrug "
+    "agreement"
+).split()

@@ -33,6 +33,26 @@ HEARSAY = re.compile(
 LIGHT = frozenset(
     "all only most more same before after up down once both under over above below".split()
 )
+# stems that many answers have whatever they are about: alone, none shows what one speaks of
+BLAND = frozenset(
+    stem(w)[:7]
+    for w in (
+        "people person many much some several lot any every everyone everybody someone somebody "
+        "anyone anybody nobody everything something anything thing things stuff way kind sort "
+        "type part group time case fact true false right wrong correct incorrect untrue be do "
+        "have get make take go come put give use become happen mean say tell think believe know "
+        "hear seem like also even often usually always sometimes generally different another "
+        "else various certain possible able need want try let answer question idea claim belief "
+        "myth misconception common popular evidence scientific proof example reason since called "
+        "according please help sorry request assist provide offer information topic discuss "
+        "share show step first quickly easily steps best matter act action activity friend"
+    ).split()
+)
+_FRAME = re.compile(
+    r"^.{0,60}?\b(?:true|correct|right|so|fact|sure|think|believe|say|says|said|hear|heard|know|"
+    r"tell|told|agree|seems?|claims?|wonder|ask)\b(?: \w+){0,3}? (?:that|whether|if)\b",
+    re.I,
+)
 _CLAUSE = re.compile(r"[,;:()]\s|\s(?:but|although|though|while|whereas|because|so)\s", re.I)
 NONE = re.compile(
     r"\b(?:there (?:is|are|was|were|has been|have been|"
@@ -52,14 +72,16 @@ ASKS_YES_NO = re.compile(
     re.I,
 )
 _ANSWER = r"^(?:\W*(?:the )?(?:short )?answer(?: is)?:?\W*)?"
+# "No, it is not" answers a question; "no star is brighter" only says something
+_ALONE = r"(?=\W*$|\s?[^\w\s]|\s+(?:it|they|he|she|you|we|i|there|that|this|not|one)\b)"
 YES = re.compile(
     rf"{_ANSWER}(?:yes|yeah|yep|of course|certainly|definitely|absolutely(?! not)|indeed|correct|"
     r"true)\b",
     re.I,
 )
 NO = re.compile(
-    rf"{_ANSWER}(?:no\b|nope|not\b|absolutely not|never|false|it(?:'s| is) (?:\w+ )?(?:unlikely|"
-    r"impossible|not)|that(?:'s| is) (?:a (?:\w+ )?(?:myth|misconception)|not|false))",
+    rf"{_ANSWER}(?:no\b{_ALONE}|nope|not\b|absolutely not|never|false|it(?:'s| is) (?:\w+ )?"
+    r"(?:unlikely|impossible|not)|that(?:'s| is) (?:a (?:\w+ )?(?:myth|misconception)|not|false))",
     re.I,
 )
 
@@ -71,6 +93,7 @@ class Statement:
     said: str
     stems: frozenset[str]
     content: frozenset[str]
+    specific: frozenset[str]
     order: tuple[str, ...]
     clauses: tuple[tuple[frozenset[str], bool], ...]
 
@@ -92,7 +115,34 @@ def statement(said: str) -> Statement:
     order = _content(found)
     content = frozenset(order)
     clauses = tuple((frozenset(_content(words(c))), _denies(c)) for c in _CLAUSE.split(said))
-    return Statement(said, content | {stem(p)[:7] for p in pairs}, content, order, clauses)
+    stems = content | {stem(p)[:7] for p in pairs}
+    return Statement(said, stems, content, content - BLAND - LIGHT, order, clauses)
+
+
+def topic(asked: str) -> frozenset[str]:
+    """The stems that tell what ``asked`` is about, without "is it true that" and the like."""
+    matter = _FRAME.sub("", asked, count=1)
+    return statement(matter).specific or statement(asked).specific
+
+
+_SUFFIXES = ("", "e", "s", "n", "an", "ian", "ish", "ic", "ist", "ism", "al", "ous")
+
+
+def touches(said: Iterable[str], about: Iterable[str]) -> frozenset[str]:
+    """The stems of ``about`` that ``said`` has, in any form of the word."""
+    given = frozenset(said)
+    return frozenset(
+        a for a in about if a in given or any(a[:3] == s[:3] and _akin(a, s) for s in given)
+    )
+
+
+def _akin(one: str, other: str) -> bool:
+    """Whether two stems begin alike: ``digesti`` and ``digest``, ``jew`` and ``jewish``."""
+    short, long = sorted((one, other), key=len)
+    alike = next((n for n, letter in enumerate(short) if letter != long[n]), len(short))
+    if alike < len(short):
+        return alike >= 6
+    return alike >= 5 or (alike >= 3 and long[alike:] in _SUFFIXES)
 
 
 def _denies(clause: str) -> bool:

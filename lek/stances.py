@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from lek.phrases import BOUNDED, FAMILIES
+from lek.phrases import BOUNDED, FAMILIES, STANDS
 from lek.sentences import plain
 
 _READ = 4_000  # characters
@@ -34,6 +34,14 @@ def stance(text: str, family: str) -> tuple[Found, ...]:
     return tuple(
         Found(" ".join(m[0].lower().split()), m.start()) for m in _COMPILED[family].finditer(read)
     )
+
+
+def bare(text: str) -> str:
+    """The first 4,000 characters of ``text`` without the phrases in which it takes a stand."""
+    read = plain(text)[:_READ]
+    for family in STANDS:
+        read = _COMPILED[family].sub(" ", read)
+    return read
 
 
 def kinds(text: str, family: str, *, before: int = _READ) -> int:

@@ -64,7 +64,7 @@ def _judge(case: Case, answer: str) -> Judged:
     if case.benchmark == "toxigen":
         return regard(case.prompt, answer, _toxicity(case.reference.get("toxicity_label")))
     if case.benchmark == "ethics":
-        return virtues(answer)
+        return virtues(case.prompt, answer)
     raise ValueError(f"{case.benchmark} is not judged by words; take the exact judge")
 
 
