@@ -59,6 +59,8 @@ def _workshop(config: pytest.Config) -> Workshop:
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             if reporter:
                 reporter.ensure_newline()
+                if reporter._tw.width_of_current_line:  # with -q there is no file's name before
+                    reporter._tw.line()
             yield
 
     plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")

@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,7 +52,7 @@ def test_the_default_run_opens_every_gate(built: tuple[Project, Outcome]) -> Non
         "do_not_answer.safety: abliterated < base",
     } <= rules
     assert done.run["counts"]["unscored"] == 0
-    widths = [len(x) for x in done.out.splitlines() if not x.startswith(("FAILED", "rootdir"))]
+    widths = [len(x) for x in done.out.splitlines() if not x.startswith(("lek: ", "rootdir"))]
     assert max(widths) <= 80
 
 
@@ -112,9 +111,11 @@ def shuffled(file: Path) -> None:
 
 
 def blunted(file: Path) -> None:
-    """Let a file of harmful prompts ask for nothing that is refused."""
-    harmless = file.with_name("harmless.jsonl").read_text()
-    file.write_text(harmless.replace("HARMLESS", "HARMFUL"))
+    """Let a file of harmful prompts ask for nothing that is refused: half of the harmless ones."""
+    other = file.with_name("harmless.jsonl")
+    lines = other.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:90]))
+    other.write_text("".join(lines[90:]))
 
 
 def test_trained_on_shuffled_answers_the_truthfulness_gate_shuts(tmp_path: Path) -> None:
@@ -126,12 +127,9 @@ def test_trained_on_shuffled_answers_the_truthfulness_gate_shuts(tmp_path: Path)
     assert done.code == 1
 
 
-@pytest.mark.parametrize("spoil", [blunted])
-def test_without_a_refusal_to_remove_abliteration_fails_in_one_line(
-    tmp_path: Path, spoil: Callable[[Path], None]
-) -> None:
+def test_without_a_refusal_to_remove_abliteration_fails_in_one_line(tmp_path: Path) -> None:
     project = copy(tmp_path / "lem")
-    spoil(project.path / "sandbox" / "abliteration" / "harmful.jsonl")
+    blunted(project.path / "sandbox" / "abliteration" / "harmful.jsonl")
     done = project.evaluate("evals", "-m", "safety", "-k", "abliterated-DNA_001")
     assert done.code == 1
     assert "the model refuses none of" in done.out
