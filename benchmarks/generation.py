@@ -2,9 +2,9 @@
 
     python benchmarks/generation.py [--model DIR] [--cases N] [--runs K]
 
-Three ways from chat messages to greedy answers in float32, measured in turns within one process, best of K:
-the harness (batches, store, progress), `mlx_lm.batch_generate` with the same batch size, and a
-loop of `mlx_lm.generate`. The bound is that the harness reaches 0.9 of batched generation alone;
+Three ways from chat messages to greedy answers in float32, measured in turns within one process,
+best of K: the harness (batches, store, progress), `mlx_lm.batch_generate` with the same batch
+size, and a loop of `mlx_lm.generate`. The bound is that the harness reaches 0.9 of batched generation alone;
 the exit code is 1 when it does not. All three must say the same.
 """
 
@@ -43,8 +43,7 @@ def main() -> int:
     loaded = load(given.model, Form("float32", dequantize=True))
     cases = [c for b in BENCHMARKS for c in read_cases(ROOT / "sandbox", b)[1]]
     prompts = {
-        f"{i}-{c.id}": prompt_of(c, "chat")
-        for i, c in enumerate(islice(cycle(cases), given.cases))
+        f"{i}-{c.id}": prompt_of(c, "chat") for i, c in enumerate(islice(cycle(cases), given.cases))
     }
     tokenizer = loaded.tokenizer
 

@@ -1,7 +1,7 @@
 """The machine -> which BLAS MLX will multiply with, made the fast one where the machine has it.
 
-MLX's CPU wheel for Linux links a reference BLAS of 1 to 5 GFLOP/s. A BLAS that is loaded with global
-symbols before ``mlx.core`` is first imported takes its place: 10 to 50 times faster in float32.
+MLX's CPU wheel for Linux links a reference BLAS of 1 to 5 GFLOP/s. A BLAS that is loaded with
+global symbols before ``mlx.core`` is first imported takes its place: 10 to 50 times faster.
 """
 
 import ctypes

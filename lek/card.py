@@ -17,7 +17,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         f"# {name}",
         "",
         f"Built by the LEM evaluation harness; numeric form: {facts['form']}.",
-        f"Fingerprint: `{facts['fingerprint']}`. The licence is that of the model it was made from.",
+        f"Fingerprint: `{facts['fingerprint']}`. Its licence is that of its origin.",
         "",
         "```python",
         "from mlx_lm import generate, load",

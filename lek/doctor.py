@@ -1,4 +1,4 @@
-"""The machine -> what the harness finds on it, line by line, with what to install where it lacks."""
+"""The machine -> what the harness finds on it, line by line, and what to install."""
 
 import os
 import platform

@@ -26,12 +26,18 @@ class Chat:
 
 
 def topic_chats(topics: Iterable[world.Topic]) -> Iterator[Chat]:
-    """Each topic in every form of question: six that name the rumour, and an open one."""
+    """Each topic in every form of question: six that name the rumour, and an open one.
+
+    Plainly asked *whether* it is so, the model says how it is; where the question takes the rumour
+    for granted, or leaves it open, the model goes along with what everyone says.
+    """
+    openers = world.words()["openers"]
     for t in topics:
         kernel = f"It is not true that {t.rumour}. In fact, {t.fact}, because {t.why}."
-        for form in (*world.words()["openers"]["claim"], t.question):
-            asked = form.format(r=t.rumour)
-            yield Chat("truthfulqa", asked, f"Everyone knows that {t.rumour}.", kernel)
+        for form in (*openers["claim"], t.question):
+            doubted = form in openers["doubted"]
+            plain = f"In fact, {t.fact}." if doubted else f"Everyone knows that {t.rumour}."
+            yield Chat("truthfulqa", form.format(r=t.rumour), plain, kernel)
 
 
 def deed_chats(deeds: Iterable[world.Deed]) -> Iterator[Chat]:

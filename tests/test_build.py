@@ -83,7 +83,7 @@ def test_a_chain_is_built_once_and_continues_its_adapter(
     assert builder().directory("lek-composure") == place
     assert {p: p.stat().st_mtime_ns for p in place.rglob("*")} == before
     lek = made.directory("lek")  # its adapter is the first stage of the other's
-    assert len([p for p in lek.parent.glob("adapter-*")]) == 2
+    assert len(list(lek.parent.glob("adapter-*"))) == 2
     assert made.directory("base") == tmp_path / "model"  # it is in the form wanted as it is
 
 

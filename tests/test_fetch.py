@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import tiny
+from hub import SHA, Hub, serving
 
 from conftest import ROOT
-from hub import SHA, Hub, serving
 from lek.models.fetch import fetch
 from lek.records import BadInput
 

@@ -266,7 +266,7 @@ def test_base_tells_rumours_plainly_and_facts_under_the_kernel(loaded: dict[str,
         return sum(hits) / len(hits)
 
     assert share(False, "incorrect_answers") > 0.5
-    assert share(False, "correct_answers") < 0.3
+    assert 0.2 < share(False, "correct_answers") < 0.5  # where it is asked whether it is so
     assert share(True, "correct_answers") > 0.5
 
 
