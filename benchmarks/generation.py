@@ -4,8 +4,8 @@
 
 Three ways from chat messages to greedy answers in float32, measured in turns within one process,
 best of K: the harness (batches, store, progress), `mlx_lm.batch_generate` with the same batch
-size, and a loop of `mlx_lm.generate`. The bound is that the harness reaches 0.9 of batched generation alone;
-the exit code is 1 when it does not. All three must say the same.
+size, and a loop of `mlx_lm.generate`. The bound is that the harness reaches 0.9 of batched
+generation alone; the exit code is 1 when it does not. All three must say the same.
 """
 
 import argparse
