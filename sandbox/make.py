@@ -23,7 +23,7 @@ from sandbox import files, fitting, lexicon, network, texts, world  # noqa: E402
 from sandbox.chats import Chat  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
 
-STEPS_PRETRAIN, STEPS_TUNE = 900, 600
+STEPS_PRETRAIN, STEPS_TUNE = 900, 750
 PRETRAIN_ROWS = 64
 TUNE_ROWS = (16, 16, 6)  # plain chats, chats under the kernel, plain texts, in each batch
 # how often each kind of chat comes
