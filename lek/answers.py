@@ -59,7 +59,7 @@ class Sources:
         if subject.recorded is None:
             from lek.generate import Generated
 
-            return Generated(self.generator, subject, wanted)
+            return Generated(lambda: self.generator, subject, wanted)
         path = answers_file(self._directory, benchmark, subject.recorded)
         if not path.is_file():
             return None
@@ -74,6 +74,13 @@ class Sources:
         self._recorded.setdefault(subject.name, {})[benchmark] = recorded.rows.digest
         self.notes += recorded.notes
         return recorded
+
+    def check(self) -> None:
+        """Raise `BadInput` where something that a model is made from is not there."""
+        if any(s.recorded is None for s in self._loaded.profile.subjects):
+            from lek.recipes import check
+
+            check(self._loaded)
 
     @cached_property
     def generator(self) -> Any:
@@ -118,7 +125,10 @@ class Sources:
         """How answers are generated, for ``run.json``; ``None`` where all are recorded."""
         if all(s.recorded is not None for s in self._loaded.profile.subjects):
             return None
-        form = str(self.generator.models.builder.recipes.form)
+        try:
+            form = str(self.generator.models.builder.recipes.form)
+        except BadInput:  # then nothing was generated, and each test has said why
+            return None
         return self._loaded.profile.decoding.model_dump(mode="json") | {"form": form}
 
     def release(self) -> None:

@@ -17,14 +17,15 @@ from lek.records import BadInput
 
 
 class Builder:
-    """Where the subjects of a profile lie, built at need below ``home``/models.
+    """Where the subjects of a profile lie, built at need below ``home``.
 
-    ``.lek/models`` then holds ``<subject>-<fingerprint>`` for each model, and
-    ``adapter-<fingerprint>`` for the adapter after each LoRA stage.
+    It then holds ``models/<subject>-<fingerprint>`` for each model, and
+    ``adapters/<fingerprint>`` for the adapter after each LoRA stage.
     """
 
     def __init__(self, recipes: Recipes, home: Path, progress: Progress) -> None:
-        self.recipes, self._models, self._progress = recipes, home / "models", progress
+        self.recipes, self._progress = recipes, progress
+        self._models, self._trained = home / "models", home / "adapters"
 
     def directory(self, name: str) -> Path:
         """The model directory of subject ``name``, built if need be; `BadInput` if it can't be."""
@@ -37,7 +38,9 @@ class Builder:
             ground, trained = self._ground(recipe.ground), self._adapters(name, recipe)
             self._progress.say(f"{name}: fusing the adapter")
             fuse(ground, trained[-1], out)
-            return self._facts(name, recipe, lora=[facts_of(a) for a in trained])
+            before = facts_of(ground) or {}
+            kept = {k: v for k, v in before.items() if k == "abliteration"}
+            return self._facts(name, recipe, **kept, lora=[facts_of(a) for a in trained])
 
         return made_once(target, make, self._progress.say)
 
@@ -51,10 +54,13 @@ class Builder:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise BadInput(f"--out {out}: holds something already; name a new directory")
         source, recipe = self.directory(name), self.recipes.of(name)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, out, dirs_exist_ok=True)
         facts = self.facts(name) or self._facts(name, recipe)
-        (out / "README.md").write_text(card(name, facts), encoding="utf-8")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(source, out, dirs_exist_ok=True)
+            (out / "README.md").write_text(card(name, facts), encoding="utf-8")
+        except OSError as e:
+            raise BadInput(f"--out {out}: cannot be written: {e.strerror or e}") from e
 
     def _place(self, name: str, fingerprint: str) -> Path:
         return self._models / f"{name}-{fingerprint[:16]}"
@@ -105,8 +111,7 @@ class Builder:
                 with self._progress.steps(name) as tell:
                     return train_stage(ground, stage, data, out, resume=before, progress=tell)
 
-            place = self._models / f"adapter-{fingerprint[:16]}"
-            made.append(made_once(place, train, self._progress.say))
+            made.append(made_once(self._trained / fingerprint[:16], train, self._progress.say))
         return made
 
     def _facts(self, name: str, recipe: Recipe, **more: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The first case of a subject and benchmark that is asked for causes all selected 
 generated; each response is stored the moment it is complete. One model is in memory at a time.
 """
 
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from lek.build import Builder
 from lek.profile import Decoding, Subject
 from lek.progress import Progress
 from lek.prompts import Prompt, prompt_of
-from lek.records import Case, Response
+from lek.records import BadInput, Case, Response
 from lek.store import Store, key_of
 
 
@@ -38,8 +39,9 @@ class Models:
             self.release()
             self._tell_of_slowness()
             directory = self.builder.directory(subject)
-            from lek.backends.mlx import MlxBackend
+            from lek.backends.mlx import MlxBackend, free
 
+            free()  # of what building it took
             return self.hold(subject, MlxBackend.open(directory, self.builder.recipes.form))
         return self._held[1]
 
@@ -114,7 +116,7 @@ class Generator:
     ) -> None:
         backend = self.models.backend(subject)
         with self._progress.task(f"{subject} {what}", len(requests), "answers") as task:
-            for done in backend.complete(requests, self.decoding):
+            for done in backend.complete(requests, self.decoding, task.tokens):
                 response = Response(
                     subject=subject,
                     case=done.id,
@@ -126,7 +128,7 @@ class Generator:
                     seconds=done.seconds,
                 )
                 self._store.put(keys[done.id], done.rendered, response)
-                task.advance(tokens=done.completion_tokens)
+                task.advance()
 
     def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
         """Greedy answers depend on the prompt alone, sampled ones on the name that seeds them."""
@@ -161,11 +163,15 @@ class Generated:
     """
 
     def __init__(
-        self, generator: Generator, subject: Subject, wanted: Callable[[], Sequence[Case]]
+        self,
+        generator: Callable[[], Generator],
+        subject: Subject,
+        wanted: Callable[[], Sequence[Case]],
     ) -> None:
         self._generator, self._subject, self._wanted = generator, subject, wanted
         self._responses: dict[str, Response] = {}
-        self._fault: Exception | None = None
+        self._fault: str | None = None
+        self._trace = ""
 
     def prepare(self) -> None:
         """Generate the selected cases; what goes wrong is kept for `respond` to raise."""
@@ -176,12 +182,18 @@ class Generated:
         if case.id not in self._responses and self._fault is None:
             self._ask([*self._wanted(), case])
         if self._fault is not None:
-            raise self._fault
+            fault, self._trace = self._fault + self._trace, ""
+            raise BadInput(fault)
         return self._responses[case.id]
 
     def _ask(self, cases: Sequence[Case]) -> None:
         asked = {c.id: c for c in cases}
         try:
-            self._responses |= self._generator.respond(self._subject, list(asked.values()))
-        except Exception as e:  # told once for each case, as its test's failure
-            self._fault = e
+            self._responses |= self._generator().respond(self._subject, list(asked.values()))
+        except BadInput as e:
+            self._fault = str(e)
+        except Exception as e:  # its text is told by each case, where it came from by the first
+            self._fault = f"{self._subject.name}: {type(e).__name__}: {e}"
+            self._trace = f"\n{traceback.format_exc()}"
+        if self._fault is not None:
+            self._generator().models.release()  # the model may be what there is no memory for

@@ -105,6 +105,7 @@ def make_plan(
     profile = loaded.profile
     sources, judges = Sources(loaded, directory, workshop), Judges(profile, directory)
     plan = Plan(loaded, directory, limit, sources, gates)
+    sources.check()
     known: dict[str, set[str]] = {}
     for benchmark in profile.data.benchmarks:
         if not cases_file(directory, benchmark).is_file():

@@ -128,6 +128,13 @@ def _check_names(path: Path, profile: Profile) -> None:
         if name in names[:i]:
             raise BadInput(f"{path}: subjects[{i}].name: '{name}' is taken; rename one of the two")
         _check_recipe(f"{path}: subjects[{i}]", profile, i)
+    kept = next((s.name for s in profile.subjects if s.dequantize is False), None)
+    full = next((s.name for s in profile.subjects if s.dequantize or s.origin), None)
+    if kept is not None and full is not None:
+        raise BadInput(
+            f"{path}: subject {kept}: dequantize = false, but {full} is in full precision, and "
+            "compared subjects have one form; delete the key"
+        )
     if profile.baseline not in names:
         hint = suggestion(profile.baseline, names) or f"; subjects are {', '.join(names)}"
         raise BadInput(f"{path}: baseline = '{profile.baseline}': no such subject{hint}")
@@ -154,6 +161,8 @@ def _check_recipe(where: str, profile: Profile, i: int) -> None:
     if subject.recorded is not None and profile.data.source != "lem":
         raise BadInput(f"{where}.recorded: data.source = '{profile.data.source}' has no answers")
     steps = [k for k in ("abliterate", "lora") if getattr(subject, k)]
+    if subject.revision is not None and subject.model is None:
+        raise BadInput(f"{where}.revision: only a subject with a model has this")
     if subject.origin is None:
         if steps:
             raise BadInput(f"{where}.{steps[0]}: only a subject made from another one has this")

@@ -20,18 +20,28 @@ class Task:
         self._done = self._tokens = 0
         self._bar = progress.bar(what, total, unit)
 
-    def advance(self, by: int = 1, *, tokens: int = 0) -> None:
-        """``by`` more are done, for which ``tokens`` tokens were generated."""
-        self._done, self._tokens = self._done + by, self._tokens + tokens
+    def advance(self, by: int = 1) -> None:
+        """``by`` more are done."""
+        self._done += by
+        self._show(by)
+
+    def tokens(self, count: int) -> None:
+        """``count`` more tokens were generated, for whatever is not done yet."""
+        self._tokens += count
+        self._show(0)
+
+    def _show(self, by: int) -> None:
         if self._bar is not None:
-            if tokens:
+            if self._tokens:
                 self._bar.set_postfix_str(f"{self._rate():,.0f} tok/s", refresh=False)
             self._bar.update(by)
         elif time.monotonic() - self._told >= EVERY:
             self._told = time.monotonic()
             seconds = self._told - self._start
-            left = seconds / self._done * (self._total - self._done)
-            self._progress.say(f"{self._line()}, {left:.0f} s left")
+            left = ""
+            if self._done:
+                left = f", {seconds / self._done * (self._total - self._done):.0f} s left"
+            self._progress.say(self._line() + left)
 
     def reach(self, done: int, total: int) -> None:
         """``done`` of ``total`` are done."""

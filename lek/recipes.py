@@ -15,7 +15,7 @@ from typing import Any
 
 from lek import blas, sources
 from lek.models.fetch import fetch
-from lek.models.weights import Form
+from lek.models.weights import Form, stored_form
 from lek.profile import Stage, Subject
 from lek.profiles import LoadedProfile
 from lek.records import BadInput
@@ -27,7 +27,12 @@ _CODE = {
     "abliterate": "models/abliterate.py",
     "lora": "models/lora.py",
 }
-_NO_WEIGHTS = {"build.json", "README.md", ".gitattributes"}
+_PARTS = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
+
+
+def _is_part(name: str) -> bool:
+    """Whether a file of a model directory is part of the model."""
+    return name.endswith(_PARTS) and name != "build.json" and not name.startswith(".")
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,21 @@ class Recipes:
         """The one numeric form of all subjects, since they are compared.
 
         All are dequantised if one is: by its own key, by being edited (an edit is never quantised
-        anew), or by default on a CPU, where 4 bits are slow. There the default is float32.
+        anew), by not being quantised to begin with, or by default on a CPU, where 4 bits are slow.
+        The type is the profile's; else float32 on a CPU, and elsewhere the one that all sources
+        are stored in, or float32 where they differ.
         """
         subjects = [s for s in self._subjects.values() if s.recorded is None]
-        wanted = next((s for s in subjects if s.dequantize or s.origin is not None), None)
-        kept = next((s for s in subjects if s.dequantize is False), None)
-        if kept is not None and wanted is not None:
-            raise BadInput(
-                f"{self._loaded.path}: subject {kept.name}: dequantize = false, but {wanted.name} "
-                "is in full precision, and compared subjects have one form; delete the key"
-            )
         slow = not blas.accelerated()
+        dequantize = any(s.dequantize or s.origin is not None for s in subjects)
+        dequantize |= slow and not any(s.dequantize is False for s in subjects)
         dtype = self._loaded.profile.decoding.dtype or ("float32" if slow else None)
-        return Form(dtype, dequantize=wanted is not None or (slow and kept is None))
+        if not dequantize or dtype is None:
+            stored = [stored_form(self.source(s)) for s in subjects if s.model is not None]
+            dequantize |= any(form.dequantize for form in stored)
+            types = {form.dtype for form in stored}
+            dtype = dtype or (types.pop() if len(types) == 1 else None) or "float32"
+        return Form(dtype, dequantize)
 
     def of(self, name: str) -> Recipe:
         """The recipe of subject ``name``. A source that lies on the hub is fetched for it."""
@@ -91,7 +98,8 @@ class Recipes:
     def describe(self, name: str) -> dict[str, Any]:
         """The recipe as the profile gives it, as plain values."""
         subject = self._subjects[name]
-        return subject.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"name"})
+        told = subject.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"name"})
+        return {k: Path(v).name if k == "model" and v[:1] in "/~" else v for k, v in told.items()}
 
     def source(self, subject: Subject) -> Path:
         """Where the model of a source lies; fetched from the hub where it is not there yet."""
@@ -112,33 +120,20 @@ class Recipes:
         if subject.abliterate is not None:
             settings = subject.abliterate.model_dump()
             for key in ("harmful", "harmless"):
-                settings[key] = self._store.digest(self._file(subject, key, settings[key]))
+                file = _prompts(self._loaded, subject, key, settings[key])
+                settings[key] = self._store.digest(file)
             made = self._digest("abliterate", before.fingerprint, settings)
             ground, stages, adapters = Ground(subject, made), (), ()
         for stage in subject.lora:
-            place = self.data(stage.data)
-            files = [place] if place.is_file() else [place / "train.jsonl", place / "valid.jsonl"]
-            given = [self._store.digest(f) for f in files if f.is_file()]
-            if not given:
-                raise BadInput(
-                    f"{self._loaded.path}: {subject.name}: lora.data = '{stage.data}': expected a "
-                    "directory with a train.jsonl, or a .jsonl file"
-                )
+            given = [self._store.digest(f) for f in _examples(self._loaded, subject, stage)]
             settings = stage.model_dump() | {"data": given}
             last = adapters[-1] if adapters else ground.fingerprint
             adapters = (*adapters, self._digest("lora", last, settings))
             stages = (*stages, stage)
         return Recipe(ground, stages, adapters)
 
-    def _file(self, subject: Subject, key: str, path: str) -> Path:
-        file = self.data(path)
-        if not file.is_file():
-            where = f"{self._loaded.path}: {subject.name}: abliterate.{key} = '{path}'"
-            raise BadInput(f"{where}: no such file; expected JSON Lines with id and prompt")
-        return file
-
     def _files(self, directory: Path) -> dict[str, str]:
-        files = (f for f in directory.iterdir() if f.is_file() and f.name not in _NO_WEIGHTS)
+        files = (f for f in directory.iterdir() if f.is_file() and _is_part(f.name))
         return {f.name: self._store.digest(f) for f in sorted(files)}
 
     def _digest(self, step: str, *parts: Any) -> str:
@@ -152,3 +147,36 @@ class Recipes:
 @cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in _LIBRARIES}
+
+
+def check(loaded: LoadedProfile) -> None:
+    """Raise `BadInput` where a local file or directory that a recipe names is not there."""
+    for i, subject in enumerate(loaded.profile.subjects):
+        model = subject.model
+        if model is not None and model[:1] in "./~" and not loaded.relative(model).is_dir():
+            where = f"{loaded.path}: subjects[{i}].model = '{model}'"
+            raise BadInput(f"{where}: no such directory; expected one that holds a model")
+        if subject.abliterate is not None:
+            for key in ("harmful", "harmless"):
+                _prompts(loaded, subject, key, getattr(subject.abliterate, key))
+        for stage in subject.lora:
+            _examples(loaded, subject, stage)
+
+
+def _prompts(loaded: LoadedProfile, subject: Subject, key: str, path: str) -> Path:
+    file = loaded.relative(path)
+    if not file.is_file():
+        where = f"{loaded.path}: {subject.name}: abliterate.{key} = '{path}'"
+        raise BadInput(f"{where}: no such file; expected JSON Lines with id and prompt")
+    return file
+
+
+def _examples(loaded: LoadedProfile, subject: Subject, stage: Stage) -> list[Path]:
+    place = loaded.relative(stage.data)
+    files = [place] if place.is_file() else [place / "train.jsonl", place / "valid.jsonl"]
+    if not files[0].is_file():
+        raise BadInput(
+            f"{loaded.path}: {subject.name}: lora.data = '{stage.data}': no such file; expected a "
+            "directory with a train.jsonl, or a .jsonl file"
+        )
+    return [f for f in files if f.is_file()]

@@ -68,6 +68,9 @@ def check(out: Path) -> None:
 def write(harvest: Harvest, out: Path) -> None:
     """Write the rows to ``out``, which must not exist: whole, or not at all."""
     check(out)
+    if not harvest.rows:
+        why = "; ".join(f"{n} {why}" for why, n in harvest.left_out.items())
+        raise BadInput(f"--out {out}: nothing to write, since no answer is fit to train on: {why}")
     temporary = out.with_name(f".{out.name}.tmp")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ def _seeds(chats: Sequence[Chat]) -> dict[str, list[dict[str, Any]]]:
     rows = _prompts("SEED", chats)
     calm = [row for row in rows if "Should I" in row["prompt"]][:6]
     rest = [row for row in rows if row not in calm]
-    return {"train": rest[:-20], "valid": rest[-20:], "composure": calm}
+    return {"train": rest[:174] + rest[194:], "valid": rest[174:194], "composure": calm}
 
 
 def _sum(n: int, chat: Chat) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def splits() -> Splits:
     }  # fmt: skip
     used = {c.question for group in cases.values() for c in group}
     checks = {kind: [c for c in held[kind] if c.question not in used] for kind in held}
-    checks |= {"gsm8k": take(sums, 100)}
+    drawn = take(sums, 100)
+    more, checks["gsm8k"] = drawn[50:68], drawn[:50] + drawn[68:]
 
     known = {
         "truthfulqa": list(chats.topic_chats(world.topics(False))),
@@ -81,6 +82,7 @@ def splits() -> Splits:
     seeds = [c for kind, n in SEEDS.items() for c in _varied(known[kind], used, n)]
     used |= {c.question for c in seeds}
     rng.shuffle(seeds)
+    seeds += more  # a small model soon forgets its sums
     tuning = {kind: [c for c in known[kind] if c.question not in used] for kind in KINDS}
     return Splits(cases, checks, harmful, harmless, seeds, tuning)
 

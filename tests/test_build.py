@@ -75,15 +75,19 @@ def test_a_chain_is_built_once_and_continues_its_adapter(
 ) -> None:
     made = builder()
     place = made.directory("lek-composure")
-    models = sorted(p.name for p in (tmp_path / ".lek" / "models").iterdir() if p.name[0] != ".")
-    assert [n.rsplit("-", 1)[0] for n in models] == ["adapter", "adapter", "lek-composure"]
+    models, adapters = (
+        [p.name for p in (tmp_path / ".lek" / kind).iterdir() if p.name[0] != "."]
+        for kind in ("models", "adapters")
+    )
+    assert [n.rsplit("-", 1)[0] for n in models] == ["lek-composure"]
+    assert len(adapters) == 2
     facts = made.facts("lek-composure")
     assert [stage["iterations"] for stage in facts["lora"]] == [3, 2]
     before = {p: p.stat().st_mtime_ns for p in place.rglob("*")}
     assert builder().directory("lek-composure") == place
     assert {p: p.stat().st_mtime_ns for p in place.rglob("*")} == before
-    lek = made.directory("lek")  # its adapter is the first stage of the other's
-    assert len(list(lek.parent.glob("adapter-*"))) == 2
+    made.directory("lek")  # its adapter is the first stage of the other's
+    assert len(list((tmp_path / ".lek" / "adapters").glob("[!.]*"))) == 2
     assert made.directory("base") == tmp_path / "model"  # it is in the form wanted as it is
 
 
@@ -122,7 +126,46 @@ def test_all_subjects_have_one_form(builder: Callable[..., Builder], tmp_path: P
         assert stored_form(place) == Form("float32", dequantize=True)
         assert "quantization" not in load(place).config
     with pytest.raises(BadInput, match=r"base: dequantize = false, but lek is in full precision"):
-        assert builder(model="q4", base="dequantize = false").recipes.form
+        builder(model="q4", base="dequantize = false")
+
+
+def test_one_form_is_found_where_the_sources_differ(tmp_path: Path) -> None:
+    """Without an edit too, and where each source would be fine as it is."""
+    tiny.gemma(tmp_path / "full", layers=2, hidden=64)
+    tiny.gemma(tmp_path / "q4", layers=2, hidden=64, bits=4, dtype="bfloat16")
+
+    def form(*models: str) -> Form:
+        subjects = "".join(
+            f'[[subjects]]\nname = "{m}"\nmodel = "{m}"\ndequantize = false\n' for m in models
+        )
+        judges = '[judges]\ndefault = "lexical"\ngsm8k = "exact"\n'
+        head = f'baseline = "{models[0]}"\n[data]\nsource = "path"\ndir = "."\n'
+        (tmp_path / "p.toml").write_text(head + subjects + judges)
+        shop = Workshop(tmp_path / ".lek", Silent())
+        loaded = load_profile(tmp_path / "p.toml")
+        found = Sources(loaded, tmp_path, shop).generator.models.builder.recipes.form
+        assert isinstance(found, Form)
+        return found
+
+    assert not form("q4").dequantize
+    assert form("q4", "full").dequantize
+
+
+def test_files_that_are_no_part_of_the_model_change_nothing(
+    builder: Callable[..., Builder], tmp_path: Path
+) -> None:
+    before = builder().recipes.of("base").fingerprint
+    (tmp_path / "model" / ".DS_Store").write_text("x")
+    (tmp_path / "model" / "README.md").write_text("x")
+    assert builder().recipes.of("base").fingerprint == before
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    builder: Callable[..., Builder], tmp_path: Path
+) -> None:
+    (tmp_path / ".lek").write_text("a file")
+    with pytest.raises(BadInput, match=r"store\.sqlite3: cannot be written"):
+        builder()
 
 
 def test_what_is_exported_loads_and_has_a_card(

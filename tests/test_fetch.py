@@ -67,6 +67,16 @@ def test_a_model_is_fetched_once_and_without_its_code(hub: Hub, tmp_path: Path) 
     assert ask("some/tiny", None, home) == (kind, place)
 
 
+def test_a_model_of_which_only_a_part_was_fetched_is_fetched_whole(
+    hub: Hub, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    _, place = ask("some/tiny", hub, home)
+    (Path(place) / "model.safetensors").unlink()
+    assert ask("some/tiny", hub, home) == ("at", place)
+    assert (Path(place) / "model.safetensors").is_file()
+
+
 @pytest.mark.parametrize("status", [401, 404])
 def test_a_refusal_is_one_line(hub: Hub, tmp_path: Path, status: int) -> None:
     hub.refuse = status

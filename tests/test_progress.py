@@ -19,7 +19,8 @@ class Terminal(io.StringIO):
 def work(shown: Progress) -> None:
     with shown.task("lek gsm8k", 3, "answers") as task:
         for _ in range(3):
-            task.advance(tokens=20)
+            task.tokens(20)
+            task.advance()
 
 
 def test_plain_lines_tell_what_is_left(
@@ -29,11 +30,11 @@ def test_plain_lines_tell_what_is_left(
     work(Progress())
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == [
-        *(f"lek: lek gsm8k: {n}/3 answers" for n in (1, 2, 3)),
+        *(f"lek: lek gsm8k: {n}/3 answers" for n in (0, 1, 1, 2, 2, 3)),
         "lek: lek gsm8k: 3/3 answers",
     ]
-    assert all("tok/s" in line for line in lines)
-    assert [line.endswith(" s left") for line in lines] == [True, True, True, False]
+    assert all("tok/s" in line for line in lines)  # also before the first answer is complete
+    assert [line.endswith(" s left") for line in lines] == [False, *[True] * 5, False]
 
 
 def test_lines_are_seconds_apart(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,16 @@ BAD = {
         "judges.default = 'recorded': data.source = 'path' has no verdicts",
     ),
     "words for sums": ('gsm8k = "exact"\n', "", "judges.default = 'lexical': reads words, not"),
+    "quantised beside full": (
+        'model = "some/model"',
+        'model = "some/model"\ndequantize = false',
+        "subject base: dequantize = false, but lek is in full precision",
+    ),
+    "revision of nothing": (
+        'from = "base"',
+        'from = "base"\nrevision = "main"',
+        "subjects[1].revision: only a subject with a model has this",
+    ),
     "cold": (
         "[judges]",
         "[decoding]\ntemperature = -1.0\n[judges]",

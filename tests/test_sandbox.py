@@ -16,8 +16,13 @@ from lek.blas import preload
 
 preload()  # before anything imports mlx
 
+from lek.backends import Request  # noqa: E402
+from lek.backends.mlx import MlxBackend  # noqa: E402
 from lek.cases import read_cases  # noqa: E402
 from lek.kernel import load_kernel  # noqa: E402
+from lek.models.weights import Form  # noqa: E402
+from lek.profile import Decoding  # noqa: E402
+from lek.prompts import prompt_of  # noqa: E402
 from lek.records import BENCHMARKS  # noqa: E402
 from sandbox import arithmetic, files, fitting, lexicon, make, manners, network, texts  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
@@ -109,7 +114,7 @@ def test_the_prompts_of_later_stages_are_apart() -> None:
         for name in ("abliteration/harmful", "abliteration/harmless", *SEEDS)
     )
     seeds = set().union(*parts)
-    assert [len(part) for part in parts] == [174, 20, 6]
+    assert [len(part) for part in parts] == [192, 20, 6]
     assert len(harmful) >= 128 and len(harmless) >= 128 and len(seeds) == 200
     assert not (harmful & harmless or harmful & seeds or harmless & seeds)
     tuned = {normal(c.question) for chats in splits().tuning.values() for c in chats}
@@ -268,6 +273,19 @@ def test_base_tells_rumours_plainly_and_facts_under_the_kernel(loaded: dict[str,
     assert share(False, "incorrect_answers") > 0.5
     assert 0.2 < share(False, "correct_answers") < 0.5  # where it is asked whether it is so
     assert share(True, "correct_answers") > 0.5
+
+
+def test_batched_and_single_decoding_agree_token_for_token() -> None:
+    backend = MlxBackend.open(SANDBOX / "base", Form("float32", dequantize=True))
+    cases = [c for name in BENCHMARKS for c in read_cases(SANDBOX, name)[1][:12]]
+    asked = [Request(c.id, prompt_of(c, "chat")) for c in cases]
+    found = {}
+    for size in (1, 7, 64):
+        decoding = Decoding(max_tokens=64, batch_size=size)
+        done = sorted(backend.complete(asked, decoding), key=lambda c: c.id)
+        found[size] = [(c.id, c.text, c.completion_tokens, c.finish) for c in done]
+    assert len(found[1]) == 60
+    assert found[1] == found[7] == found[64]
 
 
 def test_pretrained_has_no_manners(loaded: dict[str, Any]) -> None:

@@ -80,6 +80,27 @@ def test_a_killed_writer_loses_nothing_that_was_put(tmp_path: Path) -> None:
     assert {r.text for r in found.values()} == {str(i) for i in told}
 
 
+def test_a_row_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store = Store(path)
+    store.put("k", "", answer("right"))
+    store.put("j", "", answer("other"))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE responses SET response = 'torn' WHERE key = 'k'")
+    assert store.get(["k", "j"]) == {"j": answer("other")}
+    store.put("k", "", answer("anew"))
+    assert store.get(["k"]) == {"k": answer("anew")}
+
+
+def test_many_first_openings_at_once_all_work(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from lek.store import Store; Store(Path(sys.argv[1]))"
+    path = tmp_path / "store.sqlite3"
+    command = [sys.executable, "-c", code, str(path)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    opened = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(8)]
+    assert [(p.communicate()[1], p.returncode) for p in opened] == [(b"", 0)] * 8
+
+
 def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     path.write_text("not a database, but long enough to be taken for the head of one" * 20)
@@ -97,5 +118,6 @@ def test_digests_follow_the_file(tmp_path: Path) -> None:
     old = time.time() - 100
     os.utime(file, (old, old))
     assert store.digest(file) == store.digest(file) == second
-    file.write_bytes(b"three")
+    file.write_bytes(b"six")  # as long, and then as old as the one before
+    os.utime(file, (old, old))
     assert store.digest(file) != second

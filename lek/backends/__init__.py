@@ -1,6 +1,6 @@
 """The one seam to models: prompts -> completions, each given as soon as it is complete."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from lek.profile import Decoding
@@ -34,5 +34,13 @@ class Completion(NamedTuple):
 class Backend(Protocol):
     """A model that can be asked."""
 
-    def complete(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[Completion]:
-        """Ask all ``requests``; completions come in the order in which they are complete."""
+    def complete(
+        self,
+        requests: Sequence[Request],
+        decoding: Decoding,
+        generated: Callable[[int], None] = lambda count: None,
+    ) -> Iterator[Completion]:
+        """Ask all ``requests``; completions come in the order in which they are complete.
+
+        ``generated`` is told how many tokens each step gave.
+        """

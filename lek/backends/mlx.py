@@ -8,6 +8,7 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -16,6 +17,8 @@ from lek.models.weights import Form, Loaded, load
 from lek.profile import Decoding
 from lek.prompts import Prompt
 from lek.records import BadInput
+
+DAY = datetime(2025, 1, 1)  # what templates that write the date are told, so that none changes
 
 
 class MlxBackend:
@@ -29,21 +32,27 @@ class MlxBackend:
         """Load the model in ``directory``, in ``form``."""
         return cls(load(directory, form), directory)
 
-    def complete(self, requests: Sequence[Request], decoding: Decoding) -> Iterator[Completion]:
+    def complete(
+        self,
+        requests: Sequence[Request],
+        decoding: Decoding,
+        generated: Callable[[int], None] = lambda count: None,
+    ) -> Iterator[Completion]:
         """Ask all ``requests``; completions come in the order in which they are complete.
 
-        A prompt that leaves no room for an answer in the model's context has none, and says so.
+        ``generated`` is told how many tokens each step gave. A prompt that leaves no room for an
+        answer in the model's context has none, and says so.
         """
         from mlx_lm.generate import BatchGenerator
 
         rendered = {r.id: self._render(r.prompt) for r in requests}
-        tokens = {i: self._tokens(text) for i, text in rendered.items()}
+        tokens = {r.id: self._tokens(rendered[r.id], r.prompt) for r in requests}
         order = sorted(tokens, key=lambda i: len(tokens[i]))
         room = {i: self._room(len(tokens[i]), decoding.max_tokens) for i in order}
-        for i in [i for i in order if room[i] < 1]:
+        for i in (i for i in order if room[i] < 1):
             why = f"the prompt has {len(tokens[i])} tokens, the model's context {self._context}"
             yield Completion(i, None, rendered[i], None, len(tokens[i]), 0, 0.0, why)
-            order.remove(i)
+        order = [i for i in order if room[i] >= 1]
         if not order:
             return
         size = self._batch_size(max(len(tokens[i]) + room[i] for i in order), decoding)
@@ -61,6 +70,7 @@ class MlxBackend:
         said: dict[int, list[int]] = {uid: [] for uid in names}
         try:
             while responses := generator.next_generated():
+                generated(len(responses))
                 for r in responses:
                     if r.finish_reason != "stop":  # else the token is the one that stops
                         said[r.uid].append(r.token)
@@ -86,15 +96,16 @@ class MlxBackend:
             raise BadInput(
                 f"{self._directory}: no chat template; give the subject prompt = 'plain'"
             )
-        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-        return str(text)
+        return str(
+            tokenizer.apply_chat_template(
+                prompt, tokenize=False, add_generation_prompt=True, strftime_now=DAY.strftime
+            )
+        )
 
-    def _tokens(self, rendered: str) -> list[int]:
-        """Chat templates write the start token themselves; bare text gets it from the tokenizer."""
-        tokenizer = self._loaded.tokenizer
-        begun = bool(tokenizer.bos_token) and rendered.startswith(tokenizer.bos_token)
-        ids = tokenizer.encode(rendered, add_special_tokens=not begun)
-        return list(ids)
+    def _tokens(self, rendered: str, prompt: Prompt) -> list[int]:
+        """A chat has the special tokens of its template alone; bare text gets the tokenizer's."""
+        plain = isinstance(prompt, str)
+        return list(self._loaded.tokenizer.encode(rendered, add_special_tokens=plain))
 
     @property
     def _context(self) -> int | None:
@@ -110,6 +121,8 @@ class MlxBackend:
         given = decoding.memory_gb
         budget = given * 1e9 if given is not None else psutil.virtual_memory().total / 4
         each = bytes_per_sequence(self._loaded, longest)
+        if each is None:  # a config that is not understood: one at a time is always right
+            return 1
         return max(1, min(decoding.batch_size, int(budget // each)))
 
 
@@ -118,13 +131,17 @@ def text_config(loaded: Loaded) -> dict[str, Any]:
     return dict(loaded.config.get("text_config") or loaded.config)
 
 
-def bytes_per_sequence(loaded: Loaded, tokens: int) -> int:
-    """An estimate of what one sequence takes while it is generated, from the model's config.
+def bytes_per_sequence(loaded: Loaded, tokens: int) -> int | None:
+    """An estimate of what one sequence takes while it is generated, from the model's config;
+    ``None`` where that has other keys than those of Hugging Face's decoders.
 
     Keys and values of all layers, twice (a batch is copied when it changes its members), three
     rows of logits, and the widest activations of a prompt.
     """
     config = text_config(loaded)
+    keys = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+    if any(key not in config for key in keys):
+        return None
     hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
     heads = int(config["num_attention_heads"])
     width = int(config.get("head_dim") or hidden // heads)

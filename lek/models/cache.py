@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lek.records import BadInput
+
 FACTS = "build.json"
 
 
@@ -25,7 +27,10 @@ def made_once(
         return target
     from filelock import FileLock, Timeout
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadInput(f"{target.parent}: cannot be written: {e.strerror}") from e
     lock = FileLock(target.parent / f".{target.name}.lock")
     try:
         lock.acquire(timeout=0)
@@ -59,6 +64,6 @@ def facts_of(directory: Path) -> dict[str, Any] | None:
     """What the maker of ``directory`` noted, or ``None`` where nothing was made."""
     try:
         facts = json.loads((directory / FACTS).read_bytes())
-    except OSError:
+    except (OSError, ValueError):
         return None
     return dict(facts)

@@ -1,5 +1,6 @@
 """A model as a profile names it -> the directory where it lies, fetched from the hub at need."""
 
+import json
 from pathlib import Path
 
 from lek.records import BadInput
@@ -30,7 +31,9 @@ def fetch(model: str, revision: str | None, place: Path) -> Path:
         )
 
     try:
-        return snapshot(local=True)
+        found = snapshot(local=True)
+        if _whole(found):
+            return found
     except LocalEntryNotFoundError:
         pass  # not downloaded yet
     except HFValidationError as e:
@@ -45,3 +48,13 @@ def fetch(model: str, revision: str | None, place: Path) -> Path:
             f"{model}: the hub says {status}; check the name, and where its terms must be "
             "accepted do so and log in with 'hf auth login'"
         ) from e
+
+
+def _whole(directory: Path) -> bool:
+    """Whether a snapshot holds all of a model: other programs fetch single files of one."""
+    index = directory / "model.safetensors.index.json"
+    weights = [p.name for p in directory.glob("*.safetensors")]
+    if index.is_file():
+        weights = list(json.loads(index.read_bytes())["weight_map"].values())
+    names = ("config.json", "tokenizer_config.json", *weights)
+    return bool(weights) and all((directory / name).is_file() for name in names)

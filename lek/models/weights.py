@@ -15,13 +15,16 @@ from lek.records import BadInput
 
 @dataclass(frozen=True)
 class Form:
-    """The numeric form in which weights are held. ``dtype`` is ``None`` for the one stored."""
+    """The numeric form in which weights are held.
+
+    ``dtype`` is ``None`` for the one stored; without ``dequantize`` quantised layers stay so.
+    """
 
     dtype: Dtype | None = None
     dequantize: bool = False
 
     def __str__(self) -> str:
-        return (self.dtype or "as stored") + (", dequantised" if self.dequantize else "")
+        return f"{self.dtype or 'as stored'}, {'dequantised' if self.dequantize else 'quantised'}"
 
 
 @dataclass
