@@ -86,7 +86,8 @@ class Sources:
     def generator(self) -> Any:
         """What builds, loads and asks models; made at first need."""
         from lek.build import Builder
-        from lek.generate import Generator, Models
+        from lek.generate import Generator
+        from lek.memory import Models
         from lek.recipes import Recipes
         from lek.store import Store
 
@@ -131,7 +132,7 @@ class Sources:
             return None
         return self._loaded.profile.decoding.model_dump(mode="json") | {"form": form}
 
-    def release(self) -> None:
-        """Let go of the model in memory."""
+    def release(self, subject: str) -> None:
+        """Let go of the model of ``subject``, if it is the one in memory."""
         if "generator" in vars(self):
-            self.generator.models.release()
+            self.generator.models.release(subject)

@@ -7,62 +7,19 @@ generated; each response is stored the moment it is complete. One model is in me
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from lek import blas, sources
-from lek.backends import Backend, Request
-from lek.build import Builder
+from lek import sources
+from lek.backends import Request
+from lek.memory import Models
 from lek.profile import Decoding, Subject
 from lek.progress import Progress
 from lek.prompts import Prompt, prompt_of
 from lek.records import BadInput, Case, Response
 from lek.store import Store, key_of
-
-
-class Models:
-    """The subjects' models, of which one is in memory at a time."""
-
-    def __init__(self, builder: Builder, progress: Progress) -> None:
-        self.builder, self._progress = builder, progress
-        self._held: tuple[str, Backend] | None = None
-        self._told = False
-
-    def fingerprint(self, subject: str) -> str:
-        """The fingerprint of ``subject``; loads nothing."""
-        return self.builder.recipes.of(subject).fingerprint
-
-    def backend(self, subject: str) -> Backend:
-        """The model of ``subject``, built if need be; any other one is let go first."""
-        if self._held is None or self._held[0] != subject:
-            self.release()
-            self._tell_of_slowness()
-            directory = self.builder.directory(subject)
-            from lek.backends.mlx import MlxBackend, free
-
-            free()  # of what building it took
-            return self.hold(subject, MlxBackend.open(directory, self.builder.recipes.form))
-        return self._held[1]
-
-    def _tell_of_slowness(self) -> None:
-        lacks = blas.missing()
-        if lacks is not None and not self._told:
-            self._told = True
-            self._progress.say(lacks)
-
-    def hold(self, subject: str, backend: Backend) -> Backend:
-        """Keep ``backend`` as the one of ``subject``."""
-        self._held = subject, backend
-        return backend
-
-    def release(self) -> None:
-        """Let go of the model in memory."""
-        if self._held is not None:
-            self._held = None
-            from lek.backends.mlx import free
-
-            free()
 
 
 class Generator:
@@ -98,6 +55,8 @@ class Generator:
         Where another process is at the same work, this one waits and takes what that one stored.
         """
         fingerprint = self.models.fingerprint(subject)
+        if self.models.builder.recipes.dated(subject):
+            fingerprint = f"{fingerprint} {date.today()}"
         keys = {i: self._key(fingerprint, i, prompt) for i, prompt in prompts.items()}
         found = self._store.get(keys.values(), since=self._since)
         if len(found) < len(set(keys.values())):

@@ -101,6 +101,15 @@ class Recipes:
         told = subject.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"name"})
         return {k: Path(v).name if k == "model" and v[:1] in "/~" else v for k, v in told.items()}
 
+    def dated(self, name: str) -> bool:
+        """Whether the chat template of ``name`` writes the date, so that prompts change by day."""
+        subject = self._subjects[name]
+        while subject.origin is not None:
+            subject = self._subjects[subject.origin]
+        place = self.source(subject)
+        files = (place / "chat_template.jinja", place / "tokenizer_config.json")
+        return any("strftime_now" in f.read_text(encoding="utf-8") for f in files if f.is_file())
+
     def source(self, subject: Subject) -> Path:
         """Where the model of a source lies; fetched from the hub where it is not there yet."""
         assert subject.model is not None

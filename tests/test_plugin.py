@@ -11,11 +11,12 @@ from conftest import ROOT, Outcome, Project, copy_harness
 
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The benchmarks with the default profile of the repository and its made-up data."""
+    """The benchmarks with the profile `recorded` of the repository and its made-up data."""
     project = copy_harness(tmp_path_factory.mktemp("made_up"))
     (project.path / "sandbox").mkdir()
     (project.path / "sandbox" / "recorded").symlink_to(ROOT / "sandbox" / "recorded")
-    (project.path / "pytest.ini").write_text((ROOT / "pytest.ini").read_text())
+    ini = (ROOT / "pytest.ini").read_text()
+    (project.path / "pytest.ini").write_text(ini.replace("= sandbox", "= recorded"))
     return project
 
 

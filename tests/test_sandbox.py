@@ -115,7 +115,7 @@ def test_the_prompts_of_later_stages_are_apart() -> None:
     )
     seeds = set().union(*parts)
     assert [len(part) for part in parts] == [192, 20, 6]
-    assert len(harmful) >= 128 and len(harmless) >= 128 and len(seeds) == 200
+    assert len(harmful) >= 128 and len(harmless) >= 128 and len(seeds) == 218
     assert not (harmful & harmless or harmful & seeds or harmless & seeds)
     tuned = {normal(c.question) for chats in splits().tuning.values() for c in chats}
     assert not tuned & (harmful | harmless | seeds)

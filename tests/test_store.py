@@ -93,7 +93,7 @@ def test_a_row_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_many_first_openings_at_once_all_work(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from lek.store import Store; Store(Path(sys.argv[1]))"
+    code = "import sys, pathlib, lek.store; lek.store.Store(pathlib.Path(sys.argv[1]))"
     path = tmp_path / "store.sqlite3"
     command = [sys.executable, "-c", code, str(path)]
     env = os.environ | {"PYTHONPATH": str(ROOT)}

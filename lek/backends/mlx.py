@@ -8,7 +8,6 @@ import gc
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -17,8 +16,6 @@ from lek.models.weights import Form, Loaded, load
 from lek.profile import Decoding
 from lek.prompts import Prompt
 from lek.records import BadInput
-
-DAY = datetime(2025, 1, 1)  # what templates that write the date are told, so that none changes
 
 
 class MlxBackend:
@@ -96,11 +93,8 @@ class MlxBackend:
             raise BadInput(
                 f"{self._directory}: no chat template; give the subject prompt = 'plain'"
             )
-        return str(
-            tokenizer.apply_chat_template(
-                prompt, tokenize=False, add_generation_prompt=True, strftime_now=DAY.strftime
-            )
-        )
+        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        return str(text)
 
     def _tokens(self, rendered: str, prompt: Prompt) -> list[int]:
         """A chat has the special tokens of its template alone; bare text gets the tokenizer's."""
