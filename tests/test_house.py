@@ -13,8 +13,8 @@ ORDER = (
     "records sources scoring profile profiles lem cases kernel prompts numerals questions sums "
     "sentences phrases stances refusals degeneration polarity matching conduct regard virtues "
     "blas progress store passes chats adapters abliteration models backends recipes card build "
-    "memory generate answers judges judging intervals agreement metrics gates rulings plan runs tally "
-    "report session scheduling controller plugin calibrate sandwich doctor cli __main__"
+    "memory generate answers judges judging intervals agreement metrics gates rulings plan runs "
+    "tally report session scheduling controller plugin calibrate sandwich doctor cli __main__"
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",
