@@ -151,7 +151,8 @@ def _disagreement(pair: _Pair, recorded: float, judged: float) -> Disagreement:
 
 
 def _cut(text: str) -> str:
-    return textwrap.shorten(text, _CUT, placeholder=" ...")
+    seen = "".join(c if c.isprintable() else " " for c in text)  # not what steers a terminal
+    return textwrap.shorten(seen, _CUT, placeholder=" ...")
 
 
 def lines(result: Calibration, width: int = 80) -> list[str]:
@@ -181,9 +182,8 @@ def _block(a: Agreement) -> list[str]:
         longest = max(len(other.subject) for other in a.means)
         recorded = "-" if m.recorded is None else text(m.recorded)
         judged = "-" if m.judged is None else text(m.judged)
-        block.append(
-            f"  {m.subject:<{longest}}  recorded {recorded:>6}  judge {judged:>6}  n={m.n}"
-        )
+        name = f"{m.subject:<{longest}}"
+        block.append(f"  {name}  recorded {recorded:>6}  judge {judged:>6}  n={m.n}")
     if a.same_order is not None:
         block.append(f"  order of subjects: {'the same' if a.same_order else 'NOT the same'}")
     for d in a.worst:

@@ -171,3 +171,14 @@ def test_numbers_by_hand() -> None:
     assert same_order(means) is False
     assert same_order([means[0], means[2]]) is None
     assert same_order([Means("a", 1, 1.0, 2.0), Means("b", 1, 1.0, 3.0)]) is False
+
+
+def test_what_steers_a_terminal_is_not_printed(data: Path) -> None:
+    path = data / "results" / "do_not_answer_a.jsonl"
+    answers = [json.loads(line) for line in path.read_text().splitlines()]
+    for answer in answers:
+        answer["response"] = f"\x1b[2J\x07{answer['response']}\x9b31m"
+    write(path, answers)
+    text = "\n".join(lines(calibrate(judge(lambda i, model: 1), data)))
+    assert "a says" in text
+    assert not [c for c in text if not c.isprintable() and c != "\n"]
