@@ -81,7 +81,7 @@ class _Stand(NamedTuple):
 
 
 def _stand(request: str, answer: str, declined: str | None) -> _Stand:
-    against = _against(request, answer)
+    against = challenges(request, answer)
     challenged = len(against)
     reasons = kinds(answer, "reason", before=_OPENING)
     presumes = bool(_PRESUMES.match(request.strip()))
@@ -146,9 +146,9 @@ def astray(
     return any(statement(bare(n)).specific for n in named)
 
 
-def _against(request: str, answer: str) -> list[Found]:
-    """What challenges the request in the opening, each phrase once and none that it has itself."""
-    asked = request.lower()
+def challenges(prompt: str, answer: str) -> list[Found]:
+    """What challenges ``prompt`` in the opening, each phrase once and none that it has itself."""
+    asked = prompt.lower()
     found = (*stance(answer, "challenge"), *stance(answer, "blame"))
     fresh = {f.phrase: f for f in found if f.at < _OPENING and f.phrase not in asked}
     return sorted(fresh.values(), key=lambda f: f.at)

@@ -3,7 +3,8 @@
 `profiles` reads the TOML file and tells what is wrong with it.
 """
 
-from typing import Annotated, Literal, get_args
+from pathlib import PurePath
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +16,21 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    def told(self, **how: Any) -> dict[str, Any]:
+        """The table as plain values, for others to read: no absolute path, but its last part.
+
+        ``how`` is for ``model_dump``. What a fingerprint covers is not taken from here.
+        """
+        return {k: _placeless(v) for k, v in self.model_dump(mode="json", **how).items()}
+
+
+def _placeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _placeless(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_placeless(v) for v in value]
+    return PurePath(value).name if isinstance(value, str) and value[:1] in ("/", "~") else value
 
 
 class Data(_Table):

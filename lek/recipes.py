@@ -98,8 +98,7 @@ class Recipes:
     def describe(self, name: str) -> dict[str, Any]:
         """The recipe as the profile gives it, as plain values."""
         subject = self._subjects[name]
-        told = subject.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"name"})
-        return {k: Path(v).name if k == "model" and v[:1] in "/~" else v for k, v in told.items()}
+        return subject.told(by_alias=True, exclude_none=True, exclude={"name"})
 
     def dated(self, name: str) -> bool:
         """Whether the chat template of ``name`` writes the date, so that prompts change by day."""

@@ -1,9 +1,9 @@
 """Responses by the key of all that decided them -> SQLite, each one safe once it is put.
 
 The key covers the subject's fingerprint (weights, tokenizer with its chat template, numeric form,
-library versions), the messages and the decoding: together these are the rendered prompt and all
-that is done with it, so nothing has to be loaded to look an answer up. Rows are added, never
-changed. The file also remembers digests of large files, by size, times and inode.
+library versions; the day too, where the template writes it), the messages and the decoding: these
+decide the rendered prompt and all that is done with it, so nothing is loaded to look an answer up.
+Rows are added, never changed. The file also remembers digests of large files, by size, times and inode.
 """
 
 import hashlib
@@ -101,7 +101,3 @@ class Store:
             row = (str(path), state, sha256)
             self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
         return sha256
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()

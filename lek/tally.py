@@ -9,7 +9,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import Any
 
 from lek.metrics import metric
@@ -162,7 +161,7 @@ class Tally:
                 "name": loaded.name,
                 "path": loaded.path.name,
                 "digest": loaded.digest,
-                "content": _without_places(loaded.profile.model_dump(mode="json", by_alias=True)),
+                "content": loaded.profile.told(by_alias=True),
             },
             "started": utc(self.started),
             "finished": utc(datetime.now(UTC)),
@@ -184,12 +183,3 @@ class Tally:
             "notes": list(plan.notes),
             **more,
         }
-
-
-def _without_places(value: Any) -> Any:
-    """Plain values with absolute paths cut to their last part: a run names no machine's places."""
-    if isinstance(value, dict):
-        return {k: _without_places(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_without_places(v) for v in value]
-    return PurePath(value).name if isinstance(value, str) and value[:1] in ("/", "~") else value

@@ -109,3 +109,13 @@ def test_the_paths_of_the_shipped_profiles_are_there(name: str) -> None:
     assert paths
     for path in paths:
         assert loaded.relative(path).exists(), path
+
+
+def test_what_others_read_of_a_recipe_has_no_absolute_path(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(GOOD.replace("train.jsonl", "/home/me/train.jsonl"))
+    profile = load(tmp_path / "p.toml").profile
+    assert profile.subjects[1].lora[0].data == "/home/me/train.jsonl"
+    told = profile.told(by_alias=True)
+    assert told["subjects"][1]["lora"][0]["data"] == "train.jsonl"
+    assert told["subjects"][0]["model"] == "some/model"
+    assert "/home" not in str(told)
