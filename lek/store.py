@@ -3,7 +3,8 @@
 The key covers the subject's fingerprint (weights, tokenizer with its chat template, numeric form,
 library versions; the day too, where the template writes it), the messages and the decoding: these
 decide the rendered prompt and all that is done with it, so nothing is loaded to look an answer up.
-Rows are added, never changed. The file also remembers digests of large files, by size, times and inode.
+Rows are added, never changed. The file also remembers digests of large files, by size, times and
+inode.
 """
 
 import hashlib
