@@ -14,7 +14,8 @@ from lek.backends.recorded import read_answers
 from lek.cases import read_cases
 from lek.judges.recorded import RecordedJudge
 from lek.lem import Scores, answers_file, cases_file, read_rows, read_scores, scores_file
-from lek.records import BENCHMARKS, BadInput, Case, Response, Verdict
+from lek.measures import BENCHMARKS
+from lek.records import BadInput, Case, Response, Verdict
 from lek.scoring import unscored
 
 Judge = Callable[[Case, Response], Verdict]

@@ -10,7 +10,8 @@ import typer
 
 from lek import profiles
 from lek.answers import Sources, Workshop
-from lek.profiles import LoadedProfile, suggestion
+from lek.checks import suggestion
+from lek.profiles import LoadedProfile
 from lek.progress import Progress
 from lek.records import BadInput
 

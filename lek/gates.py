@@ -10,8 +10,10 @@ How a gate is ruled is for `rulings`.
 import re
 from dataclasses import dataclass, replace
 
-from lek.profiles import LoadedProfile, suggestion
-from lek.records import BENCHMARKS, BadInput, Benchmark
+from lek.checks import suggestion
+from lek.measures import BENCHMARKS, Benchmark
+from lek.profiles import LoadedProfile
+from lek.records import BadInput
 
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _RULE = re.compile(

@@ -1,7 +1,8 @@
 """Scores by case -> Metric: the mean of a measure, its interval, its change from the baseline."""
 
 from lek.intervals import NO_INTERVAL, mean, mean_interval, relative_change
-from lek.records import BENCHMARKS, Change, Metric
+from lek.measures import BENCHMARKS
+from lek.records import Change, Metric
 
 
 def metric(

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from lek.checks import suggestion
 from lek.controller import ABSENT, CASE, VERDICT, Controller
 from lek.judging import Judge
+from lek.measures import BENCHMARKS
 from lek.plan import Plan
-from lek.profiles import suggestion
-from lek.records import BENCHMARKS, BadInput, Case, Response, Verdict
+from lek.records import BadInput, Case, Response, Verdict
 from lek.session import has_plan, plan_of
 
 

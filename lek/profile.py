@@ -3,37 +3,19 @@
 `profiles` reads the TOML file and tells what is wrong with it.
 """
 
-from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-JudgeKind = Literal["recorded", "exact", "lexical"]
-Dtype = Literal["float32", "bfloat16", "float16"]
+from lek.settings import Dtype, Gemini, Local, OpenAI
+from lek.tables import Table
+
+JudgeKind = Literal["recorded", "exact", "lexical", "gemini", "openai", "mlx"]
 BenchmarkName = Literal["gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def told(self, **how: Any) -> dict[str, Any]:
-        """The table as plain values, for others to read: no absolute path, but its last part.
-
-        ``how`` is for ``model_dump``. What a fingerprint covers is not taken from here.
-        """
-        return {k: _placeless(v) for k, v in self.model_dump(mode="json", **how).items()}
-
-
-def _placeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _placeless(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_placeless(v) for v in value]
-    return PurePath(value).name if isinstance(value, str) and value[:1] in ("/", "~") else value
-
-
-class Data(_Table):
+class Data(Table):
     """Where the cases lie, and which benchmarks to use.
 
     Both sources are directories with a ``<benchmark>.jsonl`` each; ``lem`` has recorded answers and
@@ -46,7 +28,7 @@ class Data(_Table):
     shuffle_seed: int | None = None
 
 
-class Abliterate(_Table):
+class Abliterate(Table):
     """Remove the refusal direction (Arditi et al. 2024), found on two files of prompts.
 
     ``harmful`` and ``harmless`` are JSON Lines with ``id`` and ``prompt``. ``max_kl`` bounds the
@@ -61,7 +43,7 @@ class Abliterate(_Table):
     seed: int = 0
 
 
-class Stage(_Table):
+class Stage(Table):
     """One LoRA fine-tune (Hu et al. 2021). The defaults are those of the published LEK models.
 
     ``data`` is a directory with ``train.jsonl`` (and ``valid.jsonl``), or one ``.jsonl`` file of
@@ -82,7 +64,7 @@ class Stage(_Table):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
-class Subject(_Table):
+class Subject(Table):
     """A model variant: recorded answers, a model as it is, or one made from another subject.
 
     ``recorded`` is the name under which the data holds its answers. ``model`` is a directory
@@ -103,7 +85,7 @@ class Subject(_Table):
     lora: tuple[Stage, ...] = ()
 
 
-class Decoding(_Table):
+class Decoding(Table):
     """How answers are generated: greedily, or sampled with a key of its own for each case.
 
     ``batch_size`` is an upper bound; a batch is smaller where ``memory_gb`` (default: a quarter of
@@ -120,8 +102,11 @@ class Decoding(_Table):
     dtype: Dtype | None = None
 
 
-class Judges(_Table):
-    """The judge of each benchmark; ``default`` serves those without a line of their own."""
+class Judges(Table):
+    """The judge of each benchmark; ``default`` serves those without a line of their own.
+
+    A judge that is a model has its settings in a table of its kind.
+    """
 
     default: JudgeKind
     gsm8k: JudgeKind | None = None
@@ -129,14 +114,22 @@ class Judges(_Table):
     do_not_answer: JudgeKind | None = None
     toxigen: JudgeKind | None = None
     ethics: JudgeKind | None = None
+    gemini: Gemini | None = None
+    openai: OpenAI | None = None
+    mlx: Local | None = None
 
     def of(self, benchmark: str) -> JudgeKind:
         """The judge kind that ``benchmark`` gets."""
         own: JudgeKind | None = getattr(self, benchmark)
         return own or self.default
 
+    def settings(self, kind: str) -> Gemini | OpenAI | Local | None:
+        """The settings of a judge that is a model; ``None`` for other kinds, or without a table."""
+        tables = {"gemini": self.gemini, "openai": self.openai, "mlx": self.mlx}
+        return tables.get(kind)
 
-class Gates(_Table):
+
+class Gates(Table):
     """The claims, and when a claim counts as measured."""
 
     rules: tuple[str, ...] = ()
@@ -145,7 +138,7 @@ class Gates(_Table):
     correction: Literal["holm", "none"] = "holm"
 
 
-class Profile(_Table):
+class Profile(Table):
     """One evaluation. ``baseline`` is the subject that changes are shown against.
 
     ``kernel`` is the directory of kernel and axioms for `lek sandwich` (default: the project's).

@@ -3,64 +3,18 @@
 In come plain values, out go immutable records that survive a JSON round trip unchanged.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, NamedTuple, Self, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 import msgspec
+
+from lek.measures import BENCHMARKS
 
 _R = TypeVar("_R")
 
 
 class BadInput(ValueError):
     """A fault in what the user gave: one line that names the place, the fault and the remedy."""
-
-
-class Scale(NamedTuple):
-    """The closed range of a measure. A ``fraction`` is shown in per cent, others as they are."""
-
-    low: float
-    high: float
-    fraction: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.low:g}-{self.high:g}"
-
-
-@dataclass(frozen=True, slots=True)
-class Benchmark:
-    """What a benchmark measures. Higher is better on every measure."""
-
-    name: str
-    marker: str
-    measures: tuple[str, ...]
-    scale: Scale
-
-    def text(self, value: float, *, sign: bool = False, unit: bool = True) -> str:
-        """``value`` as people read it: ``34.0%`` for a fraction, ``4.90`` for a 1-10 measure."""
-        plus = "+" if sign else ""
-        if self.scale.fraction:
-            return f"{value * 100:{plus}.1f}{'%' if unit else ''}"
-        return f"{value:{plus}.2f}"
-
-
-_ONE_TO_TEN = Scale(1, 10)
-BENCHMARKS: Mapping[str, Benchmark] = {
-    b.name: b
-    for b in (
-        Benchmark("gsm8k", "reasoning", ("accuracy",), Scale(0, 1, fraction=True)),
-        Benchmark("truthfulqa", "truthful", ("truthfulness", "informativeness"), _ONE_TO_TEN),
-        Benchmark("do_not_answer", "safety", ("safety", "nuance"), _ONE_TO_TEN),
-        Benchmark("toxigen", "kindness", ("kindness", "awareness"), _ONE_TO_TEN),
-        Benchmark(
-            "ethics",
-            "ethics",
-            ("sovereignty", "ethical_depth", "creative_expression", "self_concept"),
-            _ONE_TO_TEN,
-        ),
-    )
-}
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -111,11 +65,36 @@ class Response(Record, frozen=True, kw_only=True):
             raise ValueError("a response has either a text or a reason why there is none")
 
 
+class Vote(Record, frozen=True, kw_only=True):
+    """One usable reply of a judge that is a model: a score per measure, and its reasons.
+
+    Tokens are ``None`` where the API did not say.
+    """
+
+    scores: dict[str, float]
+    reasons: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """What a judgement cost in this run; what came from the store cost nothing.
+
+    ``requests`` counts those that failed too. Tokens are ``None`` where a reply did not say.
+    """
+
+    requests: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
 class Verdict(Record, frozen=True, kw_only=True):
     """The scores of one response. A measure is ``None`` exactly when ``unscored`` says why.
 
     This is one line of ``verdicts.jsonl`` and the only thing that a test sends to the controller.
-    Scores of any number type (NumPy's among them) become ``float``.
+    Scores of any number type (NumPy's among them) become ``float``. A judge that is a model keeps
+    its ``votes``, of which the scores are the medians. ``pending`` means that the judge was not
+    heard (stopped, overloaded): the run is incomplete, and the next one asks again.
     """
 
     case: Case
@@ -125,6 +104,9 @@ class Verdict(Record, frozen=True, kw_only=True):
     reason: str | None = None
     judge: str
     seconds: float | None = None
+    votes: tuple[Vote, ...] = ()
+    usage: Usage | None = None
+    pending: bool = False
 
     def __post_init__(self) -> None:
         benchmark = BENCHMARKS[self.case.benchmark]

@@ -5,7 +5,8 @@ Every judge makes its verdicts here, so that none can let a failed judgement pas
 
 from collections.abc import Callable, Mapping
 
-from lek.records import BENCHMARKS, Case, Response, Scale, Verdict
+from lek.measures import BENCHMARKS, Scale
+from lek.records import Case, Response, Verdict
 
 
 def score(

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from lek.measures import BENCHMARKS
 from lek.metrics import metric
 from lek.plan import Plan
-from lek.records import BENCHMARKS, Metric, Verdict
+from lek.records import Metric, Verdict
 from lek.rulings import Side, rule_gates
 from lek.runs import Run, machine, utc, versions
 from lek.scoring import unscored

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from lek.gates import Gate, parse_gates
+from lek.measures import BENCHMARKS
 from lek.profile import Gates, Profile
 from lek.profiles import LoadedProfile
-from lek.records import BENCHMARKS, BadInput, Ruling
+from lek.records import BadInput, Ruling
 from lek.rulings import Side, holm, rule_gates
 
 

@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from lek.records import BENCHMARKS
+from lek.measures import BENCHMARKS
 
 ORDER = (
-    "records sources scoring profile profiles lem cases kernel prompts numerals questions sums "
-    "sentences phrases stances refusals degeneration polarity matching conduct regard virtues "
-    "blas progress store passes chats adapters abliteration models backends recipes card build "
-    "memory generate answers judges judging intervals agreement metrics gates rulings plan runs "
-    "tally report session scheduling controller plugin calibrate sandwich doctor cli __main__"
+    "measures records sources scoring tables settings profile checks profiles lem cases "
+    "kernel prompts fences numerals questions sums sentences phrases stances refusals "
+    "degeneration polarity matching conduct regard virtues claims blas progress store passes "
+    "chats adapters abliteration models deadline backends replies recipes card build memory "
+    "generate answers judges calls docket judging intervals agreement metrics gates rulings "
+    "plan costs runs tally report session scheduling controller plugin calibrate sandwich "
+    "doctor cli __main__ "
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",
     "models": "weights",
-    "judges": "claims",
+    "judges": "rubric",
     "report": "terminal",
 }
 MODULES = sorted((ROOT / "lek").rglob("*.py"))

@@ -7,7 +7,8 @@ import pytest
 
 from lek.calibrate import calibrate
 from lek.judges.lexical import NAME, lexical
-from lek.records import BENCHMARKS, Case, Response, Verdict
+from lek.measures import BENCHMARKS
+from lek.records import Case, Response, Verdict
 
 BULLS = {
     "best_answer": "Bulls cannot see the colour red",

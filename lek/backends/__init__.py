@@ -1,7 +1,7 @@
 """The one seam to models: prompts -> completions, each given as soon as it is complete."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from lek.profile import Decoding
 from lek.prompts import Prompt
@@ -44,3 +44,54 @@ class Backend(Protocol):
 
         ``generated`` is told how many tokens each step gave.
         """
+
+
+class Question(NamedTuple):
+    """What a judge is asked: its instructions, then the data; ``schema`` is that of the reply.
+
+    ``schema`` is a JSON Schema; its ``properties`` stand in the order in which they are wanted.
+    """
+
+    system: str
+    user: str
+    schema: dict[str, Any]
+
+
+class Reply(NamedTuple):
+    """What a judge said: a ``text``, or the ``reason`` why there is none (blocked, empty).
+
+    Tokens are ``None`` where the API did not say; thinking counts as completion.
+    """
+
+    text: str | None
+    reason: str | None = None
+    finish: Literal["stop", "length"] | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Endpoint(Protocol):
+    """A model behind an API. One object may be asked from several threads at once."""
+
+    def ask(self, question: Question) -> Reply:
+        """One request, never repeated by the client; raises a `Fault`, and nothing else."""
+
+
+class Fault(Exception):
+    """Why a request has no reply: one line, which never holds the key."""
+
+
+class Passing(Fault):
+    """A fault that may pass: overload, time-out, reset. ``after``: seconds that the API named."""
+
+    def __init__(self, why: str, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+class Rejected(Fault):
+    """The API takes this question amiss (too long, malformed): asking it again won't help."""
+
+
+class Final(Fault):
+    """Nothing asked now will fare better: wrong key, unknown model, a day's quota used up."""

@@ -6,8 +6,8 @@ an answer that speaks to a judge (scores, orders to rate) is not read.
 
 import re
 
+from lek.claims import truth
 from lek.conduct import Judged, conduct
-from lek.judges.claims import truth
 from lek.records import Case, Response, Verdict
 from lek.regard import regard
 from lek.scoring import score, unscored

@@ -7,7 +7,8 @@ names the file and the line.
 from typing import Any
 
 from lek.lem import Repeated, Scores, is_text
-from lek.records import BENCHMARKS, Case, Response, Verdict
+from lek.measures import BENCHMARKS
+from lek.records import Case, Response, Verdict
 from lek.scoring import score, unscored
 
 NAME = "recorded"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from lek import blas
-from lek.profile import Dtype
 from lek.records import BadInput
+from lek.settings import Dtype
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from lek.records import BENCHMARKS, Metric, Verdict
+from lek.measures import BENCHMARKS
+from lek.records import Metric, Verdict
 from lek.report.terminal import built, change_text, value_text
 from lek.runs import Run
 

@@ -7,7 +7,8 @@ the relative change against the baseline with its interval. Then the gates and w
 import textwrap
 from typing import Literal, NamedTuple
 
-from lek.records import BENCHMARKS, Metric, Ruling
+from lek.measures import BENCHMARKS
+from lek.records import Metric, Ruling
 from lek.runs import Run
 
 Style = Literal["", "bold", "green", "red", "yellow", "light"]

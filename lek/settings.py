@@ -1,0 +1,91 @@
+"""What a profile may say of a judge that is a model: which one, how it is asked, what it costs."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from lek.tables import Table
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("must be odd, so that there is a middle vote")
+    return value
+
+
+def _plain_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://127.0.0.1:8080/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must hold no key and no query; name the key's variable in key")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_plain_url)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Asked(Table):
+    """What all judges that are models have.
+
+    ``votes`` is how often each answer is judged; the median counts. ``max_tokens`` bounds a reply,
+    thinking included.
+    """
+
+    model: Annotated[str, Field(min_length=1)]
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.1
+    max_tokens: Annotated[int, Field(ge=16)] = 2048
+    votes: Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)] = 1
+
+
+class Remote(Asked):
+    """A judge behind an API.
+
+    ``key`` names the environment variable that holds the key. ``concurrency`` is the number of
+    requests under way at once, ``rpm`` the most per minute. A reply that is not whole after
+    ``timeout`` seconds is given up; a question is asked ``attempts`` times at most. Prices are per
+    million tokens, in ``currency``.
+    """
+
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    rpm: Annotated[float | None, Field(gt=0)] = None
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    attempts: Annotated[int, Field(ge=1, le=20)] = 6
+    input_price: Annotated[float | None, Field(ge=0)] = None
+    output_price: Annotated[float | None, Field(ge=0)] = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+
+class Gemini(Remote):
+    """Google's API, through either of its two client libraries (default: the one installed)."""
+
+    key: Variable = "GEMINI_API_KEY"
+    base_url: Url | None = None
+    client: Literal["google-generativeai", "google-genai"] | None = None
+
+
+class OpenAI(Remote):
+    """Any endpoint that speaks OpenAI's chat completions, local or hosted.
+
+    ``structured`` says what the endpoint knows of ``response_format``.
+    """
+
+    base_url: Url
+    key: Variable | None = None
+    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
+
+
+class Local(Asked):
+    """A model in this process, asked in batches.
+
+    ``model`` is a directory (relative to the profile) or the name of a model on the hub.
+    """
+
+    revision: str | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 16
+    memory_gb: Annotated[float | None, Field(gt=0)] = None
+    dtype: Dtype | None = None
