@@ -1,7 +1,8 @@
 """Text as a model wrote it -> plain text, sentences, words and stems to look phrases up in.
 
 English only. What is covered: Markdown, full-width and look-alike letters, invisible characters,
-typographic quotes. At most `LIMIT` characters are read, so that every reader is linear and quick.
+typographic quotes, padding. At most `LIMIT` characters are read, the first and the last of a longer
+text, so that every reader is linear and quick.
 """
 
 import re
@@ -9,6 +10,10 @@ import unicodedata
 from functools import lru_cache
 
 LIMIT = 20_000
+_HEAD = 14_000  # of these, how many are the first of a text
+_RAW = 300_000, 100_000  # first and last characters in which what is unseen is looked for
+_STRETCH = re.compile(r"(.)\1{79,}", re.S)  # one character over and over shows as 80 of it
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 _LOOK_ALIKE = str.maketrans(
     "АВЕЅІЈКМНОРСТХУаеѕіјорсухһԁΑΒΕΖΗΙΚΜΝΟΡΤΥΧοα",
@@ -36,38 +41,52 @@ _MARKUP = re.compile(
 _BULLET = re.compile(r"^ *[*•+-] +", re.M)
 _INVISIBLE = {"Cf", "Cc", "Co", "Cn", "Mn"}
 _END = re.compile(r"(?<=[.!?:])[\"')\]]{0,2}\s+|\n+")
-_ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Za-z]|Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|\d{1,3})\.$"
-)
+_ABBREVIATION = re.compile(r"\(?(?:[A-Za-z]|Dr|Mr|Mrs|Ms|Prof|St|vs|etc|e\.g|i\.e|\d{1,3})\.")
 _WORD = re.compile(r"[^\W_]+(?:['.-][^\W_]+)*")
 
 
 @lru_cache(maxsize=64)
 def plain(text: str) -> str:
-    """The first `LIMIT` characters of ``text`` without markup and without what nobody sees."""
-    text = unicodedata.normalize("NFKC", text[:LIMIT])
-    if not text.isascii():
-        text = text.translate(_TYPOGRAPHY)
-        text = "".join(c for c in text if c in "\n" or unicodedata.category(c) not in _INVISIBLE)
-        latin = sum("a" <= c <= "z" for c in text)
-        if latin * 2 > sum(map(str.isalpha, text)):
-            text = text.translate(_LOOK_ALIKE)
-    text = _BULLET.sub("- ", text.replace("\t", " ").replace("\r", ""))
-    text = _MARKUP.sub("", text)
+    """At most `LIMIT` characters of ``text``, without markup and without what nobody sees."""
+    first, last = _RAW
+    text = text if len(text) <= first + last else f"{text[:first]}\n{text[-last:]}"
+    text = _STRETCH.sub(lambda m: m[0][:80], text if text.isascii() else _latin(text))
+    text = text.replace("\t", " ").replace("\r", "")
+    text = re.sub(r"\n{3,}", "\n\n", re.sub(r" {2,}", " ", text))
+    if len(text) > LIMIT:
+        text = f"{text[:_HEAD]}\n{text[_HEAD - LIMIT :]}"
+    text = _MARKUP.sub("", _BULLET.sub("- ", text))
     return re.sub(r" {2,}", " ", text).strip()
+
+
+def _latin(text: str) -> str:
+    """``text`` in the letters that it seems to be in, without invisible characters."""
+    apart = unicodedata.normalize("NFKD", text)
+    marks = sum(unicodedata.category(c) == "Mn" for c in apart)
+    if marks * 4 > len(apart):  # no language has so many: letters hidden under marks
+        text = apart
+    text = unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY)
+    text = "".join(c for c in text if c in "\n" or unicodedata.category(c) not in _INVISIBLE)
+    return _LETTERS.sub(_seen, text)
+
+
+def _seen(word: re.Match[str]) -> str:
+    """A word in Latin letters, where all of it looks like them."""
+    latin = word[0].translate(_LOOK_ALIKE)
+    return latin if latin.isascii() else word[0]
 
 
 @lru_cache(maxsize=64)
 def sentences(text: str) -> tuple[str, ...]:
     """The sentences, headings and list items of ``text`` (as it was written), in order."""
-    parts: list[str] = []
-    joined = ""
-    for part in _END.split(plain(text)):
-        joined = f"{joined} {part}".strip()
-        if joined and not _ABBREVIATION.search(joined):
-            parts.append(joined)
-            joined = ""
-    return (*parts, joined) if joined else tuple(parts)
+    found: list[str] = []
+    open_: list[str] = []
+    for part in filter(None, map(str.strip, _END.split(plain(text)))):
+        open_.append(part)
+        if not _ABBREVIATION.fullmatch(part.rsplit(maxsplit=1)[-1]):
+            found.append(" ".join(open_))
+            open_ = []
+    return (*found, " ".join(open_)) if open_ else tuple(found)
 
 
 def words(text: str) -> list[str]:
