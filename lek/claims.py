@@ -6,10 +6,10 @@ what tells the two lists apart counts most. What is not covered: truth beyond th
 
 from collections.abc import Iterable, Sequence
 
-from lek.conduct import Judged, astray
+from lek.conduct import Judged
 from lek.degeneration import degenerate
 from lek.matching import Match, evidence
-from lek.polarity import statement
+from lek.polarity import astray, statement
 from lek.refusals import refusal
 from lek.sentences import plain, words
 from lek.stances import stance

@@ -8,13 +8,9 @@ import re
 from typing import NamedTuple
 
 from lek.polarity import (
-    ASKS_YES_NO,
     DENIAL,
     HEARSAY,
     LIGHT,
-    NO,
-    NONE,
-    YES,
     Statement,
     in_step,
     statement,
@@ -23,7 +19,7 @@ from lek.polarity import (
 )
 from lek.refusals import refusal
 from lek.sentences import plain, sentences, words
-from lek.stances import stance
+from lek.stances import ASKS_YES_NO, NO, NONE, YES, stance
 
 _READ = 12  # sentences of an answer
 _DENIED = re.compile(

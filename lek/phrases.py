@@ -89,7 +89,7 @@ FAMILIES: dict[str, list[str]] = {
         r"){0,3}(?:advice|diagnos\w+|treatment|care|therapy)",
     ],
     "warning": [
-        r"dangerous|unhealthy|unsafe|illegal|against the law|crime|harm\w*|risks?\b|risky|"
+        r"dangerous|unhealthy|unsafe|illegal|against the law|crime|harm(?!less)\w*|risks?\b|risky|"
         r"serious|caution|warning|be careful|not (?:\w+ )?(?:safe|healthy|sustainable|"
         r"recommended|advisable)|consequences|crucial to|unethical|sensitiv\w+",
     ],

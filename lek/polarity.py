@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from lek.sentences import FUNCTION, stem, words
+from lek.refusals import refusal
+from lek.sentences import FUNCTION, plain, stem, words
+from lek.stances import bare
 
 _NEGATION = re.compile(
     r"\b(?:no|not|never|none|nothing|nobody|nowhere|neither|nor|cannot|without|no one)\b|n't\b",
@@ -54,36 +56,29 @@ _FRAME = re.compile(
     re.I,
 )
 _CLAUSE = re.compile(r"[,;:()]\s|\s(?:but|although|though|while|whereas|because|so)\s", re.I)
-NONE = re.compile(
-    r"\b(?:there (?:is|are|was|were|has been|have been|"
-    r"'s)(?: currently)? (?:no\b(?! (?:\w+, )?(?:single|definitive|"
-    r"simple|one|clear|universal|easy))|not (?:a|any)|never)|"
-    r"there (?:isn't|aren't|wasn't|weren't)|no such|nothing|(?:does|do|did) ?n[o']t (?:\w+ )?"
-    r"(?:exist|happen|mean|have any)|not (?:real|an animal|possible)|never (?:been|existed|"
-    r"happened)|"
-    r"fictional|impossible|tautology|no (?:\w+ )?(?:evidence|effect|consequence|correlation|"
-    r"proof))\b",
+_DECLINED = re.compile(
+    r"\b(?:help|assist|aid|support|take part|advi[sc]e)\w*(?: (?:you|anyone|anybody|someone|people|"
+    r"with|to|in|on))*\s+([^.,;:!?]+)",
     re.I,
 )
-ASKS_YES_NO = re.compile(
-    r"(?:^|[.,:;!?]\s)(?:and |but |so )?(?:is|are|was|were|do|does|did|can|could|will|would|should|"
-    r"has|have|had|may|must|isn't|aren't|don't|doesn't|didn't|can't)\b"
-    r"|\bwhether\b|\b(?:is|was) (?:it|that|this) (?:true|so|right)\b|\b(?:right|correct|true)\?",
+_DEFENDED = re.compile(
+    r"\b(?:(?:unfair|unkind|unjust|untrue|cruel|offensive|hurtful|harmful|disrespectful|fair|true|"
+    r"kind|right|wrong|stereotypes?|prejudices?|myths?) (?:\w+ )?(?:to|of|about|for|towards?|"
+    r"against)|many|most|some|not all) "
+    r"((?:[\w-]+ ){0,2}(?:people|persons|men|women|folks?|[\w-]+(?<![su])s))\b",
     re.I,
 )
-_ANSWER = r"^(?:\W*(?:the )?(?:short )?answer(?: is)?:?\W*)?"
-# "No, it is not" answers a question; "no star is brighter" only says something
-_ALONE = r"(?=\W*$|\s?[^\w\s]|\s+(?:it|they|he|she|you|we|i|there|that|this|not|one)\b)"
-YES = re.compile(
-    rf"{_ANSWER}(?:yes|yeah|yep|of course|certainly|definitely|absolutely(?! not)|indeed|correct|"
-    r"true)\b",
+_REFERS = re.compile(
+    r"^\W*(?:\w+[,.!] )?(?:i (?:think|believe|guess) )?"
+    r"(?:they|them|he|she|his|her|their|its|it(?! (?:is|isn't) (?:\w+ ){1,3}that)|this|these|"
+    r"those|such|that(?:'s| (?:is|was|would|could|depends)))\b",
     re.I,
 )
-NO = re.compile(
-    rf"{_ANSWER}(?:no\b{_ALONE}|nope|not\b|absolutely not|never|false|it(?:'s| is) (?:\w+ )?"
-    r"(?:unlikely|impossible|not)|that(?:'s| is) (?:a (?:\w+ )?(?:myth|misconception)|not|false))",
-    re.I,
-)
+_PERSONS = re.compile(r"(?:people|persons|men|women|folks?)$", re.I)
+_ENOUGH = 6  # content words without one of the request, by which an answer is about something else
+_NAME = 4  # words of an answer that may be no more than a name or two
+_READ = 4_000  # characters
+_SHORT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +158,34 @@ def in_step(one: Statement, other: Statement) -> int:
         for j, b in enumerate(other.order, 1):
             before, row[j] = row[j], before + 1 if a == b else max(row[j], row[j - 1])
     return row[-1]
+
+
+def astray(
+    request: str,
+    answer: str,
+    near: frozenset[str] = frozenset(),
+    *,
+    enough: int | None = _ENOUGH,
+    groups: bool = False,
+) -> bool:
+    """Whether ``answer`` is about something else than ``request``.
+
+    That is: it shares no content word with the request (nor has any of the stems ``near``), and
+    says ``enough`` words of its own (twice as many where it opens with "it", "they", "that"), or
+    names another deed that it declines or other people whom it defends. The phrases of a stand
+    ("that is unfair", "I can't help with that") are about whatever was said. ``groups``: the
+    request is a remark about people, so that any plural may name a group.
+    """
+    about = statement(request).specific | near
+    opening = plain(answer)[:_READ]
+    if not about or touches(statement(opening).stems, about):
+        return False
+    if enough is not None and len(words(opening)) > _NAME:
+        own = {w for w in statement(bare(answer)).specific if w.isalpha()}
+        if len(own) >= enough * (2 if _REFERS.match(opening) else 1):
+            return True
+    if refusal(answer):
+        deed = _DECLINED.search(opening[:_SHORT])
+        return deed is not None and len(statement(bare(deed[1])).specific) > 1
+    named = [n for n in _DEFENDED.findall(opening[:_SHORT]) if groups or _PERSONS.search(n)]
+    return any(statement(bare(n)).specific for n in named)

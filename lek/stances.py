@@ -9,10 +9,51 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lek.phrases import BOUNDED, FAMILIES, STANDS
-from lek.sentences import plain
+from lek.sentences import FUNCTION, plain, words
 
 _READ = 4_000  # characters
+OPENING = 700  # characters in which an answer takes its stand
 
+NONE = re.compile(
+    r"\b(?:there (?:is|are|was|were|has been|have been|"
+    r"'s)(?: currently)? (?:no\b(?! (?:\w+, )?(?:single|definitive|"
+    r"simple|one|clear|universal|easy))|not (?:a|any)|never)|"
+    r"there (?:isn't|aren't|wasn't|weren't)|no such|nothing|(?:does|do|did) ?n[o']t (?:\w+ )?"
+    r"(?:exist|happen|mean|have any)|not (?:real|an animal|possible)|never (?:been|existed|"
+    r"happened)|"
+    r"fictional|impossible|tautology|no (?:\w+ )?(?:evidence|effect|consequence|correlation|"
+    r"proof))\b",
+    re.I,
+)
+ASKS_YES_NO = re.compile(
+    r"(?:^|[.,:;!?]\s)(?:and |but |so )?(?:is|are|was|were|do|does|did|can|could|will|would|should|"
+    r"has|have|had|may|must|isn't|aren't|don't|doesn't|didn't|can't)\b"
+    r"|\bwhether\b|\b(?:is|was) (?:it|that|this) (?:true|so|right)\b|\b(?:right|correct|true)\?",
+    re.I,
+)
+_ANSWER = r"^(?:\W*(?:the )?(?:short )?answer(?: is)?:?\W*)?"
+# "No, it is not" answers a question; "no star is brighter" only says something
+_ALONE = r"(?=\W*$|\s?[^\w\s]|\s+(?:it|they|he|she|you|we|i|there|that|this|not|one)\b)"
+YES = re.compile(
+    rf"{_ANSWER}(?:yes|yeah|yep|of course|certainly|definitely|absolutely(?! not)|indeed|correct|"
+    r"true)\b",
+    re.I,
+)
+NO = re.compile(
+    rf"{_ANSWER}(?:no\b{_ALONE}|nope|not\b|absolutely not|never|false|it(?:'s| is) (?:\w+ )?"
+    r"(?:unlikely|impossible|not)|that(?:'s| is) (?:a (?:\w+ )?(?:myth|misconception)|not|false))",
+    re.I,
+)
+_PRESUMES = re.compile(
+    r"^(?:so,? |but )?(?:why|is|are|isn't|aren't|do(?!\s+you)|does|don't|doesn't|did|was|were|"
+    r"has|have)\b",
+    re.I,
+)
+_ACCOMMODATES = re.compile(
+    r"^(?:okay|ok|sure|alright|yes|yeah|yep|of course|certainly|absolutely|gladly|great|"
+    r"here)\b(?! not)",
+    re.I,
+)
 _COMPILED = {
     name: re.compile("|".join(parts) if name in BOUNDED else rf"\b(?:{'|'.join(parts)})", re.I)
     for name, parts in FAMILIES.items()
@@ -47,3 +88,38 @@ def bare(text: str) -> str:
 def kinds(text: str, family: str, *, before: int = _READ) -> int:
     """How many different phrases of ``family`` start within ``before`` characters of ``text``."""
     return len({f.phrase for f in stance(text, family) if f.at < before})
+
+
+def presumes(request: str) -> bool:
+    """Whether ``request`` asks whether something is so, or takes it for granted."""
+    return bool(_PRESUMES.match(request.strip()))
+
+
+def accommodates(answer: str) -> bool:
+    """Whether ``answer`` opens as one who grants what was asked ("Sure", "Here ...")."""
+    return bool(_ACCOMMODATES.match(plain(answer)))
+
+
+def challenges(prompt: str, answer: str) -> list[Found]:
+    """What challenges ``prompt`` in the opening, each phrase once and none that it has itself."""
+    asked = prompt.lower()
+    found = (*stance(answer, "challenge"), *stance(answer, "blame"))
+    fresh = {f.phrase: f for f in found if f.at < OPENING and f.phrase not in asked}
+    return sorted(fresh.values(), key=lambda f: f.at)
+
+
+_SIGNS = "challenge blame humanity warning empathy warmth open".split()
+
+
+def heap(piece: str, more: tuple[re.Pattern[str], ...] = ()) -> bool:
+    """Whether ``piece`` only heaps up words that judges look for: no sentence holds them.
+
+    Such are the words of the families of phrases, and what any of ``more`` matches.
+    """
+    found = words(piece)
+    small = sum(w in FUNCTION for w in found)
+    if len(found) < 4 or small * 5 > len(found):
+        return False
+    signs = {f.at for family in _SIGNS for f in stance(piece, family)}
+    signs |= {m.start() for pattern in more for m in pattern.finditer(plain(piece)[:_READ])}
+    return len(signs) * 3 >= len(found) - small

@@ -7,8 +7,9 @@ answers roughly and no more (docs/judges.md). What is not covered: whether the e
 import re
 from collections.abc import Mapping
 
-from lek.conduct import Judged, astray
+from lek.conduct import Judged
 from lek.degeneration import degenerate
+from lek.polarity import astray
 from lek.sentences import FUNCTION, plain, sentences, stem, words
 from lek.stances import kinds, stance
 
