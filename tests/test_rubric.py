@@ -253,11 +253,12 @@ READABLE = [
     ("a\r\nb\rc\u2028d\x0be\x85f", "a\nb\nc\nd\ne\nf"),
     ("a\u00a0b\u3000c\td", "a b c\td"),
     ("a\ud800b\x00c\u202ed\U000e0041e\ue000f", "abcdef"),
+    ("a\u3164b\u115fc\u034fd\u2800e", "abcde"),
     ("z" + "\u0301" * 99, "z" + "\u0301" * 4),
 ]
 
 
-@pytest.mark.parametrize(("text", "shown"), READABLE)
+@pytest.mark.parametrize(("text", "shown"), READABLE, ids=range(len(READABLE)))
 def test_what_is_fenced_stays_readable(text: str, shown: str | None) -> None:
     assert fences.neutral(text) == (shown or text)
     assert fences.neutral(fences.neutral(text)) == fences.neutral(text)
