@@ -13,27 +13,42 @@ from lek.profiles import LoadedProfile
 from lek.progress import Progress
 from lek.records import BadInput, Case, Response
 
+Heard = Callable[[Case, Response], None]
+
 
 class Answers(Protocol):
     """The answers of one subject to one benchmark."""
 
-    def prepare(self) -> None:
-        """Do what takes long, ahead of need; a fault is raised by `respond`."""
+    def prepare(self, cases: Sequence[Case], heard: Heard | None) -> None:
+        """Do what takes long, ahead of need; a fault is raised by `respond`.
+
+        ``heard`` is given each response to ``cases`` as soon as it is there.
+        """
 
     def respond(self, case: Case) -> Response:
         """What the subject says to ``case``, or a response that says why there is none."""
+
+    def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
+        """The responses to ``cases`` that need not be generated, by case id."""
 
 
 @dataclass(frozen=True)
 class Workshop:
     """Where models are built and answers stored: ``home``, the ``.lek`` of a project.
 
-    ``since`` (seconds of the epoch) leaves aside responses that were stored earlier.
+    ``since`` (seconds of the epoch) leaves aside what was stored earlier. ``share`` is the number
+    of processes at the same work, ``session`` what they are told apart from others by, and
+    ``calls`` how many calls to judges they may make (``None``: any number). Where it is ``dry``
+    nothing will be generated or judged.
     """
 
     home: Path
     progress: Progress
     since: float = 0.0
+    share: int = 1
+    session: float = 0.0
+    calls: int | None = None
+    dry: bool = False
 
 
 class Sources:
@@ -45,21 +60,15 @@ class Sources:
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
 
-    def of(
-        self,
-        subject: Subject,
-        benchmark: str,
-        known: Collection[str],
-        wanted: Callable[[], Sequence[Case]],
-    ) -> Answers | None:
+    def of(self, subject: Subject, benchmark: str, known: Collection[str]) -> Answers | None:
         """The answers of ``subject`` to ``benchmark``; ``None`` where the data have none.
 
-        ``known`` are the ids of all cases, ``wanted`` gives those that are to be answered.
+        ``known`` are the ids of all cases.
         """
         if subject.recorded is None:
-            from lek.generate import Generated
+            from lek.generated import Generated
 
-            return Generated(lambda: self.generator, subject, wanted)
+            return Generated(lambda: self.generator, subject)
         path = answers_file(self._directory, benchmark, subject.recorded)
         if not path.is_file():
             return None
@@ -132,7 +141,7 @@ class Sources:
             return None
         return self._loaded.profile.decoding.model_dump(mode="json") | {"form": form}
 
-    def release(self, subject: str) -> None:
-        """Let go of the model of ``subject``, if it is the one in memory."""
+    def release(self, subject: str | None = None) -> None:
+        """Let go of the model in memory, or only if it is that of ``subject``."""
         if "generator" in vars(self):
             self.generator.models.release(subject)

@@ -37,8 +37,16 @@ def check(path: Path, profile: Profile) -> None:
             raise BadInput(f"{path}: data.benchmarks[{i}]: '{benchmark}' is named twice")
     if not profile.data.benchmarks:
         raise BadInput(f"{path}: data.benchmarks: empty; name at least one of {list(BENCHMARKS)}")
+    check_judges(path, profile)
+
+
+def check_judges(path: Path, profile: Profile, option: str | None = None) -> None:
+    """Raise `BadInput` where a judge does not suit its benchmark; ``option`` named the judges."""
     for benchmark in profile.data.benchmarks:
-        _check_judge(path, profile, benchmark)
+        kind = profile.judges.of(benchmark)
+        key = benchmark if getattr(profile.judges, benchmark) else "default"
+        where = f"{path}: judges.{key} = '{kind}'"
+        _check_judge(option if option and kind != "exact" else where, path, profile, benchmark)
 
 
 def _check_recipe(where: str, profile: Profile, i: int) -> None:
@@ -70,10 +78,11 @@ def _check_recipe(where: str, profile: Profile, i: int) -> None:
         raise BadInput(f"{where}: the same as {subject.origin}; give abliterate or lora")
 
 
-def _check_judge(path: Path, profile: Profile, benchmark: str) -> None:
+def _check_judge(where: str, path: Path, profile: Profile, benchmark: str) -> None:
     kind = profile.judges.of(benchmark)
-    key = benchmark if getattr(profile.judges, benchmark) else "default"
-    where = f"{path}: judges.{key} = '{kind}'"
+    if kind in ("gemini", "openai", "mlx") and profile.judges.settings(kind) is None:
+        also = "base_url and " if kind == "openai" else ""
+        raise BadInput(f"{where}: {path} has no table [judges.{kind}]; add one with {also}model")
     others = "'recorded' or 'lexical'" if profile.data.source == "lem" else "'lexical'"
     if kind == "exact" and benchmark != "gsm8k":
         raise BadInput(

@@ -39,7 +39,8 @@ class Controller:
             root, given = self._config.rootpath, self._config.option.lek_out
             self._commit = runs.commit_of(root)
             option = self._config.option
-            if option.collectonly or option.showfixtures or option.show_fixtures_per_test:
+            idle = option.collectonly or option.showfixtures or option.show_fixtures_per_test
+            if idle or option.lek_dry_run:
                 self._tally = tally
                 return tally
             try:

@@ -4,7 +4,6 @@ The first case of a subject and benchmark that is asked for causes all selected 
 generated; each response is stored the moment it is complete. One model is in memory at a time.
 """
 
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -18,8 +17,10 @@ from lek.memory import Models
 from lek.profile import Decoding, Subject
 from lek.progress import Progress
 from lek.prompts import Prompt, prompt_of
-from lek.records import BadInput, Case, Response
+from lek.records import Case, Response
 from lek.store import Store, key_of
+
+Heard = Callable[[Case, Response], None]
 
 
 class Generator:
@@ -41,39 +42,83 @@ class Generator:
         self.models, self._store, self._locks = models, store, locks
         self.decoding, self._progress, self._since = decoding, progress, since
 
-    def respond(self, subject: Subject, cases: Sequence[Case]) -> dict[str, Response]:
-        """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id."""
+    def respond(
+        self, subject: Subject, cases: Sequence[Case], heard: Heard | None = None
+    ) -> dict[str, Response]:
+        """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id.
+
+        ``heard`` is given each one as soon as it is there.
+        """
         if not cases:
             return {}
+        by_id = {c.id: c for c in cases}
         prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
-        found = self.ask(subject.name, cases[0].benchmark, prompts)
+
+        def tell(name: str, response: Response) -> None:
+            if heard is not None:
+                heard(by_id[name], replace(response, subject=subject.name, case=name))
+
+        found = self.ask(subject.name, cases[0].benchmark, prompts, tell)
         return {i: replace(r, subject=subject.name, case=i) for i, r in found.items()}
 
-    def ask(self, subject: str, what: str, prompts: Mapping[str, Prompt]) -> dict[str, Response]:
+    def stored(self, subject: Subject, cases: Sequence[Case]) -> dict[str, Response]:
+        """The responses that the store has, by case id; loads nothing, and fetches nothing."""
+        if not self.models.builder.recipes.at_hand():
+            return {}
+        prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
+        keys = self._keys(subject.name, prompts)
+        found = self._store.get(keys.values(), since=self._since)
+        return {
+            i: replace(found[key], subject=subject.name, case=i)
+            for i, key in keys.items()
+            if key in found
+        }
+
+    def ask(
+        self,
+        subject: str,
+        what: str,
+        prompts: Mapping[str, Prompt],
+        tell: Callable[[str, Response], None] = lambda name, response: None,
+    ) -> dict[str, Response]:
         """The response of ``subject`` to each of ``prompts``, by their ids; ``what`` names them.
 
-        Where another process is at the same work, this one waits and takes what that one stored.
+        ``tell`` is given each one as soon as it is there. Where another process is at the same
+        work, this one waits and takes what that one stored.
         """
-        fingerprint = self.models.fingerprint(subject)
-        if self.models.builder.recipes.dated(subject):
-            fingerprint = f"{fingerprint} {date.today()}"
-        keys = {i: self._key(fingerprint, i, prompt) for i, prompt in prompts.items()}
+        keys = self._keys(subject, prompts)
         found = self._store.get(keys.values(), since=self._since)
+        told = {i for i, key in keys.items() if key in found}
+        for i in told:
+            tell(i, found[keys[i]])
         if len(found) < len(set(keys.values())):
-            shown, alone = self._progress.shown(), self._alone(fingerprint, f"{subject} {what}")
-            with shown, alone:
+            alone = self._alone(self.models.fingerprint(subject), f"{subject} {what}")
+            with self._progress.shown(), alone:
                 found = self._store.get(keys.values(), since=self._since)
                 missing = {k: i for i, k in keys.items() if k not in found}
                 if missing:
                     requests = [Request(i, prompts[i]) for i in missing.values()]
-                    self._generate(subject, what, requests, keys)
+                    told |= self._generate(subject, what, requests, keys, tell)
             found = self._store.get(keys.values(), since=self._since)
+        for i in keys.keys() - told:  # what another process stored, or shares a prompt with others
+            tell(i, found[keys[i]])
         return {i: found[key] for i, key in keys.items()}
 
+    def _keys(self, subject: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
+        fingerprint = self.models.fingerprint(subject)
+        if self.models.builder.recipes.dated(subject):
+            fingerprint = f"{fingerprint} {date.today()}"
+        return {i: self._key(fingerprint, i, prompt) for i, prompt in prompts.items()}
+
     def _generate(
-        self, subject: str, what: str, requests: list[Request], keys: dict[str, str]
-    ) -> None:
-        backend = self.models.backend(subject)
+        self,
+        subject: str,
+        what: str,
+        requests: list[Request],
+        keys: dict[str, str],
+        tell: Callable[[str, Response], None],
+    ) -> set[str]:
+        backend, told = self.models.backend(subject), set[str]()
         with self._progress.task(f"{subject} {what}", len(requests), "answers") as task:
             for done in backend.complete(requests, self.decoding, task.tokens):
                 response = Response(
@@ -87,7 +132,10 @@ class Generator:
                     seconds=done.seconds,
                 )
                 self._store.put(keys[done.id], done.rendered, response)
+                tell(done.id, response)
+                told.add(done.id)
                 task.advance()
+        return told
 
     def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
         """Greedy answers depend on the prompt alone, sampled ones on the name that seeds them."""
@@ -112,47 +160,3 @@ class Generator:
             yield
         finally:
             lock.release()
-
-
-class Generated:
-    """The answers of one subject to one benchmark, generated when the first is asked for.
-
-    ``wanted`` gives the cases that the session has selected. What went wrong once goes wrong for
-    every case at once, without a second attempt.
-    """
-
-    def __init__(
-        self,
-        generator: Callable[[], Generator],
-        subject: Subject,
-        wanted: Callable[[], Sequence[Case]],
-    ) -> None:
-        self._generator, self._subject, self._wanted = generator, subject, wanted
-        self._responses: dict[str, Response] = {}
-        self._fault: str | None = None
-        self._trace = ""
-
-    def prepare(self) -> None:
-        """Generate the selected cases; what goes wrong is kept for `respond` to raise."""
-        self._ask(self._wanted())
-
-    def respond(self, case: Case) -> Response:
-        """What the subject says to ``case``."""
-        if case.id not in self._responses and self._fault is None:
-            self._ask([*self._wanted(), case])
-        if self._fault is not None:
-            fault, self._trace = self._fault + self._trace, ""
-            raise BadInput(fault)
-        return self._responses[case.id]
-
-    def _ask(self, cases: Sequence[Case]) -> None:
-        asked = {c.id: c for c in cases}
-        try:
-            self._responses |= self._generator().respond(self._subject, list(asked.values()))
-        except BadInput as e:
-            self._fault = str(e)
-        except Exception as e:  # its text is told by each case, where it came from by the first
-            self._fault = f"{self._subject.name}: {type(e).__name__}: {e}"
-            self._trace = f"\n{traceback.format_exc()}"
-        if self._fault is not None:
-            self._generator().models.release()  # the model may be what there is no memory for

@@ -1,8 +1,10 @@
 """Scores by case -> Metric: the mean of a measure, its interval, its change from the baseline."""
 
+from collections.abc import Iterable, Sequence
+
 from lek.intervals import NO_INTERVAL, mean, mean_interval, relative_change
 from lek.measures import BENCHMARKS
-from lek.records import Change, Metric
+from lek.records import Change, Metric, Verdict
 
 
 def metric(
@@ -11,10 +13,12 @@ def metric(
     measure: str,
     scores: dict[str, float | None],
     baseline: tuple[str, dict[str, float | None]] | None,
+    spreads: Sequence[float] = (),
 ) -> Metric:
     """One cell of the table: ``scores`` by case id (``None`` is unscored) for a measure.
 
-    ``baseline`` is the name and the scores of the subject to show the change against.
+    ``baseline`` is the name and the scores of the subject to show the change against; ``spreads``
+    are how far the votes on each scored case lie apart, where there are several.
     """
     scored = [s for _, s in sorted(scores.items()) if s is not None]
     proportion = BENCHMARKS[benchmark].scale.fraction
@@ -36,6 +40,7 @@ def metric(
         n=len(scored),
         unscored=len(scores) - len(scored),
         change=change,
+        spread=mean(spreads) if spreads else None,
     )
 
 
@@ -49,3 +54,9 @@ def paired(
         if x is not None and (y := right.get(case)) is not None
     ]
     return [x for x, _ in both], [y for _, y in both]
+
+
+def spreads(verdicts: Iterable[Verdict], measure: str) -> list[float]:
+    """How far the votes on each scored case lie apart, where there are several: max minus min."""
+    votes = [[v.scores[measure] for v in x.votes] for x in verdicts if not x.unscored]
+    return [max(scores) - min(scores) for scores in votes if len(scores) > 1]

@@ -5,18 +5,21 @@ Everything that can be wrong with the input is found here, before the first test
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from msgspec.structs import replace as replace_fields
 
 from lek.answers import Answers, Sources, Workshop
 from lek.cases import read_cases, select
+from lek.docket import Docket
 from lek.gates import Gate, parse_gates
 from lek.judging import Judge, Judges
 from lek.lem import cases_file
 from lek.profiles import LoadedProfile
+from lek.progress import Progress
 from lek.records import BadInput, Case, Response, Verdict
 from lek.scoring import unscored
 
@@ -34,12 +37,14 @@ class Plan:
     directory: Path
     limit: int | None
     sources: Sources
+    panel: Judges
+    progress: Progress
     gates: list[Gate]
     cases: dict[str, list[Case]] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
     judges: dict[str, Judge] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
-    protocol: dict[str, dict[str, str]] = field(default_factory=dict)
+    protocol: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     asked: dict[tuple[str, str], list[Case]] = field(default_factory=lambda: defaultdict(list))
     prepared: set[tuple[str, str]] = field(default_factory=set)
@@ -75,12 +80,19 @@ class Plan:
     def prepare(self, benchmark: str, subject: str) -> None:
         """Have ``subject`` answer the selected cases of ``benchmark``, if it has not yet.
 
+        Where the judge is a model, all other benchmarks as well, so that it is heard meanwhile.
         What goes wrong is kept, and raised where the first answer is asked for.
         """
-        key = benchmark, subject
-        if key not in self.prepared and key in self.answers:
-            self.prepared.add(key)
-            self.answers[key].prepare()
+        if (benchmark, subject) in self.prepared or (benchmark, subject) not in self.answers:
+            return
+        waited_for = isinstance(self.judges[benchmark], Docket)
+        for name in [benchmark, *(self.cases if waited_for else ())]:
+            key = name, subject
+            if key not in self.prepared and self.asked.get(key):
+                self.prepared.add(key)
+                judge = self.judges[name]
+                heard = judge.queue if isinstance(judge, Docket) else None
+                self.answers[key].prepare(self.asked[key], heard)
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
         """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""
@@ -103,8 +115,9 @@ def make_plan(
     gates = parse_gates(loaded)
     directory = _directory(loaded, data)
     profile = loaded.profile
-    sources, judges = Sources(loaded, directory, workshop), Judges(profile, directory)
-    plan = Plan(loaded, directory, limit, sources, gates)
+    sources = Sources(loaded, directory, workshop)
+    judges = Judges(loaded, directory, workshop, sources.release)
+    plan = Plan(loaded, directory, limit, sources, judges, workshop.progress, gates)
     sources.check()
     known: dict[str, set[str]] = {}
     for benchmark in profile.data.benchmarks:
@@ -115,11 +128,9 @@ def make_plan(
         known[benchmark] = {c.id for c in cases}
         plan.cases[benchmark] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
         for subject in profile.subjects:
-            key = benchmark, subject.name
-            wanted = partial(plan.asked.__getitem__, key)
-            answers = sources.of(subject, benchmark, known[benchmark], wanted)
+            answers = sources.of(subject, benchmark, known[benchmark])
             if answers is not None:
-                plan.answers[key] = answers
+                plan.answers[benchmark, subject.name] = answers
     if not plan.answers:
         raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
     _check_names(plan)

@@ -6,7 +6,6 @@ A test asks for ``case`` and ``subject`` (parametrised by ``@cases``), has the `
 
 import gc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,11 +13,13 @@ import pytest
 
 from lek.checks import suggestion
 from lek.controller import ABSENT, CASE, VERDICT, Controller
+from lek.forecast import forecast
 from lek.judging import Judge
 from lek.measures import BENCHMARKS
+from lek.options import add_options
 from lek.plan import Plan
 from lek.records import BadInput, Case, Response, Verdict
-from lek.session import has_plan, plan_of
+from lek.session import has_plan, plan_of, tell
 
 
 def cases(benchmark: str) -> Callable[[Any], Any]:
@@ -36,29 +37,14 @@ def cases(benchmark: str) -> Callable[[Any], Any]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("lek", "LEM evaluation")
-    group.addoption(
-        "--lek-profile", metavar="NAME", help="profile: evals/profiles/NAME.toml or path"
-    )
-    group.addoption("--lek-data", metavar="DIR", type=Path, help="where the profile's data lie")
-    group.addoption("--lek-limit", metavar="N", type=int, help="the first N cases per benchmark")
-    group.addoption("--lek-out", metavar="DIR", type=Path, help="where the run is written")
-    group.addoption(
-        "--lek-fresh",
-        action="store_true",
-        help="generate every response anew; what is stored is kept, but not used",
-    )
-    group.addoption(
-        "--lek-no-gates",
-        action="store_true",
-        help="rule the gates and show them, but leave the exit code to the tests",
-    )
-    parser.addini("lek_profile", "the profile that is used without --lek-profile")
+    add_options(parser)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist chooses its own default
 def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
+    if option.lek_dry_run and getattr(option, "numprocesses", None):
+        option.numprocesses, option.dist = None, "no"  # workers would have nothing to do
     if getattr(option, "numprocesses", None) and option.dist == "no" and not option.distload:
         option.dist = "loadgroup"
     if getattr(option, "dist", None) == "loadgroup":
@@ -134,8 +120,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()  # what was collected lives to the end: don't search it again and again
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    config = session.config
+    if not config.option.lek_dry_run or session.testsfailed or config.option.collectonly:
+        return None
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for line in forecast(plan_of(config)) if has_plan(config) else ["nothing to evaluate"]:
+        reporter.write_line(line)
+    return True
+
+
 @pytest.hookimpl(tryfirst=True)  # before the terminal writes the name of the test's file
 def pytest_runtest_protocol(item: pytest.Item) -> None:
+    if has_plan(item.config):
+        tell(item.config)
     for kind, benchmark in item.user_properties:
         if kind == CASE and not item.config.option.setuponly and isinstance(item, pytest.Function):
             subject: Any = item.callspec.params["subject"]
@@ -148,6 +147,12 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     plan = plan_of(request.config)
     yield Subject(request.param, plan)
     plan.sources.release(request.param)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if has_plan(session.config):
+        tell(session.config)
+        plan_of(session.config).panel.close()
 
 
 def _session_fixtures(config: pytest.Config) -> ModuleType:

@@ -7,14 +7,15 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lek import profile as tables
 from lek import settings
-from lek.checks import check, suggestion
-from lek.profile import Profile
+from lek.checks import check, check_judges, suggestion
+from lek.measures import BENCHMARKS
+from lek.profile import JudgeKind, Profile
 from lek.records import BadInput
 
 
@@ -65,6 +66,24 @@ def load(path: Path) -> LoadedProfile:
     check(path, profile)
     digest = hashlib.sha256(raw).hexdigest()
     return LoadedProfile(name=path.stem, path=path, digest=digest, profile=profile)
+
+
+def with_judge(loaded: LoadedProfile, kind: str, option: str) -> LoadedProfile:
+    """The profile with the judge ``kind`` for every benchmark whose judge is not exact.
+
+    Raises `BadInput`, which names ``option``, where there is no such kind or it does not suit.
+    """
+    kinds = [k for k in get_args(JudgeKind) if k != "exact"]
+    if kind not in kinds:
+        raise BadInput(
+            f"{option}: no such judge{suggestion(kind, kinds)}; one of {', '.join(kinds)}"
+        )
+    judges = loaded.profile.judges
+    given = {b: kind for b in BENCHMARKS if judges.of(b) != "exact"}
+    judges = judges.model_copy(update=given)
+    profile = loaded.profile.model_copy(update={"judges": judges})
+    check_judges(loaded.path, profile, option)
+    return loaded.model_copy(update={"profile": profile})
 
 
 def _lists_as_tuples(value: Any) -> Any:

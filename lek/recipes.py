@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lek import blas, sources
-from lek.models.fetch import fetch
+from lek.models.fetch import fetch, local
 from lek.models.weights import Form, stored_form
 from lek.profile import Stage, Subject
 from lek.profiles import LoadedProfile
@@ -114,6 +114,11 @@ class Recipes:
         assert subject.model is not None
         place = self._loaded.relative(subject.model)
         return fetch(subject.model, subject.revision, place)
+
+    def at_hand(self) -> bool:
+        """Whether every source is on this machine, so that nothing is fetched to name a recipe."""
+        sources = [(s, s.model) for s in self._subjects.values() if s.model is not None]
+        return all(local(m, s.revision, self._loaded.relative(m)) for s, m in sources)
 
     def data(self, path: str) -> Path:
         """Where prompts or training data of the profile lie."""

@@ -140,6 +140,8 @@ class Metric(Record, frozen=True, kw_only=True):
     """One measure of one subject on one benchmark: mean, 95% interval, scored and unscored cases.
 
     ``value`` is ``None`` when nothing was scored; ``low`` and ``high`` also when one case was.
+    ``spread`` is how far the votes on a case lie apart (largest minus smallest, mean over the
+    scored cases); ``None`` where a judge voted once.
     """
 
     subject: str
@@ -151,6 +153,7 @@ class Metric(Record, frozen=True, kw_only=True):
     n: int
     unscored: int
     change: Change | None = None
+    spread: float | None = None
 
 
 class Ruling(Record, frozen=True, kw_only=True):

@@ -22,11 +22,13 @@ ALPHA = 0.05
 class Side:
     """One subject's scores on a gate's measure by case id (``None`` is unscored).
 
-    ``lost`` counts selected cases that left no verdict at all: failed, crashed or never run.
+    ``lost`` counts selected cases that left no verdict at all: failed, crashed or never run;
+    ``pending`` those whose judge was not heard.
     """
 
     scores: dict[str, float | None] = field(default_factory=dict)
     lost: int = 0
+    pending: int = 0
 
 
 class _Measured(NamedTuple):
@@ -87,6 +89,8 @@ def _measure(gate: Gate, left: Side, right: Side, config: Gates) -> _Measured | 
     for name, side in sides:
         if side.lost:
             return f"{side.lost} selected {_cases(side.lost)} of {name} left no verdict"
+        if side.pending:
+            return f"{side.pending} {_cases(side.pending)} of {name} wait for their judge"
         if not side.scores:
             return f"there are no cases of {name}"
     for name, side in sides:

@@ -31,6 +31,9 @@ _PACKAGES = (
     "mlx-lm",
     "transformers",
     "tokenizers",
+    "google-generativeai",
+    "google-genai",
+    "openai",
 )
 
 
@@ -51,8 +54,8 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether every selected case left a verdict, scored or not."""
-        return not self.facts["counts"]["lost"]
+        """Whether every selected case left a verdict, scored or not, by a judge that was heard."""
+        return not (self.facts["counts"]["lost"] or self.facts["counts"]["pending"])
 
     @property
     def holds(self) -> bool:

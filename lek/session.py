@@ -40,9 +40,13 @@ def _make_plan(config: pytest.Config) -> Plan:
         raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
     if option.lek_limit is not None and option.lek_limit < 1:
         raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
-    found = profiles.find(name, shown(config.rootpath / "evals" / "profiles"))
+    if option.lek_max_judge_calls is not None and option.lek_max_judge_calls < 0:
+        raise BadInput(f"--lek-max-judge-calls {option.lek_max_judge_calls}: must be 0 or more")
+    loaded = profiles.load(profiles.find(name, shown(config.rootpath / "evals" / "profiles")))
+    if option.lek_judge is not None:
+        loaded = profiles.with_judge(loaded, option.lek_judge, f"--lek-judge {option.lek_judge}")
     return make_plan(
-        profiles.load(found),
+        loaded,
         data=option.lek_data,
         limit=option.lek_limit,
         workshop=_workshop(config),
@@ -63,16 +67,34 @@ def _workshop(config: pytest.Config) -> Workshop:
                     reporter._tw.line()
             yield
 
+    worker = getattr(config, "workerinput", {})
     plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")
     since = started(config) if config.option.lek_fresh else 0.0
     progress = Progress(plain=plain, shown=shown)
-    return Workshop(config.rootpath / ".lek", progress, since)
+    return Workshop(
+        config.rootpath / ".lek",
+        progress,
+        since,
+        share=int(worker.get("workercount", 1)),
+        session=started(config),
+        calls=config.option.lek_max_judge_calls,
+        dry=config.option.lek_dry_run,
+    )
 
 
 def started(config: pytest.Config) -> float:
     """When the session began, in seconds of the epoch: the same in xdist's workers."""
     told = getattr(config, "workerinput", {}).get("lek_started")
     return config.stash.setdefault(_STARTED, told or time.time())
+
+
+def tell(config: pytest.Config) -> None:
+    """Show what judges had to say since this was last called: they speak from other threads."""
+    notices, progress = plan_of(config).panel.notices, plan_of(config).progress
+    if notices:
+        with progress.shown():
+            while notices:
+                progress.say(notices.popleft())
 
 
 def evals_are_named(config: pytest.Config) -> bool:

@@ -1,8 +1,9 @@
-"""Responses by the key of all that decided them -> SQLite, each one safe once it is put.
+"""Responses and votes by the key of all that decided them -> SQLite, each safe once it is put.
 
-The key covers the subject's fingerprint (weights, tokenizer with its chat template, numeric form,
-library versions; the day too, where the template writes it), the messages and the decoding: these
-decide the rendered prompt and all that is done with it, so nothing is loaded to look an answer up.
+A response's key covers the subject's fingerprint (weights, tokenizer with its chat template,
+numeric form, library versions; the day too, where the template writes it), the messages and the
+decoding: these decide the rendered prompt and all that is done with it, so nothing is loaded to
+look an answer up. A vote's key covers the judge, all that it was asked, and the number of the vote.
 Rows are added, never changed. The file also remembers digests of large files, by size, times and
 inode.
 """
@@ -14,19 +15,26 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import RLock
+from typing import Any, TypeVar
 
-from lek.records import BadInput, Response
+from lek.records import BadInput, Record, Response, Vote
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (
     key TEXT NOT NULL, created REAL NOT NULL, prompt TEXT NOT NULL, response TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS response_by_key ON responses (key);
+CREATE TABLE IF NOT EXISTS votes (
+    key TEXT NOT NULL, created REAL NOT NULL, vote TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS vote_by_key ON votes (key);
+CREATE TABLE IF NOT EXISTS calls (session REAL PRIMARY KEY, made INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL
 );
 """
+_R = TypeVar("_R", bound=Record)
 _AT_ONCE = 500  # SQLite allows 32,766 variables, once 999
 
 
@@ -37,7 +45,7 @@ def key_of(fingerprint: str, prompt: Any, decoding: dict[str, Any]) -> str:
 
 
 class Store:
-    """The responses of all runs. Several processes may read and write it at once.
+    """The responses and votes of all runs. Several processes, and the threads of one, may use it.
 
     A response that was put survives the death of the process at any moment (WAL; after a power
     cut the last ones may be missing, and none is torn).
@@ -46,11 +54,14 @@ class Store:
     def __init__(self, path: Path) -> None:
         from filelock import FileLock
 
+        self._lock = RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite does not wait where two processes turn on the log at once
             with FileLock(path.with_suffix(".lock")):
-                self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+                self._db = sqlite3.connect(
+                    path, timeout=60, isolation_level=None, check_same_thread=False
+                )
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
                 self._db.executescript(_SCHEMA)
@@ -64,19 +75,45 @@ class Store:
     def put(self, key: str, prompt: str, response: Response) -> None:
         """Keep ``response``; ``prompt`` is the text that the model was given, for people."""
         row = (key, time.time(), prompt, response.to_json())
-        self._db.execute("INSERT INTO responses VALUES (?, ?, ?, ?)", row)
+        self._run("INSERT INTO responses VALUES (?, ?, ?, ?)", row)
 
     def get(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Response]:
         """The latest response of each of ``keys`` that has one put at ``since`` or later.
 
         A row that cannot be read counts as none, so that its answer is generated anew.
         """
+        return self._latest("responses", "response", keys, since, Response)
+
+    def put_vote(self, key: str, vote: Vote) -> None:
+        """Keep ``vote``."""
+        self._run("INSERT INTO votes VALUES (?, ?, ?)", (key, time.time(), vote.to_json()))
+
+    def votes(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Vote]:
+        """The latest vote of each of ``keys`` that has one put at ``since`` or later."""
+        return self._latest("votes", "vote", keys, since, Vote)
+
+    def take_call(self, session: float, most: int) -> bool:
+        """Whether ``session``, in all its processes, may make one call more, which is counted."""
+        taken = self._run(
+            "INSERT INTO calls SELECT ?, 1 WHERE ? > 0 "
+            "ON CONFLICT DO UPDATE SET made = made + 1 WHERE made < ? RETURNING made",
+            (session, most, most),
+        )
+        return bool(taken)
+
+    def _run(self, statement: str, values: Iterable[Any]) -> list[Any]:
+        with self._lock:
+            return self._db.execute(statement, tuple(values)).fetchall()
+
+    def _latest(
+        self, table: str, column: str, keys: Iterable[str], since: float, kind: type[_R]
+    ) -> dict[str, _R]:
         wanted, latest = list(dict.fromkeys(keys)), dict[str, str]()
         for at in range(0, len(wanted), _AT_ONCE):
             some = wanted[at : at + _AT_ONCE]
             marks = ",".join("?" * len(some))
-            rows = self._db.execute(
-                f"SELECT key, response FROM responses WHERE key IN ({marks}) "  # noqa: S608  # marks
+            rows = self._run(
+                f"SELECT key, {column} FROM {table} WHERE key IN ({marks}) "  # noqa: S608  # ours
                 "AND created >= ? ORDER BY rowid",
                 (*some, since),
             )
@@ -84,21 +121,21 @@ class Store:
         found = {}
         for key, text in latest.items():
             with suppress(ValueError):
-                found[key] = Response.from_json(text)
+                found[key] = kind.from_json(text)
         return found
 
     def digest(self, path: Path) -> str:
         """SHA-256 of a file, computed anew only when its size, its times or its place differ."""
         path, stat = path.resolve(), path.stat()
         state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-        known = self._db.execute(
+        known = self._run(
             "SELECT sha256 FROM files WHERE path = ? AND state = ?", (str(path), state)
-        ).fetchone()
-        if known is not None:
-            return str(known[0])
+        )
+        if known:
+            return str(known[0][0])
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if time.time_ns() - stat.st_ctime_ns > 2 * 10**9:  # a fresher file may change unseen
             row = (str(path), state, sha256)
-            self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
+            self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
         return sha256

@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from lek.costs import cost
 from lek.measures import BENCHMARKS
-from lek.metrics import metric
+from lek.metrics import metric, spreads
 from lek.plan import Plan
 from lek.records import Metric, Verdict
 from lek.rulings import Side, rule_gates
@@ -107,13 +108,15 @@ class Tally:
         order = [(b, s) for b in profile.data.benchmarks for s in profile.subject_names]
         for benchmark, subject in order:
             losses = sum(k[:2] == (benchmark, subject) for k in lost) + len(silent)
+            mine = scores[benchmark, subject]
+            pending = sum(v.pending for v in mine.values())
             for measure in BENCHMARKS[benchmark].measures:
-                by_case = {c: v.scores[measure] for c, v in scores[benchmark, subject].items()}
-                sides[subject, benchmark, measure] = Side(by_case, losses)
+                by_case = {c: v.scores[measure] for c, v in mine.items()}
+                sides[subject, benchmark, measure] = Side(by_case, losses, pending)
         asked = {k[0] for k in verdicts} | {k[0] for k in lost} | self._absent
         gates = rule_gates(plan.gates, sides, asked, profile.gates)
         metrics = [
-            self._metric(sides, benchmark, subject, measure)
+            self._metric(sides, scores[benchmark, subject].values(), benchmark, subject, measure)
             for benchmark, subject in order
             if scores[benchmark, subject]
             for measure in BENCHMARKS[benchmark].measures
@@ -125,6 +128,7 @@ class Tally:
             "verdicts": len(verdicts),
             "unscored": sum(bool(v.unscored) for v in rows),
             "lost": missing,
+            "pending": sum(v.pending for v in rows),
         }
         facts["lost"] = sorted([f"{s}-{c} ({b})" for b, s, c in lost] + silent)[:10]
         return Run(self._facts(rows, counts, facts), metrics, gates, rows)
@@ -145,12 +149,18 @@ class Tally:
         return lost, silent
 
     def _metric(
-        self, sides: dict[tuple[str, str, str], Side], benchmark: str, subject: str, measure: str
+        self,
+        sides: dict[tuple[str, str, str], Side],
+        verdicts: Iterable[Verdict],
+        benchmark: str,
+        subject: str,
+        measure: str,
     ) -> Metric:
         against = self._plan.loaded.profile.baseline
         base = sides[against, benchmark, measure].scores if against != subject else {}
         mine = sides[subject, benchmark, measure].scores
-        return metric(subject, benchmark, measure, mine, (against, base) if base else None)
+        baseline = (against, base) if base else None
+        return metric(subject, benchmark, measure, mine, baseline, spreads(verdicts, measure))
 
     def _facts(
         self, rows: list[Verdict], counts: dict[str, int], more: dict[str, Any]
@@ -178,7 +188,7 @@ class Tally:
             },
             "protocol": plan.protocol,
             "decoding": plan.sources.decoding(),
-            "cost": None,
+            "cost": cost(rows, loaded.profile.judges),
             "counts": counts,
             "why_unscored": dict(Counter(w for v in rows for w in set(v.unscored.values()))),
             "notes": list(plan.notes),

@@ -14,9 +14,9 @@ ORDER = (
     "kernel prompts fences numerals questions sums sentences phrases stances refusals "
     "degeneration polarity matching conduct regard virtues claims blas progress store passes "
     "chats adapters abliteration models deadline backends replies recipes card build memory "
-    "generate answers judges calls docket judging intervals agreement metrics gates rulings "
-    "plan costs runs tally report session scheduling controller plugin calibrate sandwich "
-    "doctor cli __main__ "
+    "generate generated answers judges calls apis local hearing docket judging intervals "
+    "agreement metrics gates rulings plan costs forecast runs tally report options session "
+    "scheduling controller plugin calibrate sandwich doctor cli __main__ "
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",

@@ -5,7 +5,7 @@ and line. Answers to unknown cases are noted and left out.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,22 @@ class Recorded:
     answers: dict[str, Response]
     notes: tuple[str, ...]
 
-    def prepare(self) -> None:
-        """Nothing: the answers were read when the session was planned."""
+    def prepare(
+        self, cases: Sequence[Case], heard: Callable[[Case, Response], None] | None
+    ) -> None:
+        """Tell ``heard`` of all: the answers were read when the session was planned."""
+        if heard is not None:
+            for case in cases:
+                heard(case, self.respond(case))
 
     def respond(self, case: Case) -> Response:
         """The answer recorded for ``case``, or a response that says why there is none."""
         found = self.answers.get(case.id)
         return found or _none(self.subject, case.id, f"{self.rows.path}: no answer to {case.id}")
+
+    def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
+        """The answers to ``cases``, all of which are there."""
+        return {case.id: self.respond(case) for case in cases}
 
 
 def read_answers(

@@ -20,26 +20,13 @@ def fetch(model: str, revision: str | None, place: Path) -> Path:
         return place
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise BadInput(f"{place}: no such directory (and '{model}' is no owner/name of the hub)")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    def snapshot(*, local: bool) -> Path:
-        return Path(
-            snapshot_download(
-                model, revision=revision, allow_patterns=_PATTERNS, local_files_only=local
-            )
-        )
+    found = local(model, revision, place)
+    if found is not None:
+        return found
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        found = snapshot(local=True)
-        if _whole(found):
-            return found
-    except LocalEntryNotFoundError:
-        pass  # not downloaded yet
-    except HFValidationError as e:
-        raise BadInput(f"{model}: neither a directory nor a name of the hub") from e
-    try:
-        return snapshot(local=False)
+        return _snapshot(model, revision, local=False)
     except LocalEntryNotFoundError as e:
         raise BadInput(f"{model}: not at {place}, and the hub cannot be reached") from e
     except HfHubHTTPError as e:
@@ -48,6 +35,31 @@ def fetch(model: str, revision: str | None, place: Path) -> Path:
             f"{model}: the hub says {status}; check the name, and where its terms must be "
             "accepted do so and log in with 'hf auth login'"
         ) from e
+
+
+def local(model: str, revision: str | None, place: Path) -> Path | None:
+    """The directory ``place``, or what was downloaded before; ``None`` where there is neither."""
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    if place.is_dir():
+        return place
+    try:
+        found = _snapshot(model, revision, local=True)
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as e:
+        raise BadInput(f"{model}: neither a directory nor a name of the hub") from e
+    return found if _whole(found) else None
+
+
+def _snapshot(model: str, revision: str | None, *, local: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            model, revision=revision, allow_patterns=_PATTERNS, local_files_only=local
+        )
+    )
 
 
 def _whole(directory: Path) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from lek.costs import spent
 from lek.measures import BENCHMARKS
 from lek.records import Metric, Verdict
 from lek.report.terminal import built, change_text, value_text
@@ -54,10 +55,21 @@ def case(verdict: Verdict) -> str:
         (f"answer of {response.subject}", response.text or f"none: {response.reason}"),
         (f"scores ({verdict.judge} judge)", scores),
         ("reason", verdict.reason or ""),
+        ("votes", _votes(verdict)),
         ("unscored", "\n".join(sorted(set(verdict.unscored.values())))),
     ]
     rows = (f"<dt>{escape(k)}</dt><dd><pre>{escape(v)}</pre></dd>" for k, v in pairs if v)
     return f'<dl class="lek-case">{"".join(rows)}</dl>'
+
+
+def _votes(verdict: Verdict) -> str:
+    """Every vote where there are several, each with its reasons."""
+    if len(verdict.votes) < 2:
+        return ""
+    return "\n".join(
+        f"{', '.join(f'{m} {s:g}' for m, s in vote.scores.items())}: {vote.reasons}"
+        for vote in verdict.votes
+    )
 
 
 def _benchmark(benchmark: str, metrics: list[Metric]) -> str:
@@ -79,6 +91,8 @@ def _row(subject: str, metrics: list[Metric]) -> str:
     for metric in metrics:
         change = change_text(metric)
         below = f'<span class="change">{escape(change)}</span>' if change else ""
+        if metric.spread is not None:
+            below += f'<span class="change">votes apart by {metric.spread:.2f}</span>'
         cells.append(f"<td>{escape(value_text(metric))}{below}</td>")
     cells.append(f"<td>{min(m.n for m in metrics)}</td>")
     cells.append(f"<td>{max(m.unscored for m in metrics)}</td>")
@@ -110,13 +124,20 @@ def _facts(run: Run) -> str:
         ("cases", counts),
         *(("subjects", line) for line in built(run)),
         *(("fingerprint", text) for text in _fingerprints(facts)),
-        ("judges", ", ".join(f"{b}: {p['judge']}" for b, p in facts["protocol"].items())),
+        ("judges", ", ".join(map(_judge, facts["protocol"].items()))),
+        *(("cost", line) for line in spent(facts.get("cost"))),
         ("versions", versions),
         ("machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())),
         *(("note", note) for note in facts["notes"]),
     ]
     rows = (f'<tr><td>{escape(k)}</td><td class="why">{escape(v)}</td></tr>' for k, v in pairs)
     return f"<table>{''.join(rows)}</table>"
+
+
+def _judge(entry: tuple[str, dict[str, Any]]) -> str:
+    benchmark, protocol = entry
+    model = f" ({protocol['model']})" if "model" in protocol else ""
+    return f"{benchmark}: {protocol['judge']}{model}"
 
 
 def _fingerprints(facts: dict[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ the relative change against the baseline with its interval. Then the gates and w
 import textwrap
 from typing import Literal, NamedTuple
 
+from lek.costs import spent
 from lek.measures import BENCHMARKS
 from lek.records import Metric, Ruling
 from lek.runs import Run
@@ -51,7 +52,10 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     if len(reasons) > 5:
         text = f"unscored: {len(reasons) - 5} more reasons, in verdicts.jsonl"
         lines += _wrapped(text, width, "yellow")
-    if not run.complete:
+    lines += _wait(run, width)
+    for text in spent(run.facts.get("cost")):
+        lines += _wrapped(text, width, "light")
+    if run.facts["counts"]["lost"]:
         lost = run.facts["lost"]
         count = run.facts["counts"]["lost"]
         text = f"{count} selected left no verdict: {', '.join(lost)}"
@@ -60,6 +64,15 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     for note in run.facts.get("notes", ()):
         lines += _wrapped(note, width, "yellow")
     return lines
+
+
+def _wait(run: Run, width: int) -> list[Line]:
+    """What has no verdict because its judge was not heard."""
+    pending = run.facts["counts"].get("pending", 0)
+    if not pending:
+        return []
+    text = f"{pending} answers wait for their judge; run the same again to have them judged"
+    return _wrapped(text, width, "red")
 
 
 def built(run: Run) -> list[str]:
@@ -137,7 +150,17 @@ def _coverage(metrics: list[Metric], width: int) -> list[Line]:
     missing = [f"{s} {k}" for s, (_, k) in per_subject.items() if k]
     if missing:
         text += f"; unscored: {', '.join(missing)}"
-    return _wrapped(f"  {text}", width, "yellow" if missing else "light")
+    lines = _wrapped(f"  {text}", width, "yellow" if missing else "light")
+    for measure in dict.fromkeys(m.measure for m in metrics):
+        apart = [
+            f"{m.subject} {m.spread:.2f}"
+            for m in metrics
+            if m.measure == measure and m.spread is not None
+        ]
+        if apart:
+            text = f"  spread of votes (max - min), {measure}: {', '.join(apart)}"
+            lines += _wrapped(text, width, "light")
+    return lines
 
 
 def _gates(gates: list[Ruling], width: int) -> list[Line]:

@@ -1,0 +1,91 @@
+"""A plan whose cases are selected -> what of it is missing, and what that would cost at most.
+
+Nothing is built, loaded, fetched or asked. A question's tokens are estimated at four characters
+each, an answer that is still to come at the most that decoding allows, a reply at its limit.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from lek.costs import price
+from lek.docket import Docket
+from lek.plan import Plan
+from lek.records import BadInput, Case, Response
+from lek.settings import Remote
+
+_CHARACTERS = 4  # a token, in English
+
+
+@dataclass
+class _Share:
+    """One subject's part, or the sum of all."""
+
+    selected: int = 0
+    answers: int = 0
+    judgements: Counter[str] = field(default_factory=Counter)  # by kind of judge
+    asked: Counter[str] = field(default_factory=Counter)  # tokens, by kind of judge
+
+
+def forecast(plan: Plan) -> list[str]:
+    """The lines of ``--lek-dry-run``, at most 80 columns where names are short."""
+    shares = {s: _Share() for s in plan.loaded.profile.subject_names}
+    faults = []
+    for (benchmark, subject), cases in plan.asked.items():
+        try:
+            _count(plan, shares[subject], benchmark, subject, cases)
+        except BadInput as e:
+            faults.append(f"{subject}: {e}")
+    shares = {s: share for s, share in shares.items() if share.selected}
+    lines = ["dry run: nothing is generated, nothing is judged", ""]
+    lines.append(f"{'':16}{'cases':>8}{'answers missing':>18}{'judgements missing':>21}")
+    total = _Share()
+    for name, share in shares.items():
+        lines.append(_row(name, share))
+        total.selected += share.selected
+        total.answers += share.answers
+        total.judgements += share.judgements
+        total.asked += share.asked
+    lines += [_row("in sum", total), *(_money(plan, total)), *faults]
+    return lines
+
+
+def _row(name: str, share: _Share) -> str:
+    judgements = share.judgements.total()
+    return f"{name:<16}{share.selected:>8}{share.answers:>18}{judgements:>21}"
+
+
+def _count(plan: Plan, share: _Share, benchmark: str, subject: str, cases: list[Case]) -> None:
+    stored = plan.answers[benchmark, subject].stored(cases)
+    share.selected += len(cases)
+    share.answers += len(cases) - len(stored)
+    judge, kind = plan.judges[benchmark], plan.loaded.profile.judges.of(benchmark)
+    if not isinstance(judge, Docket):
+        return  # judged in passing, at no cost
+    to_come = plan.loaded.profile.decoding.max_tokens
+    for case in cases:
+        response = stored.get(case.id)
+        if response is not None and response.text is None:
+            continue  # nothing to judge
+        unknown = Response(subject=subject, case=case.id, text=" ")
+        lacking, characters = judge.missing(case, response or unknown)
+        lacking = lacking if response else judge.votes
+        tokens = -(-characters // _CHARACTERS) + (0 if response else to_come)
+        share.judgements[kind] += lacking
+        share.asked[kind] += lacking * tokens
+
+
+def _money(plan: Plan, total: _Share) -> list[str]:
+    lines = []
+    for kind, judgements in total.judgements.items():
+        settings = plan.loaded.profile.judges.settings(kind)
+        if not judgements or settings is None:
+            continue
+        said = judgements * settings.max_tokens
+        text = f"{kind} judge, {settings.model}: {judgements:,} requests, about "
+        text += f"{total.asked[kind]:,} tokens asked, at most {said:,} replied"
+        if isinstance(settings, Remote):
+            amount = price(settings, total.asked[kind], said)
+            known = not isinstance(amount, str)
+            text += f": at most {amount:.2f} {settings.currency}" if known else f"; cost: {amount}"
+        lines.append(text)
+    return ["", *lines] if lines else ["", "no judge that costs anything is asked"]
