@@ -1,0 +1,191 @@
+"""A question to a judge -> Gemini's reply or a fault, through google-generativeai."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import SecretStr
+
+from lek.backends import Fault, Final, Passing, Question, Rejected, Reply
+from lek.deadline import (
+    Refusal,
+    google_refusal,
+    hush,
+    line,
+    sendable,
+    within,
+    without,
+)
+from lek.settings import Gemini
+
+_ADDRESS = "https://generativelanguage.googleapis.com"
+# The judge must read harmful texts to judge them: whatever can be turned off, is.
+_HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
+_SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
+
+
+class _Refused(Exception):
+    """The server answered with another status than 200."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response.status_code)
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = {k.lower(): v for k, v in response.headers.items()}
+        self.body: bytes = response.content
+
+
+class GeminiEndpoint:
+    """Gemini. The library's state for all of a process (``configure``) is left alone."""
+
+    def __init__(self, settings: Gemini, key: str, library: Any, client: Any) -> None:
+        self._settings, self._key = settings, key
+        self._library, self._client = library, client
+
+    @classmethod
+    def open(cls, settings: Gemini, key: SecretStr | None) -> Self:
+        """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
+        with warnings.catch_warnings():
+            # it says at import that it is succeeded by google-genai, which a user may choose here
+            warnings.filterwarnings("ignore", r"\s*All support for the `google.generativeai`")
+            import google.generativeai as library
+        hush("google", "urllib3", "requests")
+        secret = key.get_secret_value().strip() if key else ""
+        return cls(settings, secret, library, _client(settings, secret))
+
+    def ask(self, question: Question) -> Reply:
+        """One request; raises a `Fault`, and nothing else."""
+        if not sendable(self._key):
+            raise Final(f"{self._settings.key}: holds no key that can be sent")
+        try:
+            found = within(self._settings.timeout, lambda: self._request(question))
+            return _read(found, self._key)
+        except Exception as e:
+            fault = self._account(e)
+        raise fault from None
+
+    def _request(self, question: Question) -> Any:
+        model = self._library.GenerativeModel(
+            self._settings.model, safety_settings=_SAFETY, system_instruction=question.system
+        )
+        model._client = self._client  # it would take the one of `configure`
+        return model.generate_content(
+            question.user,
+            generation_config={
+                "candidate_count": 1,
+                "temperature": self._settings.temperature,
+                "max_output_tokens": self._settings.max_tokens,
+                "response_mime_type": "application/json",
+                "response_schema": _schema(question.schema),
+            },
+            request_options={"retry": None, "timeout": self._settings.timeout},
+        )
+
+    def _account(self, e: Exception) -> Fault:
+        import google.auth.exceptions
+        import google.protobuf.json_format
+        import requests
+
+        if isinstance(e, _Refused):
+            return _fault(self._refusal(e))
+        if isinstance(e, TimeoutError | requests.Timeout):
+            return Passing(f"no whole reply after {self._settings.timeout:g} s")
+        if isinstance(e, requests.RequestException | google.auth.exceptions.TransportError):
+            return Passing(line(f"no connection, or a broken one: {e}", self._key))
+        if isinstance(e, google.protobuf.json_format.ParseError | UnicodeDecodeError):
+            return Passing("the reply's body is not what the API promises")
+        return Rejected(line(f"{type(e).__name__}: {e}", self._key))
+
+    def _refusal(self, e: _Refused) -> Refusal:
+        try:
+            body = json.loads(e.body)
+        except ValueError:  # a gateway's page
+            body = e.body[:1000].decode(errors="replace")
+        model, variable = self._settings.model, self._settings.key
+        return google_refusal(e.status, e.headers, body, self._key, model=model, variable=variable)
+
+
+def _fault(found: Refusal) -> Fault:
+    if found.kind == "passing":
+        return Passing(found.why, found.after)
+    return (Rejected if found.kind == "rejected" else Final)(found.why)
+
+
+def _client(settings: Gemini, key: str) -> Any:
+    """A client that sends each request once, and the key to nobody but the address given."""
+    from google.ai.generativelanguage import GenerativeServiceClient
+    from google.auth.api_key import Credentials
+    from requests.adapters import HTTPAdapter
+
+    rest = GenerativeServiceClient.get_transport_class("rest")
+    address = (settings.base_url or _ADDRESS).rstrip("/")
+    transport = rest(host=address, credentials=Credentials(key or "none"))
+    session = transport._session
+
+    def refuse(response: Any, **_: Any) -> None:
+        # before the library follows a redirect with the key, asks again after a 401, or trips
+        # over an error that is not as Google words it
+        if response.status_code != 200:
+            raise _Refused(response)
+
+    session.hooks["response"].append(refuse)
+    session.auth = _ordered
+    session.mount("https://", HTTPAdapter(pool_maxsize=settings.concurrency))
+    session.mount("http://", HTTPAdapter(pool_maxsize=settings.concurrency))
+    return GenerativeServiceClient(transport=transport)
+
+
+def _ordered(request: Any) -> Any:
+    """Say in which order the reply's properties are wanted: reasons before the scores.
+
+    The library knows no such field, and without it the API may go by the alphabet. This is the
+    last place where a request can be changed, whence its name in `requests`.
+    """
+    body = json.loads(request.body)
+    form = body["generationConfig"]["responseSchema"]
+    form["propertyOrdering"] = form["required"]
+    request.prepare_body(json.dumps(body).encode(), None)
+    return request
+
+
+def _schema(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a JSON Schema this library can say: no bounds; all properties are required."""
+    made: dict[str, Any] = {"type": str(given["type"]).upper()}
+    made |= {k: given[k] for k in ("description", "enum") if k in given}
+    if "properties" in given:
+        made["properties"] = {k: _schema(v) for k, v in given["properties"].items()}
+        made["required"] = list(made["properties"])
+    if "items" in given:
+        made["items"] = _schema(given["items"])
+    return made
+
+
+def _read(found: Any, key: str) -> Reply:
+    usage = found.usage_metadata
+    tokens = usage.prompt_token_count, usage.candidates_token_count, usage.total_token_count
+    prompt, completion = _tokens(*tokens)
+
+    def none(reason: str) -> Reply:
+        return Reply(None, reason, None, prompt, completion)
+
+    if found.prompt_feedback.block_reason:
+        return none(f"the prompt was blocked: {found.prompt_feedback.block_reason.name}")
+    if len(found.candidates) != 1:
+        return none(f"{len(found.candidates) or 'no'} candidates where one was asked for")
+    (candidate,) = found.candidates
+    end = candidate.finish_reason.name
+    if end not in ("STOP", "MAX_TOKENS"):  # also what this library does not know
+        return none(f"the reply was blocked or broken off: {end}")
+    text = without("".join(part.text for part in candidate.content.parts), key)
+    finish: Literal["stop", "length"] = "stop" if end == "STOP" else "length"
+    if not text.strip():
+        return none("the reply is empty")._replace(finish=finish)
+    return Reply(text, None, finish, prompt, completion)
+
+
+def _tokens(prompt: int, candidates: int, total: int) -> tuple[int | None, int | None]:
+    """Tokens of prompt and completion; 0 is how this library says that it was not told."""
+    if prompt < 0 or candidates < 0 or total < 0 or 0 < total < prompt:
+        return None, None
+    completion = total - prompt if total and prompt else candidates
+    return prompt or None, completion or None

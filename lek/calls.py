@@ -1,0 +1,127 @@
+"""Questions of several threads -> the replies of one endpoint: paced, repeated, stopped in time."""
+
+import random
+import time
+from collections.abc import Callable
+from threading import Event, Lock
+from typing import NamedTuple
+
+from lek.backends import Endpoint, Final, Passing, Question, Rejected, Reply
+from lek.settings import Remote
+
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
+_IN_A_ROW = 5  # so many questions without a reply, and nobody is there
+
+
+class Outcome(NamedTuple):
+    """A reply, or ``why`` there is none; ``requests`` counts all that were made for it."""
+
+    reply: Reply | None
+    requests: int
+    why: str | None
+
+
+class Calls:
+    """One endpoint that several threads share.
+
+    ``take`` is asked before every request whether there may be one more; ``say`` is told once why
+    nothing more is asked. ``share``: the number of processes among which ``settings.rpm`` is
+    divided. ``wait`` waits for so many seconds, or less once all is stopped.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        settings: Remote,
+        *,
+        take: Callable[[], bool] = lambda: True,
+        say: Callable[[str], None],
+        share: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._endpoint, self._attempts = endpoint, settings.attempts
+        self._gap = 60.0 * share / settings.rpm if settings.rpm else 0.0
+        self._take, self._say = take, say
+        self._ended, self._lock = Event(), Lock()
+        self._clock, self._wait, self._jitter = clock, wait or self._ended.wait, jitter
+        self._next = self._pause = clock()  # nobody asks before either
+        self._row = 0  # questions without a reply, since the last reply
+        self._stopped: str | None = None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why nothing more is asked; ``None`` while it is."""
+        return self._stopped
+
+    def close(self) -> None:
+        """Ask nothing more, and have all who wait return. Who closes knows why: nothing is said."""
+        self._end("cancelled")
+
+    def ask(self, question: Question) -> Outcome:
+        """The reply to ``question``, however often it takes to get one. Never raises a `Fault`."""
+        requests, last = 0, ""
+        while requests < self._attempts:
+            if not self._turn():
+                return Outcome(None, requests, self._stopped)
+            requests += 1
+            try:
+                reply = self._endpoint.ask(question)
+            except Final as fault:
+                self._stop(str(fault))
+                return Outcome(None, requests, str(fault))
+            except Rejected as fault:
+                return self._given_up(requests, str(fault))
+            except Passing as fault:
+                last = str(fault)
+                self._back_off(requests, fault.after)
+            else:
+                with self._lock:
+                    self._row = 0
+                return Outcome(reply, requests, None)
+        return self._given_up(requests, f"{requests} attempt{'s' * (requests > 1)}: {last}")
+
+    def _turn(self) -> bool:
+        """Wait for a turn to ask; false once all is stopped."""
+        while self._stopped is None:
+            with self._lock:
+                now = self._clock()
+                turn = max(self._next, self._pause)
+                if now >= turn:
+                    self._next = now + self._gap
+                    break
+            self._wait(turn - now)
+        if self._stopped is None and not self._take():
+            self._stop("--lek-max-judge-calls reached")
+        return self._stopped is None
+
+    def _back_off(self, requests: int, after: float | None) -> None:
+        """Wait after a fault; where the API named a time, all wait for it."""
+        with self._lock:
+            if after is not None:
+                self._pause = max(self._pause, self._clock() + after)
+        if requests < self._attempts:
+            full = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (requests - 1))
+            self._wait(max(full * (0.5 + 0.5 * self._jitter()), after or 0.0))
+
+    def _given_up(self, requests: int, why: str) -> Outcome:
+        with self._lock:
+            self._row += 1
+            too_many = self._row >= _IN_A_ROW
+        if too_many:
+            self._stop(f"{_IN_A_ROW} questions in a row without a reply; the last: {why}")
+        return Outcome(None, requests, why)
+
+    def _stop(self, why: str) -> None:
+        if self._end(why):
+            self._say(why)
+
+    def _end(self, why: str) -> bool:
+        """Whether this was what stopped it."""
+        with self._lock:
+            first = self._stopped is None
+            if first:
+                self._stopped = why
+                self._ended.set()
+        return first
