@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import SecretStr
@@ -14,6 +15,16 @@ _ADDRESS = "https://generativelanguage.googleapis.com"
 # The judge must read harmful texts to judge them: whatever can be turned off, is.
 _HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
 _SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
+
+
+class _Refused(Exception):
+    """The server answered with another status than 200."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(response.status_code)
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = {k.lower(): v for k, v in response.headers.items()}
+        self.body: bytes = response.read()
 
 
 class GenaiEndpoint:
@@ -56,28 +67,24 @@ class GenaiEndpoint:
         )
 
     def _account(self, e: Exception) -> Fault:
-        from google.genai.errors import APIError
-
-        if isinstance(e, APIError):
+        origins = {c.__name__ for c in type(e).__mro__ if c.__module__.startswith("httpx")}
+        if isinstance(e, _Refused):
             return _fault(self._refusal(e))
-        bases = {
-            c.__name__ for c in type(e).__mro__ if c.__module__.startswith(("httpx", "httpcore"))
-        }
-        if isinstance(e, TimeoutError) or "TimeoutException" in bases:
+        if isinstance(e, TimeoutError) or "TimeoutException" in origins:
             return Passing(f"no whole reply after {self._settings.timeout:g} s")
-        if "RequestError" in bases:  # of httpx or of its successor, whichever is there
+        if "RequestError" in origins:  # of httpx or of its successor, whichever is there
             return Passing(line(f"no connection, or a broken one: {e}", self._key))
         if isinstance(e, ValueError) and not isinstance(e, UnicodeEncodeError):
             return Passing("the reply's body is not what the API promises")
         return Rejected(line(f"{type(e).__name__}: {e}", self._key))
 
-    def _refusal(self, e: Any) -> Refusal:
-        headers = {k.lower(): v for k, v in e.response.headers.items()}
-        body = e.details  # the JSON, or what the library puts in its place
-        if isinstance(body, dict) and "error" not in body:
-            body = {"error": body}
+    def _refusal(self, e: _Refused) -> Refusal:
+        try:
+            body = json.loads(e.body)
+        except ValueError:  # a gateway's page
+            body = e.body[:1000].decode(errors="replace")
         model, variable = self._settings.model, self._settings.key
-        return google_refusal(e.code, headers, body, self._key, model=model, variable=variable)
+        return google_refusal(e.status, e.headers, body, self._key, model=model, variable=variable)
 
 
 def _fault(found: Refusal) -> Fault:
@@ -99,15 +106,17 @@ def _client(settings: Gemini, key: str) -> Any:
             "api_version": "v1beta",
             "timeout": max(1, int(settings.timeout * 1000)),  # per read; `within` is the deadline
             "retry_options": {"attempts": 1},
-            # a redirect would carry the key to another host
+            # a redirect, if followed, would carry the key to another host
             "client_args": {"follow_redirects": False, "event_hooks": {"response": [_whole]}},
         },
     )
 
 
 def _whole(response: Any) -> None:
-    """The library takes a body that is no JSON object for an empty reply; raises `ValueError`."""
-    if response.status_code == 200 and not isinstance(json.loads(response.read()), dict):
+    """See to what the library trips over, or takes for an empty reply: a body that is no JSON."""
+    if response.status_code != 200:
+        raise _Refused(response)
+    if not isinstance(json.loads(response.read()), dict):
         raise ValueError
 
 
