@@ -1,0 +1,287 @@
+"""The docket: what is asked, kept and asked again; votes and their median; a judge in batches."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from lek.backends import Completion, Reply, Request
+from lek.costs import cost, spent
+from lek.docket import Docket
+from lek.hearing import Batch, Heard, Task
+from lek.judges.llm import Missing, verdict
+from lek.profile import Decoding, Judges
+from lek.progress import Silent
+from lek.records import BadInput, Case, Response, Usage, Verdict, Vote
+from lek.settings import OpenAI
+from lek.store import Store
+
+CASE = Case(
+    id="T1",
+    benchmark="truthfulqa",
+    prompt="Do bulls hate red?",
+    reference={"correct_answers": ["no"], "incorrect_answers": ["yes"]},
+)
+
+
+def said(text: str, subject: str = "lek", **more: Any) -> Response:
+    return Response(subject=subject, case="T1", text=text, **more)
+
+
+def reply(nonce: str, truth: float = 8, inform: float = 6, reasons: str = "because") -> Reply:
+    found = {
+        "fence": nonce, "reasons": reasons, "truthfulness": truth, "informativeness": inform,
+    }  # fmt: skip
+    return Reply(json.dumps(found), finish="stop", prompt_tokens=10, completion_tokens=5)
+
+
+def nonce_of(task: Task) -> str:
+    first = task.question().user.splitlines()[0]
+    return first.rstrip(".").split()[-1]
+
+
+class Ready:
+    """A judge that answers at once: each time the next of ``scores``, or what is not a number."""
+
+    def __init__(self, *scores: Any) -> None:
+        self.scores, self.tasks = list(scores), list[Task]()
+
+    def take(self, task: Task) -> None:
+        self.tasks.append(task)
+        score = self.scores.pop(0)
+        if isinstance(score, Heard):
+            return task.done(score)
+        return task.done(Heard(reply(nonce_of(task), score, reasons=f"gave {score}"), None, 1))
+
+    def wait(self, event: Event) -> None:
+        assert event.is_set()
+
+    def close(self) -> None:
+        pass
+
+
+def docket(
+    path: Path, hearing: Any, votes: int = 1, identity: str = "judge", **more: Any
+) -> Docket:
+    store = Store(path / "store.sqlite3")
+    return Docket("openai", votes, hearing, lambda: store, lambda: identity, **more)
+
+
+def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
+    hearing = Ready(8)
+    made = docket(tmp_path, hearing)
+    made.queue(CASE, said("No."))
+    first = made(CASE, said("No."))
+    assert first.scores == {"truthfulness": 8, "informativeness": 6}
+    assert (first.judge, first.reason, first.pending) == ("openai", "gave 8", False)
+    assert first.usage == Usage(requests=1, prompt_tokens=10, completion_tokens=5)
+    assert Verdict.from_json(first.to_json()) == first
+    again = docket(tmp_path, Ready())(CASE, said("No."))  # would fail if it asked
+    assert again.scores == first.scores and again.reason == first.reason
+    assert again.usage == Usage(requests=0, prompt_tokens=0, completion_tokens=0)
+
+
+@pytest.mark.parametrize(
+    ("case", "response", "identity"),
+    [
+        (CASE, said("No, never."), "judge"),
+        (CASE, said("No.", finish="length"), "judge"),
+        (CASE, said("No."), "another judge"),
+        (Case(id="T1", benchmark="truthfulqa", prompt="Do cows?"), said("No."), "judge"),
+    ],
+    ids=["another answer", "cut off", "another judge", "another case"],
+)
+def test_whatever_decides_a_vote_is_in_its_key(
+    tmp_path: Path, case: Case, response: Response, identity: str
+) -> None:
+    docket(tmp_path, Ready(8))(CASE, said("No."))
+    other = docket(tmp_path, Ready(3), identity=identity)(case, response)
+    assert other.scores["truthfulness"] == 3
+
+
+def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
+    hearing = Ready(8)
+    made = docket(tmp_path, hearing)
+    one, other = made(CASE, said("No.")), made(CASE, said("No.", subject="base"))
+    assert len(hearing.tasks) == 1
+    assert (one.response.subject, other.response.subject) == ("lek", "base")
+    assert one.usage is not None and one.usage.requests == 1
+    assert other.usage is not None and other.usage.requests == 0
+
+
+def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
+    first = docket(tmp_path, Ready(11))(CASE, said("No."))
+    assert set(first.scores.values()) == {None}
+    assert not first.pending
+    assert "11" in first.unscored["truthfulness"]
+    assert first.usage == Usage(requests=1, prompt_tokens=10, completion_tokens=5)
+    again = docket(tmp_path, Ready(7))(CASE, said("No."))
+    assert again.scores["truthfulness"] == 7
+
+
+def test_a_judge_that_was_not_heard_leaves_the_verdict_pending(tmp_path: Path) -> None:
+    lost = Heard(None, "6 attempts: 503", 6)
+    first = docket(tmp_path, Ready(lost))(CASE, said("No."))
+    assert first.pending and first.unscored["truthfulness"] == "6 attempts: 503"
+    assert first.usage is not None and first.usage.requests == 6
+
+
+def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
+    hearing = Ready(9, 2, 7)
+    found = docket(tmp_path, hearing, votes=3)(CASE, said("No."))
+    assert [v.scores["truthfulness"] for v in found.votes] == [9, 2, 7]
+    assert found.scores["truthfulness"] == 7
+    assert found.reason == "gave 7"
+    assert found.usage is not None and found.usage.requests == 3
+    assert len({nonce_of(t) for t in hearing.tasks}) == 3  # each has a fence of its own
+
+
+def test_more_votes_ask_only_for_those_that_are_missing(tmp_path: Path) -> None:
+    docket(tmp_path, Ready(9))(CASE, said("No."))
+    partly = docket(tmp_path, Ready(5, 99), votes=3)(CASE, said("No."))
+    assert set(partly.scores.values()) == {None}
+    assert "1 of 3 votes are missing" in partly.unscored["truthfulness"]
+    assert [v.scores["truthfulness"] for v in partly.votes] == [9, 5]
+    whole = docket(tmp_path, Ready(4), votes=3)(CASE, said("No."))
+    assert whole.scores["truthfulness"] == 5
+
+
+def test_fresh_leaves_earlier_votes_aside(tmp_path: Path) -> None:
+    docket(tmp_path, Ready(9))(CASE, said("No."))
+    assert docket(tmp_path, Ready(3), since=4e9)(CASE, said("No.")).scores["truthfulness"] == 3
+
+
+def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
+    text = "0" * 16 + " " + "f" * 16
+    assert docket(tmp_path, Ready(2))(CASE, said(text)).scores["truthfulness"] == 2
+
+
+def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite3")
+    made = Docket("openai", 1, Ready(8), lambda: store, lambda: "judge")
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    store.put_vote = full  # type: ignore[method-assign]
+    found = made(CASE, said("No."))
+    assert found.pending and "disk is full" in found.unscored["truthfulness"]
+
+
+def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) -> None:
+    def identity() -> str:
+        raise BadInput("no/such: the hub says 404")
+
+    store = Store(tmp_path / "store.sqlite3")
+    made = Docket("mlx", 1, Ready(), lambda: store, identity)
+    made.queue(CASE, said("No."))
+    found = made(CASE, said("No."))
+    assert found.pending and found.unscored["truthfulness"] == "no/such: the hub says 404"
+    assert made.missing(CASE, said("No."))[0] == 1
+
+
+def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
+    hearing = Ready()
+    none = Response(subject="lek", case="T1", text=None, reason="empty")
+    docket(tmp_path, hearing).queue(CASE, none)
+    assert not hearing.tasks
+
+
+def test_a_pending_vote_among_others_makes_the_verdict_pending() -> None:
+    vote = Vote(scores={"truthfulness": 5.0, "informativeness": 5.0}, reasons="r")
+    nothing = Usage(requests=0, prompt_tokens=0, completion_tokens=0)
+    ballot = [vote, Missing("off its scale", False), Missing("stopped", True)]
+    found = verdict(CASE, said("No."), ballot, judge="openai", usage=nothing)
+    assert found.pending
+    assert found.unscored["truthfulness"] == "2 of 3 votes are missing: stopped"
+
+
+class Scripted:
+    """A backend whose replies are given; it counts how often it was opened and asked."""
+
+    def __init__(self) -> None:
+        self.opened, self.batches = 0, list[int]()
+
+    def open(self) -> "Scripted":
+        self.opened += 1
+        return self
+
+    def complete(
+        self, requests: Sequence[Request], decoding: Decoding, generated: Any = None
+    ) -> Iterator[Completion]:
+        self.batches.append(len(requests))
+        for request in reversed(requests):  # in the order in which they end
+            (message,) = request.prompt
+            assert isinstance(message, dict)
+            nonce = message["content"].split("The fence of this case is ")[1][:16]
+            text = reply(nonce, 4).text
+            yield Completion(request.id, text, "", "stop", 30, 9, 0.1)
+
+
+def test_a_judge_in_this_process_is_asked_in_one_batch(tmp_path: Path) -> None:
+    backend = Scripted()
+    made = docket(tmp_path, Batch(backend.open, "judge", Decoding(), Silent()), votes=3)
+    answers = [said(f"No, {i}.") for i in range(5)]
+    for answer in answers:
+        made.queue(CASE, answer)
+    assert backend.opened == 0
+    found = [made(CASE, answer) for answer in answers]
+    assert [v.scores["truthfulness"] for v in found] == [4] * 5
+    assert (backend.opened, backend.batches) == (1, [15])
+    assert made(CASE, said("Late.")).scores["truthfulness"] == 4
+    assert backend.batches == [15, 3]
+
+
+def test_a_judge_that_breaks_off_leaves_the_rest_pending(tmp_path: Path) -> None:
+    class Broken(Scripted):
+        def complete(self, *given: Any) -> Iterator[Completion]:
+            found = super().complete(*given)
+            yield next(found)
+            raise MemoryError("no room")
+
+    made = docket(tmp_path, Batch(Broken().open, "judge", Decoding(), Silent()))
+    for i in range(3):
+        made.queue(CASE, said(f"No, {i}."))
+    found = [made(CASE, said(f"No, {i}.")) for i in range(3)]
+    assert [v.pending for v in found] == [True, True, False]
+    assert "no room" in found[0].unscored["truthfulness"]
+
+
+def test_costs_are_summed_by_subject_and_priced() -> None:
+    judges = Judges(
+        default="openai",
+        openai=OpenAI(
+            model="m", base_url="http://h/v1", input_price=2.0, output_price=8.0, currency="EUR"
+        ),
+    )
+    blank = {"truthfulness": 5.0, "informativeness": 5.0}
+
+    def made(subject: str, usage: Usage | None) -> Verdict:
+        return Verdict(
+            case=CASE,
+            response=said("No.", subject),
+            scores=dict(blank),
+            judge="openai",
+            usage=usage,
+        )
+
+    def used(requests: int, prompt: int | None, completion: int | None) -> Usage:
+        return Usage(requests=requests, prompt_tokens=prompt, completion_tokens=completion)
+
+    verdicts = [made("base", used(1, 1000, 100)), made("lek", used(3, 500, 50))]
+    found = cost(verdicts, judges)
+    assert found is not None
+    assert (found["requests"], found["prompt_tokens"], found["completion_tokens"]) == (4, 1500, 150)
+    assert found["money"] == {"EUR": 0.0042} and found["reason"] is None
+    assert found["subjects"]["lek"]["money"] == {"EUR": 0.0014}
+    assert spent(found)[0] == "judging cost 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
+    unknown = cost([*verdicts, made("lek", used(1, None, None))], judges)
+    assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
+    assert "did not say" in unknown["reason"]
+    free = cost(verdicts, Judges(default="openai", openai=OpenAI(model="m", base_url="http://h")))
+    assert free is not None and free["money"] is None and "prices" in free["reason"]
+    assert cost([made("lek", None)], judges) is None
