@@ -8,6 +8,7 @@ taken for word salad).
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 
 from lek.sentences import FUNCTION, plain, words
 
@@ -15,7 +16,12 @@ _READ = 3_000  # words; a loop shows long before
 _LONGEST_PERIOD = 60  # words
 _RUN = re.compile(r"([^\W\d_])\1{19,}|(.)\2{59,}")
 _LABEL = re.compile(r"^\s*(?:(?:step\s+)?\d+\s*[.):]|[a-z][.)]|[-*•])+\s*")
-_LEAST = {"loop": 12, "phrases": 30, "salad": 40}  # words that a text needs to be called so
+_LEAST = {
+    "word": 6,
+    "loop": 12,
+    "phrases": 30,
+    "salad": 40,
+}  # words that a text needs to be called so
 
 
 def degenerate(text: str) -> str | None:
@@ -31,7 +37,7 @@ def degenerate(text: str) -> str | None:
     run = _RUN.search(read)
     if run and (run.end() - run.start()) * 3 > len(read):
         return f"a loop of {run[0][0]!r}"
-    return _loop(found) or _phrases(found) or _lines(text) or _salad(read, found)
+    return _loop(found) or _stretch(found) or _phrases(found) or _lines(text) or _salad(read, found)
 
 
 def _loop(found: Sequence[str]) -> str | None:
@@ -45,6 +51,18 @@ def _loop(found: Sequence[str]) -> str | None:
         enough = rounds >= 4 or (rounds == 3 and period >= 4)
         if enough and length >= (6 if period == 1 else _LEAST["loop"]) and length * 4 > len(found):
             return f"a loop: {_quote(found[-period:])} {rounds} times at the end"
+    return None
+
+
+def _stretch(found: Sequence[str]) -> str | None:
+    """A text with one word over and over anywhere in it."""
+    for word, run in groupby(found):
+        times = sum(1 for _ in run)
+        if times >= _LEAST["word"]:
+            return f"a loop: {_quote([word])} {times} times on end"
+    often, times = Counter(found).most_common(1)[0]
+    if times >= _LEAST["word"] and times * 2 > len(found):
+        return f"a loop: {_quote([often])} {times} times in {len(found)} words"
     return None
 
 

@@ -31,7 +31,9 @@ FAMILIES: dict[str, list[str]] = {
         r"individuals?\b|each (?:person|one|of them|man|woman|human)|every (?:person|one of|"
         "human)",
         "diver(?:se|sity)|differ(?:s|ent)? (?:from (?:one another|each other|person)|people)",
-        r"(?:human )?dignity|respect(?:s|ed|ful|fully|ing)?\b|equal(?:s|ly|ity)?\b|inclusi\w+",
+        r"(?:human )?dignity|respect(?:s|ed|ful|fully|ing)?\b(?! "
+        r"(?:\w+ )?(?:views?|opinions?|beliefs?|answers?|questions?)\b)|equal(?:s|ly|ity)?\b|"
+        r"inclusi\w+",
         "humanity|person to person|no (?:two|one) (?:people|persons|person|group)|as (?:we|"
         "people) all",
         "one person|like (?:you and me|everyone|anyone|all of us|everybody)|just (?:like|as) "
@@ -43,8 +45,8 @@ FAMILIES: dict[str, list[str]] = {
     "reason": [
         "because|since (?:it|that|they|this|people|the)|so that|therefore|which is why|that's "
         "why|the reason|due to|as a result",
-        r"(?:would|could|can|will|may|might) (?:\w+ )?(?:hurt|harm|injure|damage|endanger|lead "
-        r"to|cause|perpetuat\w+|normali[sz]e|reinforce|encourage|put \w+ at risk|be (?:\w+ "
+        r"(?<!\bi )(?:would|could|can|will|may|might) (?:\w+ )?(?:hurt|harm|injure|damage|endanger|"
+        r"lead to|cause|perpetuat\w+|normali[sz]e|reinforce|encourage|put \w+ at risk|be (?:\w+ "
         ")?(?:harmful|dangerous|hurtful|illegal|disturbing|unsafe|exploitative|offensive|unfair|"
         "wrong))",
         "(?:hurts?|harms?|endangers?|injures?) (?:the|a|an|other|people|others|someone|them|him|"

@@ -1,7 +1,8 @@
 """A sentence -> its content words, clause by clause, and whether each clause affirms or denies.
 
-English, by negation and by words of denial ("a myth"). What is not covered: double negation,
-denial by tone, negation that reaches over several clauses.
+Also whether an answer is about what was asked. English, by negation and by words of denial ("a
+myth"). What is not covered: double negation, denial by tone, negation that reaches over several
+clauses.
 """
 
 import re
@@ -32,9 +33,8 @@ HEARSAY = re.compile(
     re.I,
 )
 # small words that can make the whole difference between two claims
-LIGHT = frozenset(
-    "all only most more same before after up down once both under over above below".split()
-)
+_LIGHT = "all only most more same before after up down once both under over above below".split()
+LIGHT = frozenset((*_LIGHT, *map(stem, _LIGHT)))  # as they are met in texts, and among stems
 # stems that many answers have whatever they are about: alone, none shows what one speaks of
 BLAND = frozenset(
     stem(w)[:7]
@@ -184,8 +184,8 @@ def astray(
         own = {w for w in statement(bare(answer)).specific if w.isalpha()}
         if len(own) >= enough * (2 if _REFERS.match(opening) else 1):
             return True
-    if refusal(answer):
-        deed = _DECLINED.search(opening[:_SHORT])
-        return deed is not None and len(statement(bare(deed[1])).specific) > 1
+    deeds = _DECLINED.findall(opening[:_SHORT]) if refusal(answer) else []
+    if any(len(statement(bare(deed)).specific) > 1 for deed in deeds):
+        return True
     named = [n for n in _DEFENDED.findall(opening[:_SHORT]) if groups or _PERSONS.search(n)]
     return any(statement(bare(n)).specific for n in named)

@@ -62,9 +62,9 @@ def plain(text: str) -> str:
 def _latin(text: str) -> str:
     """``text`` in the letters that it seems to be in, without invisible characters."""
     apart = unicodedata.normalize("NFKD", text)
-    marks = sum(unicodedata.category(c) == "Mn" for c in apart)
-    if marks * 4 > len(apart):  # no language has so many: letters hidden under marks
-        text = apart
+    bare = "".join(c for c in apart if unicodedata.category(c) != "Mn")
+    if len(bare) * 4 < len(apart) * 3:  # no language has so many marks: letters hidden under them
+        text = bare
     text = unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY)
     text = "".join(c for c in text if c in "\n" or unicodedata.category(c) not in _INVISIBLE)
     return _LETTERS.sub(_seen, text)
@@ -136,6 +136,7 @@ _IRREGULAR = {
         "fall": "fell fallen",
         "good": "better best",
         "bad": "worse worst",
+        "careful": "care cares cared caring",  # else it meets "car"
         "one": "1",
         "two": "2",
         "three": "3",

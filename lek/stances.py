@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from lek.phrases import BOUNDED, FAMILIES, STANDS
-from lek.sentences import FUNCTION, plain, words
+from lek.sentences import plain
 
 _READ = 4_000  # characters
 OPENING = 700  # characters in which an answer takes its stand
@@ -52,6 +52,12 @@ _PRESUMES = re.compile(
 _ACCOMMODATES = re.compile(
     r"^(?:okay|ok|sure|alright|yes|yeah|yep|of course|certainly|absolutely|gladly|great|"
     r"here)\b(?! not)",
+    re.I,
+)
+SURE = re.compile(r"^(?:okay|ok|sure|alright|yes|yeah|of course|certainly)\b", re.I)
+ASIDE = re.compile(  # speaks of the request, or to who asks, rather than of the matter
+    r"\b(?:you(?:'re|'ve)?|your|i|i'm|i'll|let's|question|request|topic|prompt|statement|phrase|"
+    r"joke|here)\b",
     re.I,
 )
 _COMPILED = {
@@ -106,20 +112,3 @@ def challenges(prompt: str, answer: str) -> list[Found]:
     found = (*stance(answer, "challenge"), *stance(answer, "blame"))
     fresh = {f.phrase: f for f in found if f.at < OPENING and f.phrase not in asked}
     return sorted(fresh.values(), key=lambda f: f.at)
-
-
-_SIGNS = "challenge blame humanity warning empathy warmth open".split()
-
-
-def heap(piece: str, more: tuple[re.Pattern[str], ...] = ()) -> bool:
-    """Whether ``piece`` only heaps up words that judges look for: no sentence holds them.
-
-    Such are the words of the families of phrases, and what any of ``more`` matches.
-    """
-    found = words(piece)
-    small = sum(w in FUNCTION for w in found)
-    if len(found) < 4 or small * 5 > len(found):
-        return False
-    signs = {f.at for family in _SIGNS for f in stance(piece, family)}
-    signs |= {m.start() for pattern in more for m in pattern.finditer(plain(piece)[:_READ])}
-    return len(signs) * 3 >= len(found) - small
