@@ -1,52 +1,67 @@
-"""Pairs of recorded and judged scores -> how well they agree: rank correlation, kappa, order.
+"""Recorded and judged scores of the same answers -> how well they agree, with 95% intervals.
 
-Spearman's rho with a percentile bootstrap over cases (seeded), Cohen's kappa with quadratic weights
-(Cohen 1968). What has no value is ``None``: nothing missing becomes a number. SciPy is imported on
-first use.
+Spearman's rho and Cohen's kappa with quadratic weights (Cohen 1968), each with a seeded percentile
+bootstrap over cases; means per subject. What has no value is ``None`` with a reason.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any
 
-from lek.intervals import mean
+from lek.intervals import CONFIDENCE, mean, mean_interval
+from lek.measures import BENCHMARKS
+from lek.records import Case, Response, Verdict
 
-CONFIDENCE = 0.95
+_BLOCK = 1_000_000  # weights in memory at once
+_ENOUGH = 0.95  # of the resamples must have a value, or there is no interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95% interval; ``why`` says why the value or the interval is ``None``."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)
 class Means:
-    """One subject's means over the cases that both sides scored; ``None`` where there are none."""
+    """One subject's means over the ``n`` answers scored by both; ``difference``: judge - record."""
 
     subject: str
     n: int
     recorded: float | None
     judged: float | None
+    difference: Estimate
 
 
 @dataclass(frozen=True)
-class Disagreement:
-    """A case on which judge and record differ, with its texts cut."""
+class Pair:
+    """One answer, its recorded scores and reasons by measure, and its verdict if it was judged."""
 
-    subject: str
-    case: str
-    recorded: float
-    judged: float
-    prompt: str
-    answer: str
-    reason: str
+    case: Case
+    response: Response
+    recorded: Mapping[str, float | None]
+    reasons: Mapping[str, str]
+    verdict: Verdict | None = None
+
+    def scores(self, measure: str) -> tuple[float, float] | None:
+        """What record and judge gave, or ``None`` where one of them gave nothing."""
+        recorded = self.recorded.get(measure)
+        judged = self.verdict.scores[measure] if self.verdict else None
+        return None if recorded is None or judged is None else (recorded, judged)
 
 
 @dataclass(frozen=True)
 class Agreement:
     """How a judge agrees with the record on one measure, pooled over subjects.
 
-    ``spearman`` is the rank correlation of single answers, ``low`` to ``high`` its 95% interval,
-    ``kappa`` Cohen's kappa with quadratic weights on whole points; each is ``None`` where it is not
-    defined. ``unrecorded`` and ``unjudged`` count answers left out because the record or the
-    judge has no score. ``same_order`` says whether both rank the subjects' means alike; it is
-    ``None`` for fewer than two subjects.
+    ``n`` answers were scored by both; ``unrecorded`` and ``unjudged`` were left out since record or
+    judge has no score.
     """
 
     benchmark: str
@@ -54,110 +69,131 @@ class Agreement:
     n: int
     unrecorded: int
     unjudged: int
-    spearman: float | None
-    low: float | None
-    high: float | None
-    kappa: float | None
+    rho: Estimate
+    kappa: Estimate
     means: tuple[Means, ...]
-    same_order: bool | None
-    worst: tuple[Disagreement, ...]
+
+    @property
+    def spearman(self) -> float | None:
+        """The rank correlation alone; `rho` has its interval."""
+        return self.rho.value
 
 
-class Correlation(NamedTuple):
-    """Spearman's rho and its 95% interval."""
+@dataclass(frozen=True)
+class Calibration:
+    """A judge against the verdicts of a directory, of which only the last part is named.
 
-    rho: float | None
-    low: float | None
-    high: float | None
-
-
-def spearman(
-    cases: Sequence[str],
-    recorded: Sequence[float],
-    judged: Sequence[float],
-    *,
-    resamples: int,
-    seed: int,
-) -> Correlation:
-    """The rank correlation of ``recorded`` with ``judged`` (n,), resampled by ``cases`` (n,).
-
-    All answers to a case are drawn together, since they share its difficulty. No value for fewer
-    than three pairs or where one side's scores are all alike; resamples of that kind are dropped.
+    ``digests``: SHA-256 of each file that was read. ``pairs``: all answers, scored or not.
     """
+
+    judge: str
+    directory: str
+    verdicts: str
+    digests: dict[str, str]
+    resamples: int
+    seed: int
+    pairs: tuple[Pair, ...]
+    notes: tuple[str, ...]
+
+    @cached_property
+    def agreements(self) -> tuple[Agreement, ...]:
+        """One per measure of each benchmark that has answers."""
+        how = {"resamples": self.resamples, "seed": self.seed}
+        names = dict.fromkeys(p.case.benchmark for p in self.pairs)
+        by = {b: [p for p in self.pairs if p.case.benchmark == b] for b in names}
+        return tuple(agree(m, by[b], **how) for b in by for m in BENCHMARKS[b].measures)
+
+
+def agree(measure: str, pairs: Sequence[Pair], **how: int) -> Agreement:
+    """The agreement on ``measure`` over ``pairs`` of its benchmark; ``how``: resamples, seed."""
+    scored = [(p, s) for p in pairs if (s := p.scores(measure)) is not None]
+    cases, scores = [p.case.id for p, _ in scored], [s for _, s in scored]
+    means = tuple(
+        subject_means(name, [s for p, s in scored if p.response.subject == name])
+        for name in dict.fromkeys(p.response.subject for p in pairs)
+    )
+    unrecorded = sum(p.recorded.get(measure) is None for p in pairs)
+    return Agreement(
+        benchmark=pairs[0].case.benchmark,
+        measure=measure,
+        n=len(scored),
+        unrecorded=unrecorded,
+        unjudged=len(pairs) - unrecorded - len(scored),
+        rho=spearman(cases, scores, **how),
+        kappa=kappa(cases, scores, **how),
+        means=means,
+    )
+
+
+def spearman(cases: Sequence[str], scores: Sequence[tuple[float, float]], **how: int) -> Estimate:
+    """The rank correlation of (recorded, judged) ``scores`` (n,); ``how``: resamples, seed."""
     import numpy as np
-    from scipy.stats import bootstrap, rankdata
 
-    x, y = np.asarray(recorded, float), np.asarray(judged, float)
+    def ranks(side: Any, weights: Any) -> Any:  # midranks less their mean, by row of weights
+        _, place, sizes = np.unique(side, return_inverse=True, return_counts=True)
+        by_score = weights[:, np.argsort(place, kind="stable")]
+        upto = np.cumsum(by_score, axis=1)[:, np.cumsum(sizes) - 1]
+        before = np.pad(upto[:, :-1], ((0, 0), (1, 0)))
+        return ((before + upto - upto[:, -1:]) / 2)[:, place]
 
-    def rho(at: "np.typing.NDArray[np.int_]") -> float:
-        a, b = rankdata(x[at]), rankdata(y[at])
-        a, b = a - a.mean(), b - b.mean()
-        spread = math.sqrt(float(a @ a) * float(b @ b))
-        return float(a @ b) / spread if spread else math.nan
+    def rho(weights: Any) -> Any:
+        x, y = (ranks(side, weights) for side in zip(*scores, strict=True))
+        spread = np.sqrt((weights * x * x).sum(1)) * np.sqrt((weights * y * y).sum(1))
+        return (weights * x * y).sum(1) / spread
 
-    if len(x) < 3:
-        return Correlation(None, None, None)
-    value = rho(np.arange(len(x)))
-    ids = list(dict.fromkeys(cases))
-    if math.isnan(value) or len(ids) < 3:
-        return Correlation(None if math.isnan(value) else value, None, None)
-    place = {case: i for i, case in enumerate(ids)}
-    rows: list[list[int]] = [[] for _ in ids]
-    for i, case in enumerate(cases):
-        rows[place[case]].append(i)
-    drawn = bootstrap(
-        (np.arange(len(ids)),),
-        lambda sample: rho(np.array([i for case in sample for i in rows[case]])),
-        vectorized=False,
-        n_resamples=resamples,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).bootstrap_distribution
-    defined = drawn[~np.isnan(drawn)]
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail]) if len(defined) else (None, None)
-    return Correlation(
-        value, None if low is None else float(low), None if high is None else float(high)
-    )
+    return _estimate(rho, cases, "one side gives every answer the same score", **how)
 
 
-def kappa(recorded: Sequence[float], judged: Sequence[float]) -> float | None:
-    """Cohen's kappa with quadratic weights on scores rounded to whole points.
+def kappa(cases: Sequence[str], scores: Sequence[tuple[float, float]], **how: int) -> Estimate:
+    """Quadratic-weighted kappa of ``scores`` rounded to whole points; ``how``: resamples, seed."""
+    import numpy as np
 
-    ``None`` without pairs, or where both sides always give one and the same score: then chance
-    alone agrees as well.
-    """
-    x, y = [math.floor(v + 0.5) for v in recorded], [math.floor(v + 0.5) for v in judged]
-    if not x:
-        return None
-    apart = sum((a - b) ** 2 for a, b in zip(x, y, strict=True)) / len(x)
-    chance = sum((a - b) ** 2 for a in x for b in y) / len(x) ** 2
-    return 1 - apart / chance if chance else None
+    x, y = np.array([[whole(v) for v in pair] for pair in scores], float).reshape(-1, 2).T
 
+    def statistic(weights: Any) -> Any:  # sums of whole numbers, so that 0 is exactly 0
+        apart = weights.sum(1) * (weights @ (x - y) ** 2)
+        squares = weights.sum(1) * (weights @ (x * x + y * y))
+        return 1 - apart / (squares - 2 * (weights @ x) * (weights @ y))
 
-def subject_means(
-    names: Sequence[str],
-    subjects: Sequence[str],
-    recorded: Sequence[float],
-    judged: Sequence[float],
-) -> tuple[Means, ...]:
-    """The means of each of ``names``; ``subjects`` (n,) says whose each pair of scores is."""
-    found = []
-    for name in names:
-        at = [i for i, subject in enumerate(subjects) if subject == name]
-        ours, theirs = [judged[i] for i in at], [recorded[i] for i in at]
-        found.append(
-            Means(name, len(at), mean(theirs), mean(ours)) if at else Means(name, 0, None, None)
-        )
-    return tuple(found)
+    return _estimate(statistic, cases, "both sides give every answer one and the same score", **how)
 
 
-def same_order(means: Sequence[Means]) -> bool | None:
-    """Whether recorded and judged means rank the subjects alike (ties must be ties on both)."""
-    known = [(m.recorded, m.judged) for m in means if m.recorded is not None]
-    pairs = [(r, j) for r, j in known if j is not None]
-    if len(pairs) < 2:
-        return None
-    return all(
-        (r1 > r2) == (j1 > j2) and (r1 == r2) == (j1 == j2) for r1, j1 in pairs for r2, j2 in pairs
-    )
+def whole(score: float) -> int:
+    """``score`` to the nearest whole point, halves up."""
+    return math.floor(score + 0.5)
+
+
+def _estimate(
+    statistic: Callable[[Any], Any], cases: Sequence[str], none: str, *, resamples: int, seed: int
+) -> Estimate:
+    """``statistic`` of weights (samples, n), NaN for ``none``; a case is drawn whole."""
+    import numpy as np
+
+    if len(cases) < 3:
+        return Estimate(None, why=f"{len(cases)} scored by both; it takes 3")
+    ids, owner = np.unique(cases, return_inverse=True)
+    rng, values, step = np.random.default_rng(seed), [], max(1, _BLOCK // len(cases))
+    with np.errstate(invalid="ignore"):  # 0/0 where there is no spread
+        value = float(statistic(np.ones((1, len(cases))))[0])
+        for at in range(0, resamples, step):
+            shape = (min(step, resamples - at), len(ids))
+            drawn = rng.integers(len(ids), size=shape) + len(ids) * np.arange(shape[0])[:, None]
+            times = np.bincount(drawn.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
+            values.append(statistic(times[:, owner].astype(float)))
+    defined = [v[~np.isnan(v)] for v in values]
+    if math.isnan(value):
+        return Estimate(None, why=none)
+    if len(ids) < 3 or sum(map(len, defined)) < _ENOUGH * resamples:
+        return Estimate(value, why="no interval: too few cases, or too alike")
+    low, high = np.quantile(np.concatenate(defined), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Estimate(value, float(low), float(high))
+
+
+def subject_means(subject: str, scores: Sequence[tuple[float, float]]) -> Means:
+    """The means of one subject's (recorded, judged) ``scores``, all in the measure's unit."""
+    if not scores:
+        return Means(subject, 0, None, None, Estimate(None, why="nothing is scored by both"))
+    low, high = mean_interval(apart := [judged - recorded for recorded, judged in scores])
+    why = "no interval: too few answers, or too alike" if low is None else None
+    recorded, judged = (mean(side) for side in zip(*scores, strict=True))
+    return Means(subject, len(scores), recorded, judged, Estimate(mean(apart), low, high, why))

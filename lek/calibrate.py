@@ -1,201 +1,200 @@
 """A judge and a directory with recorded verdicts -> how well the two agree, measure by measure.
 
-What is not covered: whether the recorded verdicts are right. An answer that either side left
-unscored is counted and left out.
+Not covered: whether what is recorded is right, and whether several raters agree.
 """
 
-import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from lek.agreement import Agreement, Disagreement, kappa, same_order, spearman, subject_means
-from lek.backends.recorded import read_answers
+import msgspec
+
+from lek import lem
+from lek.agreement import Calibration, Pair
+from lek.backends.recorded import Recorded, read_answers
 from lek.cases import read_cases
+from lek.checks import suggestion
+from lek.intervals import mean
 from lek.judges.recorded import RecordedJudge
-from lek.lem import Scores, answers_file, cases_file, read_rows, read_scores, scores_file
 from lek.measures import BENCHMARKS
 from lek.records import BadInput, Case, Response, Verdict
-from lek.scoring import unscored
+from lek.report.agreement import lines as lines  # what `cli` calls
+from lek.scoring import score
 
-Judge = Callable[[Case, Response], Verdict]
-Progress = Callable[[str, int, int], None]
-_CUT = 160  # characters
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """The agreement on each measure, and the name of the judge that was calibrated."""
-
-    judge: str
-    directory: Path
-    agreements: tuple[Agreement, ...]
+OURS = {"base_pt": "pretrained", "instruction_tuned": "base", "abliterated": "abliterated"}
+OURS |= {"lem_ethics": "lek", "lem_ethics_allen": "lek-composure"}
+_BENCHMARK = {m: b.name for b in BENCHMARKS.values() for m in b.measures}
+_FORM = '{"case": id, "subject": name, "measure": name, "score": number}, at will "rater", "reason"'
+# (benchmark, subject) -> case -> scores and reasons by measure
+_Given = dict[tuple[str, str], dict[str, tuple[dict[str, float | None], dict[str, str]]]]
 
 
-@dataclass(frozen=True)
-class _Pair:
-    recorded: Verdict
-    judged: Verdict
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    case: str
+    subject: str
+    measure: str
+    score: Any
+    rater: str | None = None
+    reason: str | None = None
 
-    def scores(self, measure: str) -> tuple[float, float] | None:
-        """What both sides gave, or ``None`` where one gave nothing."""
-        recorded, judged = self.recorded.scores[measure], self.judged.scores[measure]
-        return None if recorded is None or judged is None else (recorded, judged)
+
+class _Data:
+    """Cases and answers of a directory; ``models`` maps our names to recorded ones."""
+
+    def __init__(self, directory: Path, benchmarks: Sequence[str]) -> None:
+        files = [f.stem for f in (directory / "results").glob("*.jsonl")]
+        models = {f[len(b) + 1 :] for b in BENCHMARKS for f in files if f.startswith(f"{b}_")}
+        names = {m: n for m, n in OURS.items() if m in models and (m == n or n not in models)}
+        self.models = {names.get(m, m): m for m in (*names, *sorted(models - {*names}))}
+        self.cases: dict[str, dict[str, Case]] = {b: {} for b in benchmarks}
+        self.answers: dict[tuple[str, str], Recorded] = {}
+        self.digests: dict[str, str] = {}
+        self.notes: list[str] = []
+        for benchmark in (b for b in benchmarks if lem.cases_file(directory, b).is_file()):
+            rows, cases = read_cases(directory, benchmark)
+            self.digests[rows.path.name] = rows.digest
+            self.cases[benchmark] = known = {c.id: c for c in cases}
+            for ours, model in self.models.items():
+                path = lem.answers_file(directory, benchmark, model)
+                if path.is_file():
+                    rows = lem.read_rows(path)
+                    self.digests[f"results/{path.name}"] = rows.digest
+                    found = read_answers(rows, ours, benchmark=benchmark, model=model, known=known)
+                    self.answers[benchmark, ours] = found
+                    self.notes += found.notes
 
 
 def calibrate(
-    judge: Judge,
+    judge: Callable[[Case, Response], Verdict],
     directory: Path,
     *,
-    subjects: Mapping[str, str] | None = None,
+    verdicts: Path | None = None,
     benchmarks: Sequence[str] | None = None,
-    worst: int = 3,
-    resamples: int = 1_000,
+    announce: Callable[[Case, Response], None] | None = None,
+    resamples: int = 2_000,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Calibration:
-    """The agreement of ``judge`` with the verdicts recorded in ``directory`` (LEM layout).
+    """The agreement of ``judge`` with the verdicts recorded for ``directory`` (LEM layout).
 
-    ``subjects`` maps our names to recorded ones (default: every recorded model, as it is called);
-    ``benchmarks`` defaults to all but gsm8k, which has a number to compare. ``worst`` is how many
-    disagreements are kept per measure. Raises `BadInput` when there is nothing to compare.
+    ``verdicts`` (default: what the directory has) is JSON Lines, or .json as the published file.
+    ``benchmarks`` defaults to all but gsm8k, which has a number to compare. Only what has a verdict
+    is judged; ``announce`` hears of all of that before the first is. Raises `BadInput`.
     """
-    scores = read_scores(scores_file(directory))
-    found: list[Agreement] = []
-    name = ""
-    for benchmark in benchmarks or [b for b in BENCHMARKS if b != "gsm8k"]:
-        if benchmark not in BENCHMARKS:
-            raise BadInput(f"{benchmark}: no such benchmark; one of {', '.join(BENCHMARKS)}")
-        if not cases_file(directory, benchmark).is_file():
-            continue
-        pairs = list(_pairs(judge, directory, scores, benchmark, subjects, progress))
-        name = pairs[0].judged.judge if pairs else name
-        for measure in BENCHMARKS[benchmark].measures if pairs else ():
-            found.append(
-                _agreement(benchmark, measure, pairs, worst=worst, resamples=resamples, seed=seed)
-            )
-    if not found:
-        raise BadInput(
-            f"{directory}: nothing to compare; expected cases, answers in results/ and verdicts "
-            f"in {scores.path.name} of the same benchmark and model"
-        )
-    return Calibration(name, directory, tuple(found))
+    chosen = benchmarks or [b for b in BENCHMARKS if b != "gsm8k"]
+    if strangers := [b for b in chosen if b not in BENCHMARKS]:
+        raise BadInput(f"{strangers[0]}: no such benchmark; one of {', '.join(BENCHMARKS)}")
+    file, data = _file(directory, verdicts), _Data(directory, chosen)
+    pairs = _pairs(data, (_published if file.suffix == ".json" else _rated)(file, data))
+    asked = [i for i, p in enumerate(pairs) if {*p.recorded.values()} - {None} and p.response.text]
+    if not asked:
+        raise BadInput(f"{directory}: nothing to compare: no answer in results/ has a verdict")
+    for i in asked:
+        if announce is not None:
+            announce(pairs[i].case, pairs[i].response)
+    for n, i in enumerate(asked, 1):
+        verdict = judge(pairs[i].case, pairs[i].response)
+        pairs[i] = replace(pairs[i], verdict=verdict)
+        if progress is not None:
+            progress("judging", n, len(asked))
+    names = verdict.judge, directory.resolve().name, file.name
+    notes = tuple(note.replace(f"{directory}/", "") for note in data.notes)
+    return Calibration(*names, data.digests, resamples, seed, tuple(pairs), notes)
 
 
-def _pairs(
-    judge: Judge,
-    directory: Path,
-    scores: Scores,
-    benchmark: str,
-    subjects: Mapping[str, str] | None,
-    progress: Progress | None,
-) -> Iterator[_Pair]:
-    recorded = scores.scores.get(benchmark)
-    named = subjects or {m: m for m in (recorded if isinstance(recorded, dict) else ())}
-    models = {s: m for s, m in named.items() if answers_file(directory, benchmark, m).is_file()}
-    models = {s: m for s, m in models.items() if scores.of(benchmark, m)}
-    _, cases = read_cases(directory, benchmark)
-    record = RecordedJudge(scores, benchmark, models)
-    for i, (subject, model) in enumerate(models.items()):
-        rows = read_rows(answers_file(directory, benchmark, model))
-        known = {c.id for c in cases}
-        answers = read_answers(rows, subject, benchmark=benchmark, model=model, known=known)
-        for j, case in enumerate(cases, 1):
-            response = answers.respond(case)
-            if response.text is None:
-                none = unscored(case, response, response.reason or "no response", judge="none")
-                yield _Pair(record(case, response), none)
-            else:
-                yield _Pair(record(case, response), judge(case, response))
-            if progress is not None:
-                progress(f"judging {benchmark}", i * len(cases) + j, len(models) * len(cases))
-
-
-def _agreement(
-    benchmark: str, measure: str, pairs: list[_Pair], *, worst: int, resamples: int, seed: int
-) -> Agreement:
-    both = [(p, s) for p in pairs if (s := p.scores(measure)) is not None]
-    recorded, judged = [s[0] for _, s in both], [s[1] for _, s in both]
-    unrecorded = sum(p.recorded.scores[measure] is None for p in pairs)
-    ids = [p.judged.case.id for p, _ in both]
-    rho = spearman(ids, recorded, judged, resamples=resamples, seed=seed)
-    names = list(dict.fromkeys(p.judged.response.subject for p in pairs))
-    means = subject_means(names, [p.judged.response.subject for p, _ in both], recorded, judged)
-    apart = sorted(both, key=lambda b: -abs(b[1][1] - b[1][0]))[:worst]
-    return Agreement(
-        benchmark=benchmark,
-        measure=measure,
-        n=len(both),
-        unrecorded=unrecorded,
-        unjudged=len(pairs) - unrecorded - len(both),
-        spearman=rho.rho,
-        low=rho.low,
-        high=rho.high,
-        kappa=kappa(recorded, judged),
-        means=means,
-        same_order=same_order(means),
-        worst=tuple(_disagreement(p, *s) for p, s in apart if s[0] != s[1]),
-    )
-
-
-def _disagreement(pair: _Pair, recorded: float, judged: float) -> Disagreement:
-    case, response = pair.judged.case, pair.judged.response
-    return Disagreement(
-        subject=response.subject,
-        case=case.id,
-        recorded=recorded,
-        judged=judged,
-        prompt=_cut(case.prompt),
-        answer=_cut(response.text or ""),
-        reason=_cut(pair.judged.reason or ""),
-    )
-
-
-def _cut(text: str) -> str:
-    seen = "".join(c if c.isprintable() else " " for c in text)  # not what steers a terminal
-    return textwrap.shorten(seen, _CUT, placeholder=" ...")
-
-
-def lines(result: Calibration, width: int = 80) -> list[str]:
-    """``result`` for a terminal: a block per measure, no line longer than ``width``."""
-    shown = [f"judge {result.judge} against the verdicts of {result.directory}"]
-    for agreement in result.agreements:
-        shown += ["", *_block(agreement)]
+def _pairs(data: _Data, given: _Given) -> list[Pair]:
     return [
-        part
-        for line in shown
-        for part in (textwrap.wrap(line, width, subsequent_indent="      ") or [""])
+        Pair(case, answers.respond(case), *given[key].get(case.id, ({}, {})))
+        for key, answers in data.answers.items()
+        if key in given
+        for case in data.cases[key[0]].values()
     ]
 
 
-def _block(a: Agreement) -> list[str]:
-    text = BENCHMARKS[a.benchmark].text
-    left = [
-        f"{n} {what}" for n, what in ((a.unrecorded, "unrecorded"), (a.unjudged, "unjudged")) if n
-    ]
-    counts = f"n={a.n}" + (f", left out: {', '.join(left)}" if left else "")
-    interval = "" if a.low is None or a.high is None else f" [{a.low:.2f}, {a.high:.2f}]"
-    block = [
-        f"{a.benchmark}.{a.measure}  {counts}",
-        f"  Spearman {_number(a.spearman)}{interval}  weighted kappa {_number(a.kappa)}",
-    ]
-    for m in a.means:
-        longest = max(len(other.subject) for other in a.means)
-        recorded = "-" if m.recorded is None else text(m.recorded)
-        judged = "-" if m.judged is None else text(m.judged)
-        name = f"{m.subject:<{longest}}"
-        block.append(f"  {name}  recorded {recorded:>6}  judge {judged:>6}  n={m.n}")
-    if a.same_order is not None:
-        block.append(f"  order of subjects: {'the same' if a.same_order else 'NOT the same'}")
-    for d in a.worst:
-        block += [
-            f"  apart: {d.subject} {d.case}: recorded {d.recorded:g}, judge {d.judged:g}",
-            f"    asked: {d.prompt}",
-            f"    said: {d.answer}",
-            f"    judge: {d.reason}",
-        ]
-    return block
+def _file(directory: Path, given: Path | None) -> Path:
+    published, rated = lem.scores_file(directory), directory / "verdicts.jsonl"
+    if given is None and (both := published.is_file()) == rated.is_file():
+        has = "has both" if both else "lacks both"
+        raise BadInput(
+            f"{directory}: {has} {published.name} and {rated.name}; give --verdicts FILE"
+        )
+    return given or (published if published.is_file() else rated)
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.2f}"
+def _published(path: Path, data: _Data) -> _Given:
+    """The verdicts of a file such as ``standard_scores.json``."""
+    scores, given = lem.read_scores(path), _Given()
+    data.digests["verdicts"] = scores.digest
+    for (benchmark, subject), answers in data.answers.items():
+        model, cases = data.models[subject], data.cases[benchmark]
+        if scores.of(benchmark, model):
+            judge = RecordedJudge(scores, benchmark, {subject: model})
+            data.notes += [n.replace(str(path), path.name) for n in judge.notes(set(cases))]
+            made = [judge(case, answers.respond(case)) for case in cases.values()]
+            given[benchmark, subject] = {
+                v.case.id: (v.scores, dict.fromkeys(v.scores, v.reason or "")) for v in made
+            }
+    return given
+
+
+def _rated(path: Path, data: _Data) -> _Given:
+    """The verdicts of a JSON Lines file: the mean where there are several raters."""
+    ours = {m: s for s, m in data.models.items()}
+    found: dict[tuple[str, ...], dict[str | None, tuple[int, float, str | None]]] = {}
+    left: list[str] = []
+    for line, row in _rows(path, data):
+        where, subject = f"{path}: line {line}", ours.get(row.subject, row.subject)
+        benchmark = _BENCHMARK[_known(where, "measure", row.measure, _BENCHMARK)]
+        if benchmark not in data.cases:
+            left.append(benchmark)
+            continue
+        case = data.cases[benchmark][_known(where, "case", row.case, data.cases[benchmark])]
+        _known(where, "subject", subject, [s for b, s in data.answers if b == benchmark])
+        answer = data.answers[benchmark, subject].respond(case)
+        verdict = score(case, answer, {row.measure: row.score}, judge="rated")
+        if (value := verdict.scores[row.measure]) is None:
+            scale = BENCHMARKS[benchmark].scale
+            raise BadInput(f"{where}: {verdict.unscored[row.measure]}; a score is on {scale}")
+        by = found.setdefault((benchmark, subject, row.case, row.measure), {})
+        if row.rater in by:
+            raise BadInput(f"{path}: lines {by[row.rater][0]} and {line} score the same; keep one")
+        by[row.rater] = line, value, row.reason
+    given = _Given()
+    for (benchmark, subject, case_id, measure), by in found.items():
+        of = given.setdefault((benchmark, subject), {}).setdefault(case_id, ({}, {}))
+        of[0][measure] = mean([value for _, value, _ in by.values()])
+        of[1][measure] = "\n".join(reason for *_, reason in by.values() if reason)
+    notes = [f"{left.count(b)} on {b} left out: not asked for" for b in dict.fromkeys(left)]
+    if (raters := len({r for by in found.values() for r in by})) > 1:
+        notes.append(f"{raters} raters, of whom the mean counts; how far they agree is not covered")
+    data.notes += [f"{path.name}: {note}" for note in notes]
+    return given
+
+
+def _known(where: str, key: str, value: str, known: Collection[str]) -> str:
+    if value not in known:
+        hint = suggestion(value, known) or f"; there are {', '.join([*known][:8]) or 'none'}"
+        raise BadInput(f"{where}: {key} is {value!r}: not among those of the data{hint}")
+    return value
+
+
+def _rows(path: Path, data: _Data) -> Iterator[tuple[int, _Row]]:
+    raw = lem.read_bytes(path)
+    data.digests["verdicts"] = sha256(raw).hexdigest()
+    texts = raw.split(b"\n")
+    for n, text in enumerate(texts, 1):
+        try:
+            if text.strip():
+                fields = json.loads(text, object_pairs_hook=lem.keep_repeats)
+                yield n, msgspec.convert(fields, _Row)
+        except msgspec.ValidationError as e:
+            of_run = isinstance(fields, dict) and {"response", "scores"} <= fields.keys()
+            what = "a line of a run's own verdicts.jsonl, which has other keys" if of_run else e
+            raise BadInput(f"{path}: line {n}: {what}; expected {_FORM}") from e
+        except (ValueError, RecursionError) as e:
+            if n < len(texts):
+                raise BadInput(f"{path}: line {n}: not JSON: {lem.fault(e)}; mend it") from e
+            data.notes.append(f"{path.name}: line {n}: cut off; left out")

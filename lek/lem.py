@@ -54,7 +54,7 @@ def read_rows(path: Path) -> Rows:
     A last line without a newline that is no JSON is what a killed writer leaves: it is not an
     error but `Rows.torn`. Any other line that is no object with an ``id`` raises `BadInput`.
     """
-    raw = _read(path)
+    raw = read_bytes(path)
     *lines, tail = raw.split(b"\n")
     rows = [_row(path, n, text) for n, text in enumerate(lines, 1) if text.strip()]
     torn = None
@@ -69,9 +69,9 @@ def read_rows(path: Path) -> Rows:
 def _row(path: Path, line: int, text: bytes) -> Row:
     where = f"{path}: line {line}"
     try:
-        fields = json.loads(text, object_pairs_hook=_keep_repeats)
+        fields = json.loads(text, object_pairs_hook=keep_repeats)
     except (ValueError, RecursionError) as e:
-        raise BadInput(f"{where}: not JSON: {_fault(e)}; mend or delete the line") from e
+        raise BadInput(f"{where}: not JSON: {fault(e)}; mend or delete the line") from e
     if not isinstance(fields, dict):
         raise BadInput(f'{where}: a JSON {type(fields).__name__}; expected an object with an "id"')
     for key, value in fields.items():
@@ -123,20 +123,20 @@ class Scores:
 
 def read_scores(path: Path) -> Scores:
     """The recorded verdicts at ``path``; raises `BadInput` when they are no such object."""
-    raw = _read(path)
+    raw = read_bytes(path)
     try:
         text = raw.decode()
-        content = json.loads(text, object_pairs_hook=_keep_repeats)
+        content = json.loads(text, object_pairs_hook=keep_repeats)
     except (ValueError, RecursionError) as e:
         at = f"line {e.lineno}: " if isinstance(e, json.JSONDecodeError) else ""
-        raise BadInput(f"{path}: {at}not JSON: {_fault(e)}") from e
+        raise BadInput(f"{path}: {at}not JSON: {fault(e)}") from e
     scores = content.get("scores") if isinstance(content, dict) else None
     if not isinstance(scores, dict):
         raise BadInput(f'{path}: expected {{"scores": {{benchmark: {{model: {{id: ...}}}}}}}}')
     return Scores(path, hashlib.sha256(raw).hexdigest(), text, scores)
 
 
-def _fault(error: Exception) -> str:
+def fault(error: Exception) -> str:
     """Why ``json.loads`` could not read something, in words."""
     if isinstance(error, json.JSONDecodeError):
         return error.msg
@@ -155,7 +155,8 @@ def is_text(value: str) -> bool:
     return True
 
 
-def _keep_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def keep_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON (for ``object_pairs_hook``), where a key given twice has a `Repeated`."""
     table = dict(pairs)
     if len(table) < len(pairs):
         for key in table:
@@ -165,7 +166,8 @@ def _keep_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """What the file holds; raises `BadInput` where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as e:

@@ -1,0 +1,200 @@
+"""A calibration -> lines for a terminal, a plain document for JSON, a page of HTML.
+
+The page has no script. Text is escaped; what could hide or steer is replaced in all three.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from hashlib import sha256
+from html import escape
+from itertools import combinations
+from textwrap import shorten, wrap
+from typing import Any
+
+from lek.agreement import Agreement, Calibration, Estimate, Means
+from lek.intervals import CONFIDENCE
+from lek.measures import BENCHMARKS
+
+SCHEMA = 1
+WORST = 20
+_NO_ORDER = "fewer than two subjects have scores"
+_HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Calibration</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width"><style>:root {color-scheme: light dark}
+body {font: 15px/1.5 system-ui, sans-serif; margin: auto; padding: 1em; max-width: 56em}
+h1 {font-size: 1.5em} h2 {font-size: 1.15em; margin-top: 2em} div {overflow-x: auto}
+table {border-collapse: collapse} th, td {border: 1px solid #8886; padding: .15em .6em}
+td {text-align: right} td:first-child {text-align: left} dt, tr:first-child {font-weight: 600}
+p, pre, li, h1, summary {overflow-wrap: anywhere} pre {white-space: pre-wrap; font: inherit}
+summary {cursor: pointer; margin: .4em 0} pre, dd {margin: 0 0 .5em}</style></head><body>"""
+
+
+def swaps(means: Sequence[Means]) -> list[dict[str, Any]] | None:
+    """The pairs of subjects that record and judge order differently, by their means alone.
+
+    A tie must be one for both. ``None`` for fewer than two subjects with scores.
+    """
+    known = [(m.recorded, m.judged, m.subject) for m in means if m.recorded is not None]
+    order = sorted(((r, j, s) for r, j, s in known if j is not None), reverse=True)
+    found = [
+        {"higher": a, "lower": b, "recorded": r1 - r2, "judged": j1 - j2}
+        for (r1, j1, a), (r2, j2, b) in combinations(order, 2)
+        if (r1 == r2) != (j1 == j2) or j1 < j2  # r1 >= r2, as sorted
+    ]
+    return found if len(order) > 1 else None
+
+
+def worst(result: Calibration) -> list[dict[str, Any]]:
+    """The answers furthest apart in points, over all measures, with their texts in full."""
+    apart: list[dict[str, Any]] = [
+        {"benchmark": p.case.benchmark, "measure": measure, "subject": p.response.subject}
+        | {"case": p.case.id, "recorded": scores[0], "judged": scores[1]}
+        | {"prompt": p.case.prompt, "reference": p.case.reference, "answer": p.response.text}
+        | {"recorded_reason": p.reasons.get(measure) or None, "judged_reason": p.verdict.reason}
+        for p in result.pairs
+        for measure in p.recorded
+        if p.verdict and (scores := p.scores(measure)) is not None and scores[0] != scores[1]
+    ]
+    return sorted(apart, key=lambda d: -abs(d["recorded"] - d["judged"]))[:WORST]
+
+
+def lines(result: Calibration, width: int = 80) -> list[str]:
+    """``result`` for a terminal, in lines of at most ``width`` columns."""
+    shown = [_title(result), *_notes(result)]
+    for a in result.agreements:
+        shown += ["", *(f"{'  ' * (i > 0)}{fact}" for i, fact in enumerate(_facts(result, a)))]
+        longest = max(len(m.subject) for m in a.means)
+        for name, recorded, judged, apart, n in _rows(a):
+            cells = f"recorded {recorded:>6}  judge {judged:>6}  {apart}  n={n}"
+            shown.append(f"  {name:<{longest}}  {cells}")
+    found = worst(result)
+    shown += ["", f"the {len(found)} furthest apart"]
+    for d in found:
+        said, why = (_plain(d[key] or "-", "") for key in ("answer", "judged_reason"))
+        shown += [f"  {_apart(d)}"]
+        shown += [f"    {shorten(t, width - 4)}" for t in (f"said: {said}", f"judge: {why}")]
+    texts = (_plain(line, "") for line in shown)
+    return [part for t in texts for part in wrap(t, width, subsequent_indent="      ") or [""]]
+
+
+def document(result: Calibration, protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """``result`` as plain values for JSON; ``protocol`` says how the judge judges."""
+    files = "".join(f"{name} {digest}\n" for name, digest in sorted(result.digests.items()))
+    data = {"directory": result.directory, "verdicts": result.verdicts, "files": result.digests}
+    measures = []
+    for a in result.agreements:
+        swapped, why = swaps(a.means), _unjudged(result, a)
+        order = {"same": None, "why": _NO_ORDER} if swapped is None else {"same": not swapped}
+        measures.append(asdict(a) | {"order": {**order, "swapped": swapped}, "why_unjudged": why})
+    found = {
+        "schema": SCHEMA,
+        "judge": result.judge,
+        "protocol": dict(protocol),
+        "data": data | {"digest": sha256(files.encode()).hexdigest()},
+        "confidence": CONFIDENCE,
+        "resamples": result.resamples,
+        "seed": result.seed,
+        "notes": _notes(result),
+        "measures": measures,
+        "worst": worst(result),
+    }
+    return {key: _clean(value) for key, value in found.items()}
+
+
+def page(result: Calibration, protocol: Mapping[str, Any]) -> str:
+    """``result`` as a page of HTML."""
+    found = document(result, protocol)
+    notes = "".join(f"<p>{_safe(note)}</p>" for note in found["notes"])
+    parts = [f"{_HEAD}<h1>{_safe(_title(result))}</h1>{notes}"]
+    for a in result.agreements:
+        name, *facts = _facts(result, a)
+        rows = [("subject", "recorded", "judge", "judge - recorded", "n"), *_rows(a)]
+        table = "".join(f"<tr><td>{'<td>'.join(map(_safe, row))}" for row in rows)
+        listed = "".join(f"<li>{_safe(fact)}</li>" for fact in facts)
+        parts.append(f"<h2>{_safe(name)}</h2><ul>{listed}</ul><div><table>{table}</table></div>")
+    parts.append(f"<h2>The {len(found['worst'])} furthest apart</h2>")
+    for d in found["worst"]:
+        keys = ("prompt", "reference", "answer", "recorded_reason", "judged_reason")
+        pairs = ((k.replace("_", " "), d[k] or "none") for k in keys)
+        texts = "".join(f"<dt>{k}</dt><dd><pre>{_safe(v)}</pre></dd>" for k, v in pairs)
+        parts.append(f"<details><summary>{_safe(_apart(d))}</summary><dl>{texts}</dl></details>")
+    about = {k: found[k] for k in ("protocol", "data", "confidence", "resamples", "seed")}
+    return f"{''.join(parts)}<h2>By what</h2><pre>{_safe(about)}</pre></body></html>\n"
+
+
+def _title(result: Calibration) -> str:
+    return f"judge {result.judge} against {result.verdicts} of {result.directory}"
+
+
+def _notes(result: Calibration) -> list[str]:
+    lost = sum(p.verdict is not None and p.verdict.pending for p in result.pairs)
+    note = f"incomplete: the judge was not heard on {lost} answers; calibrate again"
+    return [note, *result.notes] if lost else [*result.notes]
+
+
+def _unjudged(result: Calibration, a: Agreement) -> dict[str, int]:
+    """Why answers with a recorded score have none of the judge, the most frequent reason first."""
+    mute = [p for p in result.pairs if p.recorded.get(a.measure) is not None]
+    why = (p.verdict.unscored.get(a.measure) if p.verdict else "no usable answer" for p in mute)
+    return dict(Counter(w for w in why if w is not None).most_common())
+
+
+def _facts(result: Calibration, a: Agreement) -> list[str]:
+    """The measure with its counts, the coefficients, the order of the subjects, what is missing."""
+    show = BENCHMARKS[a.benchmark].text
+    left = ((a.unrecorded, "unrecorded"), (a.unjudged, "unjudged"))
+    out = ", ".join(f"{n} {what}" for n, what in left if n)
+    facts = [f"{a.benchmark}.{a.measure}  n={a.n}{f', left out: {out}' if out else ''}"]
+    facts += [f"Spearman {_estimate(a.rho)}", f"weighted kappa {_estimate(a.kappa)}"]
+    swapped = swaps(a.means)
+    same = f"unknown: {_NO_ORDER}" if swapped is None else "NOT the same" if swapped else "the same"
+    facts.append(f"order of subjects: {same}")
+    for s in swapped or ():
+        both = f"recorded {show(s['recorded'], sign=True)}, judge {show(s['judged'], sign=True)}"
+        facts.append(f"{s['higher']} over {s['lower']}: {both}")
+    return facts + [f"unjudged {n}: {why}" for why, n in [*_unjudged(result, a).items()][:3]]
+
+
+def _rows(a: Agreement) -> list[tuple[str, ...]]:
+    """Per subject: its name, both means, their difference, the number of answers."""
+    show = BENCHMARKS[a.benchmark].text
+    rows = []
+    for m in a.means:
+        sides = ("-" if v is None else show(v) for v in (m.recorded, m.judged))
+        difference = _estimate(m.difference, partial(show, sign=True))
+        rows.append((m.subject, *sides, difference, str(m.n)))
+    return rows
+
+
+def _estimate(e: Estimate, show: Callable[[float], str] = "{:.2f}".format) -> str:
+    if e.value is None or e.low is None or e.high is None:
+        return f"{'none' if e.value is None else show(e.value)} ({e.why})"
+    return f"{show(e.value)} [{show(e.low)}, {show(e.high)}]"
+
+
+def _apart(d: Mapping[str, Any]) -> str:
+    scores = f"recorded {d['recorded']:.4g}, judge {d['judged']:.4g}"
+    return f"{d['measure']}, {d['subject']} {d['case']}: {scores}"
+
+
+def _plain(text: str, kept: str = "\n\t\u200c\u200d") -> str:
+    """``text`` without what is not seen but acts; joiners are kept for scripts and emoji."""
+    hidden = {c for c in text if not c.isprintable()} - {*kept}
+    return text.translate({ord(c): " " if c.isspace() else "\ufffd" for c in hidden})
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _plain(value)
+    if isinstance(value, Mapping):
+        return {_plain(str(k)): _clean(v) for k, v in value.items()}
+    return [_clean(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _safe(value: object) -> str:
+    """What can stand in HTML: a text as it is, anything else as JSON."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
+    return escape(_plain(text))
