@@ -13,7 +13,7 @@ from threading import Event, Lock
 
 from lek import replies, sources
 from lek.backends import Question
-from lek.hearing import Heard, Hearing, Task
+from lek.hearing import Batch, Heard, Hearing, Task
 from lek.judges import rubric
 from lek.judges.llm import Missing, verdict
 from lek.records import BadInput, Case, Response, Usage, Verdict, Vote
@@ -88,6 +88,11 @@ class Docket:
         except BadInput:  # the judge is not there yet, so nor are votes of it
             return self._votes, length
         return len(keys) - len(self._store().votes(keys, since=self._since)), length
+
+    @property
+    def batched(self) -> bool:
+        """Whether the judge is asked in batches, the larger the better."""
+        return isinstance(self._hearing, Batch)
 
     @property
     def votes(self) -> int:

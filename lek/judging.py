@@ -44,7 +44,7 @@ class Judges:
         self._scores: Scores | None = None
         self._dockets: dict[str, Docket] = {}
         self.notes: list[str] = []
-        self.notices: deque[str] = deque()  # what judges had to say since somebody listened
+        self._notices: deque[str] = deque()
 
     def of(self, benchmark: str, subjects: Collection[str], known: set[str]) -> Judge:
         """The judge of ``benchmark``, for the answers of ``subjects`` to ``known`` cases.
@@ -107,7 +107,7 @@ class Judges:
                 apis.endpoint(settings),
                 settings,
                 take=lambda: shop.calls is None or self.store.take_call(shop.session, shop.calls),
-                say=lambda line: self.notices.append(f"{kind} judge: {line}"),
+                say=lambda line: self._notices.append(f"{kind} judge: {line}"),
                 share=shop.share,
             )
 
@@ -118,6 +118,10 @@ class Judges:
     def store(self) -> Store:
         """Where votes are kept; opened at first need."""
         return Store(self._workshop.home / "store.sqlite3")
+
+    def said(self) -> list[str]:
+        """What judges had to say since this was last asked: they speak from other threads."""
+        return [self._notices.popleft() for _ in range(len(self._notices))]
 
     def close(self) -> None:
         """Let judges ask nothing more."""

@@ -27,7 +27,7 @@ def add_options(parser: Any) -> None:
     group.addoption(
         "--lek-fresh",
         action="store_true",
-        help="generate every response anew; what is stored is kept, but not used",
+        help="generate and judge every answer anew; what is stored is kept, but not used",
     )
     group.addoption(
         "--lek-no-gates",

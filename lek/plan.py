@@ -1,26 +1,22 @@
-"""Profile and command line -> Plan: which subjects answer which cases, and who judges them.
-
-Everything that can be wrong with the input is found here, before the first test: `BadInput`.
-"""
+"""Which subjects answer which cases, and who judges them: the selected are asked ahead of need."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from msgspec.structs import replace as replace_fields
 
-from lek.answers import Answers, Sources, Workshop
-from lek.cases import read_cases, select
+from lek.answers import Answers, Sources
 from lek.docket import Docket
-from lek.gates import Gate, parse_gates
+from lek.gates import Gate
 from lek.judging import Judge, Judges
 from lek.lem import cases_file
 from lek.profiles import LoadedProfile
 from lek.progress import Progress
-from lek.records import BadInput, Case, Response, Verdict
+from lek.records import Case, Response, Verdict
 from lek.scoring import unscored
 
 
@@ -39,6 +35,7 @@ class Plan:
     sources: Sources
     panel: Judges
     progress: Progress
+    shared: bool
     gates: list[Gate]
     cases: dict[str, list[Case]] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
@@ -80,19 +77,38 @@ class Plan:
     def prepare(self, benchmark: str, subject: str) -> None:
         """Have ``subject`` answer the selected cases of ``benchmark``, if it has not yet.
 
-        Where the judge is a model, all other benchmarks as well, so that it is heard meanwhile.
+        Where the judge is a model, it is heard meanwhile: so that it has enough to do, the other
+        benchmarks follow, and the next subject (all others, if the judge is asked in batches).
         What goes wrong is kept, and raised where the first answer is asked for.
         """
         if (benchmark, subject) in self.prepared or (benchmark, subject) not in self.answers:
             return
-        waited_for = isinstance(self.judges[benchmark], Docket)
-        for name in [benchmark, *(self.cases if waited_for else ())]:
-            key = name, subject
-            if key not in self.prepared and self.asked.get(key):
-                self.prepared.add(key)
-                judge = self.judges[name]
-                heard = judge.queue if isinstance(judge, Docket) else None
-                self.answers[key].prepare(self.asked[key], heard)
+        self._answer(benchmark, subject)
+        judge = self.judges[benchmark]
+        if not isinstance(judge, Docket):
+            return
+        names = [subject]
+        if not self.shared:  # else the other subjects are for other processes
+            following = self.loaded.profile.subject_names
+            following = following[following.index(subject) + 1 :]
+            left = [s for s in following if any((b, s) in self.asked for b in self.cases)]
+            names += left if judge.batched else left[:1]
+        for name in names:
+            for other in self.cases:
+                self._answer(other, name)
+
+    def _answer(self, benchmark: str, subject: str) -> None:
+        key = benchmark, subject
+        if key not in self.prepared and self.asked.get(key):
+            self.prepared.add(key)
+            judge = self.judges[benchmark]
+            heard = partial(self._queue, judge) if isinstance(judge, Docket) else None
+            self.answers[key].prepare(self.asked[key], heard)
+
+    def _queue(self, judge: Docket, case: Case, response: Response) -> None:
+        judge.queue(case, response)
+        for line in self.panel.said():
+            self.progress.say(line)
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
         """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""
@@ -106,87 +122,3 @@ class Plan:
     @cached_property
     def _ids(self) -> dict[str, frozenset[str]]:
         return {b: frozenset(c.id for c in cases) for b, cases in self.cases.items()}
-
-
-def make_plan(
-    loaded: LoadedProfile, *, data: Path | None, limit: int | None, workshop: Workshop
-) -> Plan:
-    """Read and check all that the profile names; ``data`` overrides where its data lie."""
-    gates = parse_gates(loaded)
-    directory = _directory(loaded, data)
-    profile = loaded.profile
-    sources = Sources(loaded, directory, workshop)
-    judges = Judges(loaded, directory, workshop, sources.release)
-    plan = Plan(loaded, directory, limit, sources, judges, workshop.progress, gates)
-    sources.check()
-    known: dict[str, set[str]] = {}
-    for benchmark in profile.data.benchmarks:
-        if not cases_file(directory, benchmark).is_file():
-            continue
-        rows, cases = read_cases(directory, benchmark)
-        plan.digests[rows.path.name] = rows.digest
-        known[benchmark] = {c.id for c in cases}
-        plan.cases[benchmark] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
-        for subject in profile.subjects:
-            answers = sources.of(subject, benchmark, known[benchmark])
-            if answers is not None:
-                plan.answers[benchmark, subject.name] = answers
-    if not plan.answers:
-        raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
-    _check_names(plan)
-    for name in plan.cases:
-        plan.judges[name] = judges.of(name, plan.subjects(name), known[name])
-        plan.protocol[name] = judges.protocol(name)
-    plan.digests.update(sources.digests | judges.digests)
-    plan.notes.extend([*_left_out(plan), *sources.notes, *judges.notes])
-    return plan
-
-
-def _expected(loaded: LoadedProfile) -> str:
-    """What a directory must hold at the least."""
-    first = loaded.profile.data.benchmarks[0]
-    text = f"expected cases such as {first}.jsonl"
-    recorded = loaded.profile.subjects[0].recorded
-    return text + (f" and answers such as results/{first}_{recorded}.jsonl" if recorded else "")
-
-
-def _directory(loaded: LoadedProfile, data: Path | None) -> Path:
-    if data is not None:
-        directory, key = data, f"--lek-data {data}"
-    elif loaded.profile.data.dir is not None:
-        directory = loaded.relative(loaded.profile.data.dir)
-        key = f"{loaded.path}: data.dir = '{loaded.profile.data.dir}'"
-    else:
-        raise BadInput(f"{loaded.path}: data.dir: missing; add it or give --lek-data DIR")
-    if not directory.is_dir():
-        raise BadInput(f"{key}: {'not a' if directory.exists() else 'no such'} directory")
-    return directory
-
-
-def _check_names(plan: Plan) -> None:
-    """Two tests of a benchmark must not read the same: subject and case are told by the name."""
-    for benchmark, cases in plan.cases.items():
-        seen: dict[str, str] = {}
-        for subject in plan.subjects(benchmark):
-            for case in cases:
-                name = f"{subject}-{case.id}"
-                if seen.setdefault(name, subject) != subject:
-                    both = f"{cases_file(plan.directory, benchmark)}: {subject} and {seen[name]}"
-                    raise BadInput(f"{both} both make a test [{name}]; rename a case or a subject")
-
-
-def _left_out(plan: Plan) -> list[str]:
-    profile = plan.loaded.profile
-    benchmarks = [b for b in profile.data.benchmarks if plan.absent(b)]
-    present = {s for _, s in plan.answers}
-    subjects = [s for s in profile.subject_names if s not in present]
-    partly = []
-    for subject in (s for s in profile.subject_names if s in present):
-        missing = [
-            b for b in plan.cases if b not in benchmarks and (b, subject) not in plan.answers
-        ]
-        partly += [f"{subject} on {', '.join(missing)}"] if missing else []
-    parts = [f"subjects {', '.join(subjects)}"] if subjects else []
-    parts += [f"benchmarks {', '.join(benchmarks)}"] if benchmarks else []
-    parts += partly
-    return [f"not in the data, left out: {'; '.join(parts)}"] if parts else []

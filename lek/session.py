@@ -10,7 +10,8 @@ import pytest
 
 from lek import profiles
 from lek.answers import Workshop
-from lek.plan import Plan, make_plan
+from lek.plan import Plan
+from lek.planning import make_plan
 from lek.progress import Progress
 from lek.records import BadInput
 
@@ -89,12 +90,13 @@ def started(config: pytest.Config) -> float:
 
 
 def tell(config: pytest.Config) -> None:
-    """Show what judges had to say since this was last called: they speak from other threads."""
-    notices, progress = plan_of(config).panel.notices, plan_of(config).progress
-    if notices:
-        with progress.shown():
-            while notices:
-                progress.say(notices.popleft())
+    """Show what judges had to say since they were last listened to."""
+    plan = plan_of(config)
+    lines = plan.panel.said()
+    if lines:
+        with plan.progress.shown():
+            for line in lines:
+                plan.progress.say(line)
 
 
 def evals_are_named(config: pytest.Config) -> bool:

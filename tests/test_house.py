@@ -15,8 +15,8 @@ ORDER = (
     "degeneration polarity matching conduct regard virtues claims blas progress store passes "
     "chats adapters abliteration models deadline backends replies recipes card build memory "
     "generate generated answers judges calls apis local hearing docket judging intervals "
-    "agreement metrics gates rulings plan costs forecast runs tally report options session "
-    "scheduling controller plugin calibrate sandwich doctor cli __main__ "
+    "agreement metrics gates rulings plan planning costs forecast runs tally report options "
+    "session scheduling controller plugin calibrate sandwich doctor cli __main__ "
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",

@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from conftest import MODELS, ROOT, Project
 from lek.answers import Workshop
-from lek.plan import make_plan
+from lek.planning import make_plan
 from lek.profiles import load
 from lek.progress import Silent
 from lek.records import Metric

@@ -1,0 +1,100 @@
+"""Profile and command line -> Plan, with all that can be wrong with the input: `BadInput`.
+
+It is found here, before the first test.
+"""
+
+from pathlib import Path
+
+from lek.answers import Sources, Workshop
+from lek.cases import read_cases, select
+from lek.gates import parse_gates
+from lek.judging import Judges
+from lek.lem import cases_file
+from lek.plan import Plan
+from lek.profiles import LoadedProfile
+from lek.records import BadInput
+
+
+def make_plan(
+    loaded: LoadedProfile, *, data: Path | None, limit: int | None, workshop: Workshop
+) -> Plan:
+    """Read and check all that the profile names; ``data`` overrides where its data lie."""
+    gates = parse_gates(loaded)
+    directory = _directory(loaded, data)
+    profile = loaded.profile
+    sources = Sources(loaded, directory, workshop)
+    judges = Judges(loaded, directory, workshop, sources.release)
+    shared = workshop.share > 1
+    plan = Plan(loaded, directory, limit, sources, judges, workshop.progress, shared, gates)
+    sources.check()
+    known: dict[str, set[str]] = {}
+    for benchmark in profile.data.benchmarks:
+        if not cases_file(directory, benchmark).is_file():
+            continue
+        rows, cases = read_cases(directory, benchmark)
+        plan.digests[rows.path.name] = rows.digest
+        known[benchmark] = {c.id for c in cases}
+        plan.cases[benchmark] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
+        for subject in profile.subjects:
+            answers = sources.of(subject, benchmark, known[benchmark])
+            if answers is not None:
+                plan.answers[benchmark, subject.name] = answers
+    if not plan.answers:
+        raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
+    _check_names(plan)
+    for name in plan.cases:
+        plan.judges[name] = judges.of(name, plan.subjects(name), known[name])
+        plan.protocol[name] = judges.protocol(name)
+    plan.digests.update(sources.digests | judges.digests)
+    plan.notes.extend([*_left_out(plan), *sources.notes, *judges.notes])
+    return plan
+
+
+def _expected(loaded: LoadedProfile) -> str:
+    """What a directory must hold at the least."""
+    first = loaded.profile.data.benchmarks[0]
+    text = f"expected cases such as {first}.jsonl"
+    recorded = loaded.profile.subjects[0].recorded
+    return text + (f" and answers such as results/{first}_{recorded}.jsonl" if recorded else "")
+
+
+def _directory(loaded: LoadedProfile, data: Path | None) -> Path:
+    if data is not None:
+        directory, key = data, f"--lek-data {data}"
+    elif loaded.profile.data.dir is not None:
+        directory = loaded.relative(loaded.profile.data.dir)
+        key = f"{loaded.path}: data.dir = '{loaded.profile.data.dir}'"
+    else:
+        raise BadInput(f"{loaded.path}: data.dir: missing; add it or give --lek-data DIR")
+    if not directory.is_dir():
+        raise BadInput(f"{key}: {'not a' if directory.exists() else 'no such'} directory")
+    return directory
+
+
+def _check_names(plan: Plan) -> None:
+    """Two tests of a benchmark must not read the same: subject and case are told by the name."""
+    for benchmark, cases in plan.cases.items():
+        seen: dict[str, str] = {}
+        for subject in plan.subjects(benchmark):
+            for case in cases:
+                name = f"{subject}-{case.id}"
+                if seen.setdefault(name, subject) != subject:
+                    both = f"{cases_file(plan.directory, benchmark)}: {subject} and {seen[name]}"
+                    raise BadInput(f"{both} both make a test [{name}]; rename a case or a subject")
+
+
+def _left_out(plan: Plan) -> list[str]:
+    profile = plan.loaded.profile
+    benchmarks = [b for b in profile.data.benchmarks if plan.absent(b)]
+    present = {s for _, s in plan.answers}
+    subjects = [s for s in profile.subject_names if s not in present]
+    partly = []
+    for subject in (s for s in profile.subject_names if s in present):
+        missing = [
+            b for b in plan.cases if b not in benchmarks and (b, subject) not in plan.answers
+        ]
+        partly += [f"{subject} on {', '.join(missing)}"] if missing else []
+    parts = [f"subjects {', '.join(subjects)}"] if subjects else []
+    parts += [f"benchmarks {', '.join(benchmarks)}"] if benchmarks else []
+    parts += partly
+    return [f"not in the data, left out: {'; '.join(parts)}"] if parts else []
