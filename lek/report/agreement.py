@@ -26,7 +26,7 @@ _HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cal
 <meta name="viewport" content="width=device-width"><style>:root {color-scheme: light dark}
 body {font: 15px/1.5 system-ui, sans-serif; margin: auto; padding: 1em; max-width: 56em}
 h1 {font-size: 1.5em} h2 {font-size: 1.15em; margin-top: 2em} div {overflow-x: auto}
-table {border-collapse: collapse} th, td {border: 1px solid #8886; padding: .15em .6em}
+table {border-collapse: collapse} th, td {border: 1px solid #8886; padding: .15em .35em}
 td {text-align: right} td:first-child {text-align: left} dt, tr:first-child {font-weight: 600}
 p, pre, li, h1, summary {overflow-wrap: anywhere} pre {white-space: pre-wrap; font: inherit}
 summary {cursor: pointer; margin: .4em 0} pre, dd {margin: 0 0 .5em}</style></head><body>"""
@@ -70,8 +70,7 @@ def lines(result: Calibration, width: int = 80) -> list[str]:
         for name, recorded, judged, apart, n in _rows(a):
             cells = f"recorded {recorded:>6}  judge {judged:>6}  {apart}  n={n}"
             shown.append(f"  {name:<{longest}}  {cells}")
-    found = worst(result)
-    shown += ["", f"the {len(found)} furthest apart"]
+    shown += ["", f"the {len(found := worst(result))} furthest apart"]
     for d in found:
         said, why = (_plain(d[key] or "-", "") for key in ("answer", "judged_reason"))
         shown += [f"  {_apart(d)}"]
@@ -86,9 +85,10 @@ def document(result: Calibration, protocol: Mapping[str, Any]) -> dict[str, Any]
     data = {"directory": result.directory, "verdicts": result.verdicts, "files": result.digests}
     measures = []
     for a in result.agreements:
-        swapped, why = swaps(a.means), _unjudged(result, a)
-        order = {"same": None, "why": _NO_ORDER} if swapped is None else {"same": not swapped}
-        measures.append(asdict(a) | {"order": {**order, "swapped": swapped}, "why_unjudged": why})
+        swapped = swaps(a.means)
+        why = _NO_ORDER if swapped is None else None
+        order = {"same": None if why else not swapped, "swapped": swapped, "why": why}
+        measures.append(asdict(a) | {"order": order, "why_unjudged": _unjudged(result, a)})
     found = {
         "schema": SCHEMA,
         "judge": result.judge,
