@@ -72,18 +72,39 @@ def sandwich(
 
 @app.command()
 def calibrate(
-    data: Annotated[Path, typer.Option(help="recorded answers and verdicts, in the LEM layout")],
-    judge: Annotated[str, typer.Option(help="the judge to compare with the verdicts")] = "lexical",
+    data: Annotated[Path, typer.Option(help="cases, answers in results/, and verdicts")],
+    judge: Annotated[str, typer.Option(help="the judge to compare with them")] = "lexical",
+    verdicts: Annotated[Path | None, typer.Option(help="JSON Lines of verdicts")] = None,
+    out_json: Annotated[Path | None, typer.Option("--json", help="write all numbers there")] = None,
+    out_html: Annotated[Path | None, typer.Option("--html", help="write a page there")] = None,
+    most: Annotated[int | None, typer.Option("--max-judge-calls", help="stop there")] = None,
+    profile: ProfileName = "sandbox",
 ) -> None:
-    """Compare a judge with recorded verdicts: rank correlation and means per subject."""
-    with _faults():
-        from lek import calibrate as method
-        from lek.judges.lexical import lexical
+    """Compare a judge with recorded or human verdicts: rank correlation, kappa, order, worst cases.
 
-        if judge != "lexical":
-            raise BadInput(f"--judge {judge}: only lexical can be calibrated")
-        for line in method.lines(method.calibrate(lexical, data)):
+    A judge that is a model has its settings in the profile; its votes are stored.
+    """
+    with _faults():
+        from lek.trial import Trial
+
+        trial = Trial(_load(profile), judge, data, most)
+        found = trial.run(verdicts)
+        for line in trial.lines(found):
             typer.echo(line)
+        for path, text in ((out_json, trial.document), (out_html, trial.page)):
+            if path is not None:
+                _write(path, text(found))
+        if trial.stopped:
+            sys.stderr.write("".join(f"lek: {line}\n" for line in trial.stopped))
+            raise typer.Exit(1)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as e:
+        raise BadInput(f"{path}: cannot be written: {e.strerror or e}") from e
+    typer.echo(f"written: {path}")
 
 
 @app.command()

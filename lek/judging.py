@@ -52,14 +52,8 @@ class Judges:
         Raises `BadInput` where recorded verdicts cannot be read, or a key or library is missing.
         """
         kind = self._loaded.profile.judges.of(benchmark)
-        if kind == "exact":
-            return exact
-        if kind == "lexical":
-            from lek.judges.lexical import lexical  # its word lists need not be read otherwise
-
-            return lexical
         if kind != "recorded":
-            return self.docket(kind)
+            return self.of_kind(kind)
         if self._scores is None:
             self._scores = read_scores(scores_file(self._directory))
         models = {
@@ -70,6 +64,16 @@ class Judges:
         judge = RecordedJudge(self._scores, benchmark, models)
         self.notes += judge.notes(known)
         return judge
+
+    def of_kind(self, kind: str) -> Judge:
+        """The judge ``kind``, which looks nothing up in the data."""
+        if kind == "exact":
+            return exact
+        if kind == "lexical":
+            from lek.judges.lexical import lexical  # its word lists need not be read otherwise
+
+            return lexical
+        return self.docket(kind)
 
     def docket(self, kind: str) -> Docket:
         """The judge ``kind``, which is a model: one for all of its benchmarks."""
@@ -139,6 +143,10 @@ class Judges:
         if kind == "recorded":
             assert self._scores is not None
             return {"judge": kind, "digest": self._scores.digest}
+        return self.described(kind, benchmark)
+
+    def described(self, kind: str, benchmark: str) -> dict[str, Any]:
+        """The judge ``kind`` on ``benchmark``, as `protocol` has it."""
         settings = self._loaded.profile.judges.settings(kind)
         if settings is None:
             return {"judge": kind, "digest": sources.digest(f"judges/{kind}.py")}

@@ -16,7 +16,7 @@ ORDER = (
     "chats adapters abliteration models deadline backends replies recipes card build memory "
     "generate generated answers judges calls apis local hearing docket judging intervals "
     "agreement metrics gates rulings plan planning costs forecast runs tally report options "
-    "session scheduling controller plugin calibrate sandwich doctor cli __main__ "
+    "session scheduling controller plugin calibrate trial sandwich doctor cli __main__ "
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",
