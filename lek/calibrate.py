@@ -21,7 +21,6 @@ from lek.intervals import mean
 from lek.judges.recorded import RecordedJudge
 from lek.measures import BENCHMARKS
 from lek.records import BadInput, Case, Response, Verdict
-from lek.report.agreement import lines as lines  # what `cli` calls
 from lek.scoring import score
 
 OURS = {"base_pt": "pretrained", "instruction_tuned": "base", "abliterated": "abliterated"}
