@@ -87,7 +87,7 @@ def calibrate(
     with _faults():
         from lek.trial import Trial
 
-        trial = Trial(_load(profile), judge, data, most)
+        trial = Trial(lambda: _load(profile), judge, data, most)
         found = trial.run(verdicts)
         for line in trial.lines(found):
             typer.echo(line)

@@ -6,6 +6,7 @@ each, an answer that is still to come at the most that decoding allows, a reply 
 
 from collections import Counter
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from lek.costs import price
 from lek.docket import Docket
@@ -87,5 +88,5 @@ def _money(plan: Plan, total: _Share) -> list[str]:
             amount = price(settings, total.asked[kind], said)
             known = not isinstance(amount, str)
             text += f": at most {amount:.2f} {settings.currency}" if known else f"; cost: {amount}"
-        lines.append(text)
+        lines += wrap(text, 80, subsequent_indent="  ")
     return ["", *lines] if lines else ["", "no judge that costs anything is asked"]

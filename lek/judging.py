@@ -23,7 +23,22 @@ from lek.settings import Gemini, Local, OpenAI
 from lek.store import Store
 
 Judge = Callable[[Case, Response], Verdict]
+PLAIN = ("exact", "lexical")
 _DECIDE = {"model", "temperature", "max_tokens", "base_url", "structured", "revision", "dtype"}
+
+
+def plain_judge(kind: str) -> Judge:
+    """One of the judges that need nothing but the case and the response."""
+    if kind == "exact":
+        return exact
+    from lek.judges.lexical import lexical  # its word lists need not be read otherwise
+
+    return lexical
+
+
+def plain_protocol(kind: str) -> dict[str, Any]:
+    """What such a judge judges by."""
+    return {"judge": kind, "digest": sources.digest(f"judges/{kind}.py")}
 
 
 class Judges:
@@ -52,8 +67,10 @@ class Judges:
         Raises `BadInput` where recorded verdicts cannot be read, or a key or library is missing.
         """
         kind = self._loaded.profile.judges.of(benchmark)
+        if kind in PLAIN:
+            return plain_judge(kind)
         if kind != "recorded":
-            return self.of_kind(kind)
+            return self.docket(kind)
         if self._scores is None:
             self._scores = read_scores(scores_file(self._directory))
         models = {
@@ -64,16 +81,6 @@ class Judges:
         judge = RecordedJudge(self._scores, benchmark, models)
         self.notes += judge.notes(known)
         return judge
-
-    def of_kind(self, kind: str) -> Judge:
-        """The judge ``kind``, which looks nothing up in the data."""
-        if kind == "exact":
-            return exact
-        if kind == "lexical":
-            from lek.judges.lexical import lexical  # its word lists need not be read otherwise
-
-            return lexical
-        return self.docket(kind)
 
     def docket(self, kind: str) -> Docket:
         """The judge ``kind``, which is a model: one for all of its benchmarks."""
@@ -147,9 +154,10 @@ class Judges:
 
     def described(self, kind: str, benchmark: str) -> dict[str, Any]:
         """The judge ``kind`` on ``benchmark``, as `protocol` has it."""
+        if kind in PLAIN:
+            return plain_protocol(kind)
         settings = self._loaded.profile.judges.settings(kind)
-        if settings is None:
-            return {"judge": kind, "digest": sources.digest(f"judges/{kind}.py")}
+        assert settings is not None  # the profile was checked for it
         told = {"judge": kind, "digest": rubric.load(benchmark).digest, "votes": settings.votes}
         if not isinstance(settings, Local):
             told["client"] = apis.client_of(settings)

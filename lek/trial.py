@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,7 +11,7 @@ from lek.answers import Workshop
 from lek.calibrate import calibrate
 from lek.checks import suggestion
 from lek.docket import Docket
-from lek.judging import Judges
+from lek.judging import PLAIN, Judges, plain_judge, plain_protocol
 from lek.measures import BENCHMARKS
 from lek.profile import JudgeKind
 from lek.profiles import LoadedProfile
@@ -20,32 +21,39 @@ from lek.report import agreement as report
 
 
 class Trial:
-    """The judge ``kind`` with the settings of a profile, against the verdicts in ``directory``.
+    """The judge ``kind`` against the verdicts in ``directory``.
 
-    ``most`` bounds the requests. Raises `BadInput` where there is no such judge, or it lacks
+    A judge that is a model has its settings from the profile that ``load`` gives; ``most`` bounds the requests. Raises `BadInput` where there is no such judge, or it lacks
     settings, key or library.
     """
 
     def __init__(
-        self, loaded: LoadedProfile, kind: str, directory: Path, most: int | None = None
+        self,
+        load: Callable[[], LoadedProfile],
+        kind: str,
+        directory: Path,
+        most: int | None = None,
     ) -> None:
         kinds = [k for k in get_args(JudgeKind) if k != "recorded"]
         if kind not in kinds:
             hint = suggestion(kind, kinds)
             raise BadInput(f"--judge {kind}: no such judge{hint}; one of {', '.join(kinds)}")
-        if kind not in ("exact", "lexical") and loaded.profile.judges.settings(kind) is None:
-            also = "base_url and " if kind == "openai" else ""
-            raise BadInput(
-                f"--judge {kind}: {loaded.path} has no table [judges.{kind}]; add one with "
-                f"{also}model, or give --profile"
-            )
         if most is not None and most < 0:
             raise BadInput(f"--max-judge-calls {most}: must be 0 or more")
         self._kind, self._directory, self._progress = kind, directory, Progress()
-        shop = Workshop(Path(".lek"), self._progress, session=time.time(), calls=most)
-        self._panel = Judges(loaded, directory, shop)
-        self._judge = self._panel.of_kind(kind)
+        self._panel = None if kind in PLAIN else self._seat(load(), most)
+        self._judge = self._panel.docket(kind) if self._panel else plain_judge(kind)
         self.stopped: list[str] = []
+
+    def _seat(self, loaded: LoadedProfile, most: int | None) -> Judges:
+        if loaded.profile.judges.settings(self._kind) is None:
+            also = "base_url and " if self._kind == "openai" else ""
+            raise BadInput(
+                f"--judge {self._kind}: {loaded.path} has no table [judges.{self._kind}]; add one "
+                f"with {also}model, or give --profile"
+            )
+        shop = Workshop(Path(".lek"), self._progress, session=time.time(), calls=most)
+        return Judges(loaded, self._directory, shop)
 
     def run(self, verdicts: Path | None) -> Calibration:
         """Judge every answer that has a verdict, and compare; ``verdicts`` is a file of them."""
@@ -58,8 +66,9 @@ class Trial:
                 announce=self._judge.queue if isinstance(self._judge, Docket) else None,
                 progress=progress,
             )
-        self._panel.close()
-        self.stopped = self._panel.said()
+        if self._panel:
+            self._panel.close()
+            self.stopped = self._panel.said()
         return found
 
     def lines(self, found: Calibration) -> list[str]:
@@ -81,4 +90,6 @@ class Trial:
         return self._kind != "lexical" or benchmark != "gsm8k"
 
     def _protocol(self) -> dict[str, Any]:
+        if self._panel is None:
+            return plain_protocol(self._kind)
         return {b: self._panel.described(self._kind, b) for b in BENCHMARKS if self._suits(b)}

@@ -115,7 +115,7 @@ def judged(answer: Plain) -> dict[str, float]:
 def gains(answer: Plain, apply: Callable[[str], str]) -> dict[str, float]:
     """How much each measure rises by the change to the answer."""
     before, after = judged(answer), judged(answer._replace(text=apply(answer.text)))
-    return {measure: after[measure] - before[measure] for measure in before}
+    return {measure: round(after[measure] - before[measure], 6) for measure in before}
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)

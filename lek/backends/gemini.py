@@ -46,8 +46,9 @@ class GeminiEndpoint:
     def open(cls, settings: Gemini, key: SecretStr | None) -> Self:
         """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
         with warnings.catch_warnings():
-            # it says at import that it is succeeded by google-genai, which a user may choose here
-            warnings.filterwarnings("ignore", r"\s*All support for the `google.generativeai`")
+            # it says at import that google-genai succeeds it, which a user may choose here, and
+            # years ahead which Python it will no longer support; docs/judges.md says the former
+            warnings.simplefilter("ignore", FutureWarning)
             import google.generativeai as library
         hush("google", "urllib3", "requests")
         secret = key.get_secret_value().strip() if key else ""
