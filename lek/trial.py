@@ -23,8 +23,9 @@ from lek.report import agreement as report
 class Trial:
     """The judge ``kind`` against the verdicts in ``directory``.
 
-    A judge that is a model has its settings from the profile that ``load`` gives; ``most`` bounds the requests. Raises `BadInput` where there is no such judge, or it lacks
-    settings, key or library.
+    A judge that is a model has its settings from the profile that ``load`` gives; ``most`` bounds
+    its requests. Raises `BadInput` where there is no such judge, or it lacks settings, key or
+    library.
     """
 
     def __init__(

@@ -92,7 +92,12 @@ def test_sandwich_writes_chats_or_says_why_not(place: Path) -> None:
         (["build", "lke", "--profile=p.toml"], "p.toml: no subject 'lke', did you mean 'lek'?"),
         (["build", "--profile=p.toml", "--out=x"], "--out x: name the subject to export"),
         (["calibrate", "--data=nowhere"], "nowhere"),
-        (["calibrate", "--data=.", "--judge=gemini"], "--judge gemini: only lexical can be"),
+        (
+            ["calibrate", "--data=.", "--judge=openai", "--profile=p.toml"],
+            "--judge openai: p.toml has no table [judges.openai]; add one with base_url and model",
+        ),
+        (["calibrate", "--data=.", "--judge=lexcal"], "no such judge, did you mean 'lexical'?"),
+        (["calibrate", "--data=.", "--judge=mlx", "--max-judge-calls=-1"], "must be 0 or more"),
         (["sandwich", "--prompts=none", "--out=x", "--profile=p.toml"], "none: cannot be read"),
     ],
 )
