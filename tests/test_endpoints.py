@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, NamedTuple
@@ -31,11 +32,14 @@ from endpoint import (
 from pydantic import SecretStr
 
 from conftest import ROOT, clean_environment
-from lek import deadline
+from lek import deadline, replies
 from lek.backends import Endpoint, Fault, Final, Passing, Question, Rejected, Reply
 from lek.backends.gemini import GeminiEndpoint
 from lek.backends.genai import GenaiEndpoint
 from lek.backends.openai import OpenAIEndpoint
+from lek.judges import rubric
+from lek.measures import BENCHMARKS
+from lek.records import Case, Response, Vote
 from lek.settings import Gemini, OpenAI
 
 KEY = "AIza-not-a-real-key-0123456789"
@@ -343,6 +347,29 @@ def test_without_a_key_none_of_the_environment_is_sent() -> None:
     with serving(status(401)) as api, pytest.raises(Final, match="refused without a key"):
         openai(api.url, None).ask(QUESTION)
     assert api.asked[0].headers["authorization"] == "Bearer none"
+
+
+@every
+def test_a_judge_that_several_threads_ask(client: Client) -> None:
+    """Real questions, each with a fence of its own, are not mixed up; the replies can be read."""
+    cases = [Case(id=str(i), benchmark=b, prompt="Why?") for i in range(4) for b in BENCHMARKS]
+    answer = Response(subject="lek", case="", text="Because.")
+
+    def vote(case: Case) -> Vote | str:
+        nonce = rubric.nonce(case, answer)
+        question = rubric.question(rubric.load(case.benchmark), case, answer, nonce)
+        return replies.read(endpoint.ask(question), case.benchmark, nonce)
+
+    with serving() as api, ThreadPoolExecutor(16) as pool:
+        endpoint = client.open(api.url, KEY)
+        votes = list(pool.map(vote, cases))
+        if client is OPENAI:
+            endpoint = openai(api.url, KEY, structured="none")
+            votes += map(vote, cases[:5])
+    for found, case in zip(votes, cases * 2, strict=False):
+        score = 1 if case.benchmark == "gsm8k" else 7
+        assert isinstance(found, Vote), found
+        assert found.scores == dict.fromkeys(BENCHMARKS[case.benchmark].measures, score)
 
 
 def test_openai_is_told_no_more_than_it_knows() -> None:
