@@ -71,8 +71,9 @@ class Calls:
             except Final as fault:
                 self._stop(str(fault))
                 return Outcome(None, requests, str(fault))
-            except Rejected as fault:
-                return self._given_up(requests, str(fault))
+            except Rejected as fault:  # heard, and refused: there is nothing to wait for
+                self._given_up(requests, str(fault))
+                return Outcome(Reply(None, str(fault), None, 0, 0), requests, None)
             except Passing as fault:
                 last = str(fault)
                 self._back_off(requests, fault.after)

@@ -163,13 +163,16 @@ def test_five_in_a_row_and_no_more() -> None:
 def test_a_reply_between_begins_the_row_anew() -> None:
     desk = Desk(*[Rejected("400 odd")] * 4, Reply(None, "blocked"), *[Rejected("400 odd")] * 4, YES)
     found = [desk.ask() for _ in range(10)]
-    assert [f.why for f in found] == [*["400 odd"] * 4, None, *["400 odd"] * 4, None]
+    assert [f.reply and f.reply.reason for f in found] == [
+        *["400 odd"] * 4, "blocked", *["400 odd"] * 4, None
+    ]  # fmt: skip
     assert all(f.requests == 1 for f in found) and desk.calls.stopped is None
 
 
 def test_what_is_rejected_is_not_asked_again() -> None:
     desk = Desk(Rejected("400 too long"))
-    assert desk.ask() == Outcome(None, 1, "400 too long")
+    refused = Reply(None, "400 too long", prompt_tokens=0, completion_tokens=0)
+    assert desk.ask() == Outcome(refused, 1, None)
     for _ in range(4):
         desk.ask()
     assert desk.calls.stopped and len(desk.endpoint.times) == 5
