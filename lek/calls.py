@@ -6,7 +6,8 @@ from collections.abc import Callable
 from threading import Event, Lock
 from typing import NamedTuple
 
-from lek.backends import Endpoint, Final, Passing, Question, Rejected, Reply
+from lek.backends import Endpoint, Question, Reply
+from lek.faults import Final, Passing, Rejected
 from lek.settings import Remote
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds

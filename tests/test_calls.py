@@ -13,11 +13,12 @@ import pytest
 from endpoint import Answer, Api, ok, reset, serving, status, trickle
 from pydantic import SecretStr
 
-from lek.backends import Endpoint, Fault, Final, Passing, Question, Rejected, Reply
+from lek.backends import Endpoint, Question, Reply
 from lek.backends.genai import GenaiEndpoint
 from lek.backends.openai import OpenAIEndpoint
 from lek.calls import Calls, Outcome
 from lek.deadline import within
+from lek.faults import Fault, Final, Passing, Rejected
 from lek.settings import Gemini, OpenAI, Remote
 
 QUESTION = Question("judge", "this", {"type": "object", "properties": {}})

@@ -32,11 +32,12 @@ from endpoint import (
 from pydantic import SecretStr
 
 from conftest import ROOT, clean_environment
-from lek import deadline, replies
-from lek.backends import Endpoint, Fault, Final, Passing, Question, Rejected, Reply
+from lek import faults, replies
+from lek.backends import Endpoint, Question, Reply
 from lek.backends.gemini import GeminiEndpoint
 from lek.backends.genai import GenaiEndpoint
 from lek.backends.openai import OpenAIEndpoint
+from lek.faults import Fault, Final, Passing, Rejected
 from lek.judges import rubric
 from lek.measures import BENCHMARKS
 from lek.records import Case, Response, Vote
@@ -274,17 +275,17 @@ def test_gemini_says_more_in_details(client: Client) -> None:
 
 
 def test_midnight_pacific_is_within_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    when = re.search(r"\(?(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\)?$", deadline.midnight_pacific())
+    when = re.search(r"\(?(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\)?$", faults.midnight_pacific())
     assert when is not None
     left = datetime.fromisoformat(f"{when[1]}+00:00") - datetime.now(UTC)
     assert timedelta(minutes=-1) <= left <= timedelta(hours=25)  # 25: the clocks go back
     assert when[1][-5:] in ("07:00", "08:00")
 
     def none(name: str) -> None:
-        raise deadline.ZoneInfoNotFoundError(name)
+        raise faults.ZoneInfoNotFoundError(name)
 
-    monkeypatch.setattr(deadline, "ZoneInfo", none)
-    assert deadline.midnight_pacific() == "resume after midnight Pacific time"
+    monkeypatch.setattr(faults, "ZoneInfo", none)
+    assert faults.midnight_pacific() == "resume after midnight Pacific time"
 
 
 def test_openai_says_more_in_codes_and_words() -> None:
@@ -306,7 +307,7 @@ def test_openai_says_more_in_codes_and_words() -> None:
     ],
 )  # fmt: skip
 def test_durations(text: Any, seconds: float | None) -> None:
-    assert deadline.duration(text) == (None if seconds is None else pytest.approx(seconds))
+    assert faults.duration(text) == (None if seconds is None else pytest.approx(seconds))
 
 
 def shortened(client: Client, url: str) -> Endpoint:
@@ -405,8 +406,8 @@ import logging, sys
 logging.basicConfig(level=logging.DEBUG)
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from endpoint import serving, ok, status
+from lek.faults import Fault
 from test_endpoints import ALL, KEY, QUESTION
-from lek.backends import Fault
 for client in ALL:
     for answer in (ok(KEY), status(429, KEY, headers={{"X-Echo": KEY}})):
         with serving(answer) as api:

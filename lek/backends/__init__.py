@@ -75,23 +75,3 @@ class Endpoint(Protocol):
 
     def ask(self, question: Question) -> Reply:
         """One request, never repeated by the client; raises a `Fault`, and nothing else."""
-
-
-class Fault(Exception):
-    """Why a request has no reply: one line, which never holds the key."""
-
-
-class Passing(Fault):
-    """A fault that may pass: overload, time-out, reset. ``after``: seconds that the API named."""
-
-    def __init__(self, why: str, after: float | None = None) -> None:
-        super().__init__(why)
-        self.after = after
-
-
-class Rejected(Fault):
-    """The API takes this question amiss (too long, malformed): asking it again won't help."""
-
-
-class Final(Fault):
-    """Nothing asked now will fare better: wrong key, unknown model, a day's quota used up."""

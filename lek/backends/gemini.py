@@ -7,16 +7,10 @@ from typing import Any, Literal, Self
 
 from pydantic import SecretStr
 
-from lek.backends import Fault, Final, Passing, Question, Rejected, Reply
-from lek.deadline import (
-    Refusal,
-    google_refusal,
-    hush,
-    line,
-    sendable,
-    within,
-    without,
-)
+from lek.backends import Question, Reply
+from lek.deadline import within
+from lek.faults import Fault, Final, Passing, Rejected, google_refusal
+from lek.secrecy import hush, line, sendable, without
 from lek.settings import Gemini
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
@@ -88,7 +82,8 @@ class GeminiEndpoint:
         import requests
 
         if isinstance(e, _Refused):
-            return _fault(self._refusal(e))
+            names = {"model": self._settings.model, "variable": self._settings.key}
+            return google_refusal(e.status, e.headers, e.body, self._key, **names)
         if isinstance(e, TimeoutError | requests.Timeout):
             return Passing(f"no whole reply after {self._settings.timeout:g} s")
         if isinstance(e, requests.RequestException | google.auth.exceptions.TransportError):
@@ -96,20 +91,6 @@ class GeminiEndpoint:
         if isinstance(e, google.protobuf.json_format.ParseError | UnicodeDecodeError):
             return Passing("the reply's body is not what the API promises")
         return Rejected(line(f"{type(e).__name__}: {e}", self._key))
-
-    def _refusal(self, e: _Refused) -> Refusal:
-        try:
-            body = json.loads(e.body)
-        except ValueError:  # a gateway's page
-            body = e.body[:1000].decode(errors="replace")
-        model, variable = self._settings.model, self._settings.key
-        return google_refusal(e.status, e.headers, body, self._key, model=model, variable=variable)
-
-
-def _fault(found: Refusal) -> Fault:
-    if found.kind == "passing":
-        return Passing(found.why, found.after)
-    return (Rejected if found.kind == "rejected" else Final)(found.why)
 
 
 def _client(settings: Gemini, key: str) -> Any:

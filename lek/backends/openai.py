@@ -8,19 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from lek.backends import Fault, Final, Passing, Question, Rejected, Reply
-from lek.deadline import (
-    Refusal,
-    duration,
-    hush,
-    line,
-    named_wait,
-    refusal,
-    resume,
-    sendable,
-    within,
-    without,
-)
+from lek.backends import Question, Reply
+from lek.deadline import within
+from lek.faults import Fault, Final, Passing, Rejected, duration, named_wait, refusal, resume
+from lek.secrecy import hush, line, sendable, without
 from lek.settings import OpenAI
 
 _DAILY = re.compile(r"\b(?:requests|tokens) per day\b|\((?:RPD|TPD)\)", re.I)
@@ -89,10 +80,7 @@ class OpenAIEndpoint:
 
     def _account(self, e: Exception) -> Fault:
         if isinstance(e, self._library.APIStatusError):
-            found = self._refusal(e)
-            if found.kind == "passing":
-                return Passing(found.why, found.after)
-            return (Rejected if found.kind == "rejected" else Final)(found.why)
+            return self._refusal(e)
         if isinstance(e, TimeoutError | self._library.APITimeoutError):
             return Passing(f"no whole reply after {self._settings.timeout:g} s")
         if isinstance(e, self._library.APIConnectionError):
@@ -102,19 +90,19 @@ class OpenAIEndpoint:
             return Passing("the reply's body is not what the API promises")
         return Rejected(line(f"{type(e).__name__}: {e}", self._key))
 
-    def _refusal(self, e: Any) -> Refusal:
+    def _refusal(self, e: Any) -> Fault:
         headers = {k.lower(): v for k, v in e.response.headers.items()}
         body = e.body if isinstance(e.body, dict) else {"message": e.body or e.response.text}
         said = line(body.get("message") or body.get("error") or body, self._key)
         after = named_wait(headers)
         if e.status_code == 429:
             if "insufficient_quota" in (body.get("code"), body.get("type")):
-                return Refusal("final", f"quota used up; {said}")
+                return Final(f"quota used up; {said}")
             if _DAILY.search(str(body.get("message"))):
                 resets = [headers.get(f"x-ratelimit-reset-{w}") for w in ("requests", "tokens")]
                 waits = [after, *(duration(r) for r in resets if r)]
                 when = resume(max((w for w in waits if w is not None), default=None))
-                return Refusal("final", f"the day's quota is used up ({said}); {when}")
+                return Final(f"the day's quota is used up ({said}); {when}")
         model, variable = self._settings.model, self._settings.key
         return refusal(e.status_code, said, after, model=model, variable=variable)
 

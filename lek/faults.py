@@ -1,0 +1,153 @@
+"""What an API answered instead of a reply -> the fault that it is, told alike for all APIs."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from email.utils import parsedate_to_datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from lek.secrecy import line
+
+LONGEST_WAIT = 600.0  # seconds; who is told to wait longer had better come back later
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Fault(Exception):
+    """Why a request has no reply: one line, which never holds the key."""
+
+
+class Passing(Fault):
+    """A fault that may pass: overload, time-out, reset. ``after``: seconds that the API named."""
+
+    def __init__(self, why: str, after: float | None = None) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+class Rejected(Fault):
+    """The API takes this question amiss (too long, malformed): asking it again won't help."""
+
+
+class Final(Fault):
+    """Nothing asked now will fare better: wrong key, unknown model, a day's quota used up."""
+
+
+def refusal(
+    status: int,
+    said: str,
+    after: float | None,
+    *,
+    model: str,
+    variable: str | None,
+    denied: bool = False,
+) -> Fault:
+    """What the HTTP ``status`` comes to, in one line, of which the server ``said`` more.
+
+    ``model`` was asked for, with the key that the environment's ``variable`` holds; ``denied``
+    says that the key is wrong, whatever the status.
+    """
+    told = f"{status} {said}".strip()
+    if denied or status in (401, 403):
+        if variable is None:
+            return Final(f"refused without a key ({told}); name its variable in key")
+        return Final(f"{variable}: refused ({told}); check the key")
+    if status == 404:
+        return Final(f"no model {model} ({told}); check model and base_url")
+    if status in (400, 413, 422):
+        return Rejected(told)
+    if status in (408, 409, 425, 429) or status >= 500:
+        if after is not None and after > LONGEST_WAIT:
+            return Final(f"{told}; {resume(after)}")
+        return Passing(told, after)
+    return Final(f"{told}; check base_url")  # such as a redirect: the key stays here
+
+
+def named_wait(headers: Mapping[str, str]) -> float | None:
+    """The seconds that ``headers`` (names in lower case) say to wait: ``retry-after`` of any kind.
+
+    ``None`` where they say nothing, or nonsense.
+    """
+    thousandths = _number(headers.get("retry-after-ms", ""))
+    if thousandths is not None:
+        return thousandths / 1000
+    given = headers.get("retry-after", "")
+    if (seconds := _number(given)) is not None:
+        return seconds
+    try:
+        when = parsedate_to_datetime(given)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return max(0.0, (when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+
+
+def duration(text: object) -> float | None:
+    """Seconds of a text such as ``34.07s``, ``6m0s`` or ``120ms``; ``None`` where it is none."""
+    parts = re.findall(r"([\d.]+)(ms|[smhd])", str(text)[:40])
+    if not parts or "".join(n + unit for n, unit in parts) != str(text):
+        return None
+    try:
+        return sum(float(n) * _UNITS[unit] for n, unit in parts)
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def resume(after: float | None) -> str:
+    """When to come back, as a local time and as UTC; ``after`` is in seconds from now."""
+    if after is None:
+        return "resume later"
+    if after > 30 * 86400:  # and what no calendar holds
+        return f"resume in {after / 86400:.0f} days"
+    return _at(datetime.now(UTC) + timedelta(seconds=after))
+
+
+def midnight_pacific() -> str:
+    """When Google counts a new day."""
+    try:
+        pacific = ZoneInfo("America/Los_Angeles")
+    except ZoneInfoNotFoundError:  # a machine without tz data
+        return "resume after midnight Pacific time"
+    tomorrow = datetime.now(pacific).date() + timedelta(days=1)
+    return _at(datetime.combine(tomorrow, time(), tzinfo=pacific))
+
+
+def _at(when: datetime) -> str:
+    local, world = when.astimezone(), when.astimezone(UTC)
+    told = f"resume after {local:%Y-%m-%d %H:%M %Z}"
+    return told if local.utcoffset() == timedelta() else f"{told} ({world:%Y-%m-%d %H:%M} UTC)"
+
+
+def google_refusal(
+    status: int, headers: Mapping[str, str], raw: bytes, key: str, *, model: str, variable: str
+) -> Fault:
+    """What an error of Google's REST APIs comes to, from its ``raw`` body.
+
+    Whatever in it is not as documented counts as not said.
+    """
+    try:
+        body = json.loads(raw)
+    except ValueError:  # a gateway's page
+        body = raw[:1000].decode(errors="replace")
+    body = body[0] if isinstance(body, list) and body else body
+    found = body.get("error") if isinstance(body, dict) else body
+    error = found if isinstance(found, dict) else {"message": found}
+    given = error.get("details")
+    details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
+    said = line(error.get("message") or error.get("status") or "", key)
+    if status == 429 and "PerDay" in str(details):
+        return Final(f"the day's quota is used up ({said}); {midnight_pacific()}")
+    if error.get("status") == "FAILED_PRECONDITION":  # such as a country that is not served
+        return Final(f"{status} {said}")
+    waits = [named_wait(headers), *(duration(d.get("retryDelay")) for d in details)]
+    after = max((w for w in waits if w is not None), default=None)
+    denied = "API_KEY_INVALID" in str(details)
+    return refusal(status, said, after, model=model, variable=variable, denied=denied)
