@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from lek.backends import Endpoint
+from lek.backends import Endpoint, Question, Reply
+from lek.faults import Final
 from lek.records import BadInput
+from lek.secrecy import line, without
 from lek.settings import Gemini, OpenAI
 
 
@@ -39,8 +41,31 @@ def check(settings: Gemini | OpenAI, where: str) -> None:
 
 def endpoint(settings: Gemini | OpenAI) -> Endpoint:
     """The endpoint, opened through the library that is installed."""
-    client, key = _client(settings), SecretStr(_key(settings))
+    client = _client(settings)
     assert client is not None  # it was checked
+    try:
+        return _opened(settings, client, SecretStr(_key(settings)))
+    except Exception as e:  # such as a proxy in the environment that the library does not know
+        return _Unopened(line(f"{client.package} cannot be opened: {e}", _key(settings)))
+
+
+def scrub(settings: Gemini | OpenAI, text: str) -> str:
+    """``text`` without the key, whoever put it there."""
+    return without(text, _key(settings))
+
+
+class _Unopened:
+    """An endpoint that says why it is none."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def ask(self, question: Question) -> Reply:
+        """Raise `Final`."""
+        raise Final(self._why)
+
+
+def _opened(settings: Gemini | OpenAI, client: _Client, key: SecretStr) -> Endpoint:
     if isinstance(settings, OpenAI):
         from lek.backends.openai import OpenAIEndpoint
 

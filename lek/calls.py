@@ -6,11 +6,13 @@ from collections.abc import Callable
 from threading import Event, Lock
 from typing import NamedTuple
 
-from lek.backends import Endpoint, Question, Reply
+from lek.backends import OVER_BUDGET, Endpoint, Question, Reply
 from lek.faults import Final, Passing, Rejected
 from lek.settings import Remote
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
+_ALL_REJECTED = 10
+_NEWS = 5.0  # seconds of waiting that are worth a line
 _IN_A_ROW = 5  # so many questions without a reply, and nobody is there
 
 
@@ -25,9 +27,9 @@ class Outcome(NamedTuple):
 class Calls:
     """One endpoint that several threads share.
 
-    ``take`` is asked before every request whether there may be one more; ``say`` is told once why
-    nothing more is asked. ``share``: the number of processes among which ``settings.rpm`` is
-    divided. ``wait`` waits for so many seconds, or less once all is stopped.
+    ``take`` is asked before every request whether there may be one more; ``say`` is told of long
+    waits, and once why nothing more is asked. ``share``: the number of processes among which
+    ``settings.rpm`` is divided. ``wait`` waits for so many seconds, or less once all is stopped.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Calls:
         self._clock, self._wait, self._jitter = clock, wait or self._ended.wait, jitter
         self._next = self._pause = clock()  # nobody asks before either
         self._row = 0  # questions without a reply, since the last reply
+        self._replied, self._rejected = False, 0
         self._stopped: str | None = None
 
     @property
@@ -73,14 +76,14 @@ class Calls:
                 self._stop(str(fault))
                 return Outcome(None, requests, str(fault))
             except Rejected as fault:  # heard, and refused: there is nothing to wait for
-                self._given_up(requests, str(fault))
+                self._refused(str(fault))
                 return Outcome(Reply(None, str(fault), None, 0, 0), requests, None)
             except Passing as fault:
                 last = str(fault)
-                self._back_off(requests, fault.after)
+                self._back_off(requests, fault.after, last)
             else:
                 with self._lock:
-                    self._row = 0
+                    self._row, self._replied = 0, True
                 return Outcome(reply, requests, None)
         return self._given_up(requests, f"{requests} attempt{'s' * (requests > 1)}: {last}")
 
@@ -95,14 +98,18 @@ class Calls:
                     break
             self._wait(turn - now)
         if self._stopped is None and not self._take():
-            self._stop("--lek-max-judge-calls reached")
+            self._stop(OVER_BUDGET)
         return self._stopped is None
 
-    def _back_off(self, requests: int, after: float | None) -> None:
+    def _back_off(self, requests: int, after: float | None, why: str) -> None:
         """Wait after a fault; where the API named a time, all wait for it."""
+        news = False
         with self._lock:
             if after is not None:
+                news = after > _NEWS and self._clock() >= self._pause
                 self._pause = max(self._pause, self._clock() + after)
+        if news:
+            self._say(f"{why}: waits {after:.0f} s")
         if requests < self._attempts:
             full = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (requests - 1))
             self._wait(max(full * (0.5 + 0.5 * self._jitter()), after or 0.0))
@@ -114,6 +121,14 @@ class Calls:
         if too_many:
             self._stop(f"{_IN_A_ROW} questions in a row without a reply; the last: {why}")
         return Outcome(None, requests, why)
+
+    def _refused(self, why: str) -> None:
+        """Stop where nothing but refusals has come, so that it is not for single questions."""
+        with self._lock:
+            self._rejected += 1
+            all_of_them = not self._replied and self._rejected >= _ALL_REJECTED
+        if all_of_them:
+            self._stop(f"the first {_ALL_REJECTED} questions were all rejected; the last: {why}")
 
     def _stop(self, why: str) -> None:
         if self._end(why):

@@ -12,7 +12,7 @@ import pytest
 from lek import runs
 from lek.records import BadInput, Ruling
 from lek.report import html, terminal
-from lek.session import evals_are_named, plan_of, shown, started
+from lek.session import check_judges, evals_are_named, plan_of, shown, started
 from lek.tally import Tally
 
 VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
@@ -50,6 +50,8 @@ class Controller:
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
             self._tally = tally
+            if getattr(option, "numprocesses", None) or getattr(option, "tx", None):
+                check_judges(self._config, plan_of(self._config).cases)  # what is selected is late
         return self._tally
 
     def pytest_report_header(self) -> list[str]:
@@ -104,6 +106,7 @@ class Controller:
         tally, temporary = self._tally, self._temporary
         if tally is None or temporary is None or exitstatus >= pytest.ExitCode.INTERNAL_ERROR:
             return
+        plan_of(self._config).panel.close()
         tally.select(self._selected)
         if tally.empty:
             return

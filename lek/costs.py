@@ -1,55 +1,51 @@
-"""The verdicts of a run -> what their judges cost in it: requests, tokens, money."""
+"""What judges were paid in a session -> its cost: requests, tokens, money."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from lek.docket import total
+from lek.ledger import Spent
 from lek.profile import Judges
-from lek.records import Usage, Verdict
 from lek.settings import Remote
 
 
-def cost(verdicts: Iterable[Verdict], judges: Judges) -> dict[str, Any] | None:
+def cost(spent: Iterable[Spent] | None, judges: Judges) -> dict[str, Any] | None:
     """In sum and per subject, for ``run.json``; ``None`` where no judge was a model.
 
     ``requests`` counts those that failed too; what came from the store cost nothing. ``money`` is
     by currency; it is ``None``, and ``reason`` says why, where a price or a number of tokens is not
-    known. An answer that two subjects share is judged once, and counted for the first.
+    known. An answer that two subjects share is judged once, and counted for one of them.
     """
-    by_subject: dict[str, dict[str, list[Usage]]] = {}
-    for v in verdicts:
-        if v.usage is not None:
-            by_subject.setdefault(v.response.subject, {}).setdefault(v.judge, []).append(v.usage)
-    if not by_subject:
+    if spent is None:
         return None
-    whole: dict[str, list[Usage]] = {}
-    for kinds in by_subject.values():
-        for kind, usages in kinds.items():
-            whole.setdefault(kind, []).extend(usages)
-    subjects = {subject: _entry(kinds, judges) for subject, kinds in by_subject.items()}
-    return _entry(whole, judges) | {"subjects": subjects}
+    rows = list(spent)
+    subjects = {s: _entry([r for r in rows if r.subject == s], judges) for s, *_ in rows}
+    return _entry(rows, judges) | {"subjects": subjects}
 
 
-def _entry(kinds: dict[str, list[Usage]], judges: Judges) -> dict[str, Any]:
-    used = total([usage for usages in kinds.values() for usage in usages])
+def _entry(rows: list[Spent], judges: Judges) -> dict[str, Any]:
     money: dict[str, float] = {}
     reason = None
-    for kind, usages in kinds.items():
-        spent, settings = total(usages), judges.settings(kind)
+    for row in rows:
+        settings = judges.settings(row.judge)
         if not isinstance(settings, Remote):
             continue  # a judge in this process has no price
-        amount = price(settings, spent.prompt_tokens, spent.completion_tokens)
+        amount = price(settings, row.prompt_tokens, row.completion_tokens)
         if isinstance(amount, str):
-            reason = f"{kind}: {amount}"
+            reason = f"{row.judge}: {amount}"
         else:
             money[settings.currency] = money.get(settings.currency, 0.0) + amount
     return {
-        "requests": used.requests,
-        "prompt_tokens": used.prompt_tokens,
-        "completion_tokens": used.completion_tokens,
+        "requests": sum(row.requests for row in rows),
+        "prompt_tokens": _sum([row.prompt_tokens for row in rows]),
+        "completion_tokens": _sum([row.completion_tokens for row in rows]),
         "money": None if reason else {k: round(v, 6) for k, v in money.items()},
         "reason": reason,
     }
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [n for n in counts if n is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def price(settings: Remote, prompt: int | None, completion: int | None) -> float | str:

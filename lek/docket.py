@@ -11,31 +11,37 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
-from lek import replies, sources
+from msgspec.structs import replace
+
+from lek import replies
 from lek.backends import Question
 from lek.hearing import Batch, Heard, Hearing, Task
 from lek.judges import rubric
 from lek.judges.llm import Missing, verdict
-from lek.records import BadInput, Case, Response, Usage, Verdict, Vote
-from lek.store import Store, key_of
+from lek.ledger import GivenUp, Ledger, Spent
+from lek.records import BadInput, Case, Response, Verdict, Vote
+from lek.store import key_of
+
+_LOOK = 0.05  # seconds between two looks at what another process does
 
 
 @dataclass
 class _Entry:
-    """One answer to be judged. Equal answers to a case, of whatever subject, are one entry."""
+    """One answer to be judged. Equal answers to a case, of whatever subject, are one entry.
 
-    case: Case
-    response: Response
+    ``left`` counts the votes that this process still has to ask for; ``others`` holds the keys of
+    those that another one asks for.
+    """
+
     ballot: list[Vote | Missing | None]
-    left: int
-    usages: list[Usage] = field(default_factory=list)
+    left: int = 0
+    others: dict[int, str] = field(default_factory=dict)
     done: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
 
-    def settle(self, i: int, vote: Vote | Missing, usage: Usage) -> None:
+    def settle(self, i: int, vote: Vote | Missing) -> None:
         with self.lock:
             self.ballot[i] = vote
-            self.usages.append(usage)
             self.left -= 1
             if not self.left:
                 self.done.set()
@@ -44,7 +50,9 @@ class _Entry:
 class Docket:
     """A judge's answers to be judged: ``docket(case, response)`` is their verdict.
 
-    ``identity`` says what the judge is (model, settings), as part of the key of its votes.
+    ``identity`` says what the judge is (model, settings), as part of the key of its votes;
+    ``scrub`` takes out of a text what must be nowhere; ``shared`` says that other processes may
+    have the same to judge.
     """
 
     def __init__(
@@ -52,13 +60,16 @@ class Docket:
         kind: str,
         votes: int,
         hearing: Hearing,
-        store: Callable[[], Store],
+        ledger: Callable[[], Ledger],
         identity: Callable[[], str],
         *,
         since: float = 0.0,
+        scrub: Callable[[str], str] = str,
+        shared: bool = False,
     ) -> None:
-        self._kind, self._votes, self._hearing = kind, votes, hearing
-        self._store, self._identity, self._since = store, identity, since
+        self.kind, self.votes, self._hearing = kind, votes, hearing
+        self._ledger, self._identity, self._since = ledger, identity, since
+        self._scrub, self._shared = scrub, shared
         self._entries: dict[str, _Entry] = {}
 
     def queue(self, case: Case, response: Response) -> None:
@@ -72,32 +83,33 @@ class Docket:
         try:
             entry = self._entry(case, response)
         except BadInput as e:  # such as a judge whose weights cannot be fetched
-            none = Missing(str(e), pending=True)
-            return verdict(case, response, [none], judge=self._kind, usage=total([]))
+            return verdict(case, response, [Missing(str(e), pending=True)], judge=self.kind)
         self._hearing.wait(entry.done)
-        usages, entry.usages = entry.usages, []  # what an equal answer shares costs nothing more
+        while entry.others:  # only now: another process may wait for what this one asks
+            self._look(entry)
         ballot = [vote for vote in entry.ballot if vote is not None]
-        return verdict(case, response, ballot, judge=self._kind, usage=total(usages))
+        return verdict(case, response, ballot, judge=self.kind)
 
-    def missing(self, case: Case, response: Response) -> tuple[int, int]:
-        """How many votes the store lacks, and the number of characters that each would be asked."""
+    def missing(self, case: Case, response: Response) -> tuple[list[str], int]:
+        """The keys of the votes that the store lacks, and how many characters each is asked."""
         question = _question(case, response)
         length = len(question.system) + len(question.user)
         try:
             keys = self._keys(question)
         except BadInput:  # the judge is not there yet, so nor are votes of it
-            return self._votes, length
-        return len(keys) - len(self._store().votes(keys, since=self._since)), length
+            fixed = key_of("", question.user, {})
+            return [f"{fixed} {i}" for i in range(self.votes)], length
+        found = self._ledger().store.votes(keys, since=self._since)
+        return [key for key in keys if key not in found], length
 
     @property
     def batched(self) -> bool:
         """Whether the judge is asked in batches, the larger the better."""
         return isinstance(self._hearing, Batch)
 
-    @property
-    def votes(self) -> int:
-        """How often each answer is judged."""
-        return self._votes
+    def spent(self) -> list[Spent]:
+        """What was paid in this session, by all its processes, for any judge."""
+        return self._ledger().spent()
 
     def close(self) -> None:
         """Ask nothing more."""
@@ -107,58 +119,74 @@ class Docket:
         keys = self._keys(_question(case, response))
         if keys[0] in self._entries:
             return self._entries[keys[0]]
-        found = self._store().votes(keys, since=self._since)
-        ballot: list[Vote | Missing | None] = [found.get(key) for key in keys]
-        entry = _Entry(case, response, ballot, ballot.count(None))
-        self._entries[keys[0]] = entry
-        if not entry.left:
+        ledger = self._ledger()
+        found = ledger.store.votes(keys, since=self._since)
+        entry = self._entries[keys[0]] = _Entry([found.get(key) for key in keys])
+        lacking = {i: key for i, key in enumerate(keys) if key not in found}
+        if self._shared:
+            entry.others = {i: key for i, key in lacking.items() if not ledger.claim(key)}
+        mine = {i: key for i, key in lacking.items() if i not in entry.others}
+        entry.left = len(mine)
+        if not mine:
             entry.done.set()
-        for i, key in enumerate(keys):
-            if ballot[i] is None:
-                self._hearing.take(self._task(entry, i, key))
+        for i, key in mine.items():
+            self._hearing.take(self._task(entry, i, key, case, response))
         return entry
 
-    def _task(self, entry: _Entry, i: int, key: str) -> Task:
-        case, response = entry.case, entry.response
+    def _look(self, entry: _Entry) -> None:
+        """See whether another process has got what ``entry`` waits for."""
+        Event().wait(_LOOK)
+        ledger = self._ledger()
+        gone = {i: ledger.given_up(key) for i, key in entry.others.items()}
+        found = ledger.store.votes(entry.others.values(), since=self._since)
+        for i, key in list(entry.others.items()):
+            given_up = gone[i]
+            if key in found:
+                entry.ballot[i] = found[key]
+            elif given_up is not None:
+                entry.ballot[i] = Missing(*given_up)
+            else:
+                continue
+            del entry.others[i]
+
+    def _task(self, entry: _Entry, i: int, key: str, case: Case, response: Response) -> Task:
         nonce = rubric.nonce(case, response)
 
         def done(heard: Heard) -> None:
-            usage = Usage(requests=heard.requests, prompt_tokens=0, completion_tokens=0)
-            vote: Vote | Missing = Missing(heard.why or "no reply", pending=True)
-            if heard.reply is not None:
-                usage = Usage(
-                    requests=heard.requests,
-                    prompt_tokens=heard.reply.prompt_tokens,
-                    completion_tokens=heard.reply.completion_tokens,
-                )
-                said = replies.read(heard.reply, case.benchmark, nonce)
-                vote = Missing(said, pending=False) if isinstance(said, str) else said
+            vote = self._vote(heard, case, nonce)
             try:
-                if isinstance(vote, Vote):
-                    self._store().put_vote(key, vote)
+                self._keep(key, vote, heard, response.subject)
             except sqlite3.Error as e:  # a full disk must not leave a test waiting for ever
                 vote = Missing(f"the vote cannot be stored: {e}", pending=True)
-            entry.settle(i, vote, usage)
+            entry.settle(i, vote)
 
         return Task(key, lambda: _question(case, response, nonce), done)
 
+    def _vote(self, heard: Heard, case: Case, nonce: str) -> Vote | Missing:
+        if heard.reply is None:
+            return Missing(self._scrub(heard.why or "no reply"), pending=True)
+        said = replies.read(heard.reply, case.benchmark, nonce)
+        if isinstance(said, str):
+            return Missing(self._scrub(said), pending=False)
+        return replace(said, reasons=self._scrub(said.reasons))
+
+    def _keep(self, key: str, vote: Vote | Missing, heard: Heard, subject: str) -> None:
+        ledger = self._ledger()
+        if heard.requests:
+            reply = heard.reply
+            tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
+            ledger.spend(Spent(subject, self.kind, heard.requests, *tokens))
+        if isinstance(vote, Vote):
+            ledger.store.put_vote(key, vote)
+        elif self._shared:
+            ledger.give_up(key, GivenUp(*vote))
+
     def _keys(self, question: Question) -> list[str]:
-        asked = [question.system, question.user, question.schema, sources.own("replies.py")]
-        return [key_of(self._identity(), asked, {"vote": i}) for i in range(self._votes)]
+        asked = [question.system, question.user, question.schema, replies.VERSION]
+        return [key_of(self._identity(), asked, {"vote": i}) for i in range(self.votes)]
 
 
 def _question(case: Case, response: Response, nonce: str | None = None) -> Question:
     """What is asked; without a ``nonce`` it always has the same one, so that it can be a key."""
     fixed = hashlib.sha256(f"{case.prompt}\n{response.text}".encode()).hexdigest()[:16]
     return rubric.question(rubric.load(case.benchmark), case, response, nonce or fixed)
-
-
-def total(usages: list[Usage]) -> Usage:
-    """The sum; tokens are ``None`` where a reply did not say."""
-    prompt = [u.prompt_tokens for u in usages]
-    completion = [u.completion_tokens for u in usages]
-    return Usage(
-        requests=sum(u.requests for u in usages),
-        prompt_tokens=None if None in prompt else sum(filter(None, prompt)),
-        completion_tokens=None if None in completion else sum(filter(None, completion)),
-    )

@@ -53,6 +53,8 @@ def refusal(
         if variable is None:
             return Final(f"refused without a key ({told}); name its variable in key")
         return Final(f"{variable}: refused ({told}); check the key")
+    if status == 402:
+        return Final(f"{told}; no credit is left")
     if status == 404:
         return Final(f"no model {model} ({told}); check model and base_url")
     if status in (400, 413, 422):

@@ -30,10 +30,10 @@ class _Share:
 def forecast(plan: Plan) -> list[str]:
     """The lines of ``--lek-dry-run``, at most 80 columns where names are short."""
     shares = {s: _Share() for s in plan.loaded.profile.subject_names}
-    faults = []
+    faults, seen = [], set[str]()
     for (benchmark, subject), cases in plan.asked.items():
         try:
-            _count(plan, shares[subject], benchmark, subject, cases)
+            _count(plan, shares[subject], benchmark, subject, cases, seen)
         except BadInput as e:
             faults.append(f"{subject}: {e}")
     shares = {s: share for s, share in shares.items() if share.selected}
@@ -55,7 +55,9 @@ def _row(name: str, share: _Share) -> str:
     return f"{name:<16}{share.selected:>8}{share.answers:>18}{judgements:>21}"
 
 
-def _count(plan: Plan, share: _Share, benchmark: str, subject: str, cases: list[Case]) -> None:
+def _count(
+    plan: Plan, share: _Share, benchmark: str, subject: str, cases: list[Case], seen: set[str]
+) -> None:
     stored = plan.answers[benchmark, subject].stored(cases)
     share.selected += len(cases)
     share.answers += len(cases) - len(stored)
@@ -68,8 +70,9 @@ def _count(plan: Plan, share: _Share, benchmark: str, subject: str, cases: list[
         if response is not None and response.text is None:
             continue  # nothing to judge
         unknown = Response(subject=subject, case=case.id, text=" ")
-        lacking, characters = judge.missing(case, response or unknown)
-        lacking = lacking if response else judge.votes
+        keys, characters = judge.missing(case, response or unknown)
+        lacking = len(set(keys) - seen) if response else judge.votes
+        seen.update(keys if response else ())  # equal answers are judged once
         tokens = -(-characters // _CHARACTERS) + (0 if response else to_come)
         share.judgements[kind] += lacking
         share.asked[kind] += lacking * tokens

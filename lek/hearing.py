@@ -5,7 +5,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lek.backends import Backend, Question, Reply, Request
+from lek.backends import OVER_BUDGET, Backend, Question, Reply, Request
 from lek.profile import Decoding
 from lek.progress import Progress
 from lek.prompts import chat
@@ -47,12 +47,19 @@ class Hearing(Protocol):
 class Pool:
     """A judge behind an API: ``size`` requests at once, while models generate.
 
+    ``waiting`` is told, while somebody waits, about how many questions are left.
+
     The threads are daemons: one that hangs in a request must not hold up the end of the session,
     as those of ``concurrent.futures`` would.
     """
 
-    def __init__(self, calls: "Callable[[], Calls]", size: int) -> None:
-        self._open, self._size = calls, size
+    def __init__(
+        self,
+        calls: "Callable[[], Calls]",
+        size: int,
+        waiting: Callable[[int], None] = lambda left: None,
+    ) -> None:
+        self._open, self._size, self._waiting = calls, size, waiting
         self._calls: Calls | None = None
         self._tasks: SimpleQueue[Task] = SimpleQueue()
 
@@ -75,8 +82,9 @@ class Pool:
             task.done(heard)
 
     def wait(self, event: Event) -> None:
-        """Wait for the threads."""
-        event.wait()
+        """Wait for the threads, and tell ``waiting`` each second how many questions are left."""
+        while not event.wait(1.0):
+            self._waiting(self._tasks.qsize() + self._size)
 
     def close(self) -> None:
         """Ask nothing more; what is under way is left to itself."""
@@ -92,10 +100,15 @@ class Batch:
     """
 
     def __init__(
-        self, opened: Callable[[], Backend], name: str, decoding: Decoding, progress: Progress
+        self,
+        opened: Callable[[], Backend],
+        name: str,
+        decoding: Decoding,
+        progress: Progress,
+        take_call: Callable[[], bool] = lambda: True,
     ) -> None:
         self._opened, self._name = opened, name
-        self._decoding, self._progress = decoding, progress
+        self._decoding, self._progress, self._take_call = decoding, progress, take_call
         self._tasks: dict[str, Task] = {}
 
     def take(self, task: Task) -> None:
@@ -104,12 +117,16 @@ class Batch:
 
     def wait(self, event: Event) -> None:
         """Ask all that was taken."""
-        if not event.is_set():
+        if self._tasks:
             with self._progress.shown():
                 self._hear()
 
     def _hear(self) -> None:
         tasks, self._tasks = self._tasks, {}
+        for i in [i for i in tasks if not self._take_call()]:
+            tasks.pop(i).done(Heard(None, OVER_BUDGET, 0))
+        if not tasks:
+            return
         why = "the judge ended without a word"
         try:
             requests = [Request(i, _prompt(task.question())) for i, task in tasks.items()]

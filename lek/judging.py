@@ -1,44 +1,30 @@
 """A profile and its data -> the judge of each benchmark, and what it judges by."""
 
 import json
-from collections import deque
-from collections.abc import Callable, Collection
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lek import apis, sources
+from lek import apis
 from lek.answers import Workshop
 from lek.backends import Backend
 from lek.docket import Docket
 from lek.hearing import Batch, Pool
 from lek.judges import rubric
-from lek.judges.exact import exact
 from lek.judges.recorded import RecordedJudge
+from lek.ledger import Ledger, Spent
 from lek.lem import Scores, read_scores, scores_file
 from lek.local import LocalJudge
+from lek.notices import Notices
+from lek.plain import PLAIN, Judge, plain_judge, plain_protocol
 from lek.profiles import LoadedProfile
-from lek.records import Case, Response, Verdict
+from lek.records import BadInput
 from lek.settings import Gemini, Local, OpenAI
 from lek.store import Store
 
-Judge = Callable[[Case, Response], Verdict]
-PLAIN = ("exact", "lexical")
+_Made = tuple[Pool | Batch, Callable[[], str], Callable[[str], str]]
 _DECIDE = {"model", "temperature", "max_tokens", "base_url", "structured", "revision", "dtype"}
-
-
-def plain_judge(kind: str) -> Judge:
-    """One of the judges that need nothing but the case and the response."""
-    if kind == "exact":
-        return exact
-    from lek.judges.lexical import lexical  # its word lists need not be read otherwise
-
-    return lexical
-
-
-def plain_protocol(kind: str) -> dict[str, Any]:
-    """What such a judge judges by."""
-    return {"judge": kind, "digest": sources.digest(f"judges/{kind}.py")}
 
 
 class Judges:
@@ -59,7 +45,7 @@ class Judges:
         self._scores: Scores | None = None
         self._dockets: dict[str, Docket] = {}
         self.notes: list[str] = []
-        self._notices: deque[str] = deque()
+        self.notices = Notices(workshop.progress)
 
     def of(self, benchmark: str, subjects: Collection[str], known: set[str]) -> Judge:
         """The judge of ``benchmark``, for the answers of ``subjects`` to ``known`` cases.
@@ -88,14 +74,24 @@ class Judges:
             settings = self._loaded.profile.judges.settings(kind)
             assert settings is not None  # the profile was checked for it
             made = self._local(settings) if isinstance(settings, Local) else self._remote(settings)
-            hearing, identity = made
+            hearing, identity, scrub = made
             since = self._workshop.since
             self._dockets[kind] = Docket(
-                kind, settings.votes, hearing, lambda: self.store, identity, since=since
+                kind,
+                settings.votes,
+                hearing,
+                lambda: self.ledger,
+                identity,
+                since=since,
+                scrub=scrub,
+                shared=self._workshop.share > 1,
             )
         return self._dockets[kind]
 
-    def _local(self, settings: Local) -> tuple[Batch, Callable[[], str]]:
+    def _local(self, settings: Local) -> _Made:
+        if settings.model[:1] in "./~" and not self._loaded.relative(settings.model).is_dir():
+            where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
+            raise BadInput(f"{where}: no such directory; expected one that holds a model")
         judge = LocalJudge(self._loaded, settings, lambda: self.store, dry=self._workshop.dry)
 
         def opened() -> Backend:
@@ -103,13 +99,12 @@ class Judges:
             return judge.open()
 
         name = f"judge {Path(settings.model).name}"
-        batch = Batch(opened, name, judge.decoding, self._workshop.progress)
-        return batch, lambda: json.dumps(["mlx", judge.fingerprint, _deciding(settings)])
+        shop = self._workshop
+        batch = Batch(opened, name, judge.decoding, shop.progress, self._take_call)
+        return batch, lambda: json.dumps(["mlx", judge.fingerprint, _deciding(settings)]), str
 
-    def _remote(self, settings: Gemini | OpenAI) -> tuple[Pool, Callable[[], str]]:
+    def _remote(self, settings: Gemini | OpenAI) -> _Made:
         kind, shop = "openai" if isinstance(settings, OpenAI) else "gemini", self._workshop
-        if not shop.dry:
-            apis.check(settings, f"{self._loaded.path}: judges.{kind}")
 
         def calls() -> Any:  # what talks to APIs is not imported before it is needed
             from lek.calls import Calls
@@ -117,22 +112,49 @@ class Judges:
             return Calls(
                 apis.endpoint(settings),
                 settings,
-                take=lambda: shop.calls is None or self.store.take_call(shop.session, shop.calls),
-                say=lambda line: self._notices.append(f"{kind} judge: {line}"),
+                take=self._take_call,
+                say=lambda line: self.notices.add(f"{kind} judge: {line}"),
                 share=shop.share,
             )
 
-        pool = Pool(calls, max(1, settings.concurrency // shop.share))
-        return pool, lambda: json.dumps([kind, _deciding(settings)])
+        size = max(1, settings.concurrency // shop.share)
+        pool = Pool(calls, size, lambda left: self.notices.waiting(kind, left))
+        return pool, lambda: json.dumps([kind, _deciding(settings)]), partial(apis.scrub, settings)
+
+    def _take_call(self) -> bool:
+        most = self._workshop.calls
+        return most is None or self.ledger.take_call(most)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What judges were asked in this session; opened at first need."""
+        return Ledger(self.store, self._workshop.session)
+
+    def spent(self) -> list[Spent] | None:
+        """What judges cost in this session, in all its processes; ``None``: none is a model."""
+        return self.ledger.spent() if self._dockets else None
 
     @cached_property
     def store(self) -> Store:
         """Where votes are kept; opened at first need."""
         return Store(self._workshop.home / "store.sqlite3")
 
-    def said(self) -> list[str]:
-        """What judges had to say since this was last asked: they speak from other threads."""
-        return [self._notices.popleft() for _ in range(len(self._notices))]
+    def check(self, benchmarks: Iterable[str]) -> None:
+        """Raise `BadInput` where a judge of ``benchmarks`` lacks its key or its library."""
+        for kind in {self._loaded.profile.judges.of(b) for b in benchmarks}:
+            self.check_kind(kind)
+
+    def check_kind(self, kind: str) -> None:
+        """The same for one kind of judge."""
+        settings = self._loaded.profile.judges.settings(kind)
+        if isinstance(settings, Gemini | OpenAI):
+            where = f"{self._loaded.path}: judges.{kind}"
+            apis.check(settings, where)
+            if settings.concurrency < self._workshop.share:
+                raise BadInput(
+                    f"{where}.concurrency = {settings.concurrency}: fewer than the "
+                    f"{self._workshop.share} processes of -n; raise it, or have fewer"
+                )
 
     def close(self) -> None:
         """Let judges ask nothing more."""

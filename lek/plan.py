@@ -12,8 +12,9 @@ from msgspec.structs import replace as replace_fields
 from lek.answers import Answers, Sources
 from lek.docket import Docket
 from lek.gates import Gate
-from lek.judging import Judge, Judges
+from lek.judging import Judges
 from lek.lem import cases_file
+from lek.plain import Judge
 from lek.profiles import LoadedProfile
 from lek.progress import Progress
 from lek.records import Case, Response, Verdict
@@ -107,7 +108,7 @@ class Plan:
 
     def _queue(self, judge: Docket, case: Case, response: Response) -> None:
         judge.queue(case, response)
-        for line in self.panel.said():
+        for line in self.panel.notices.taken():
             self.progress.say(line)
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:

@@ -14,12 +14,12 @@ import pytest
 from lek.checks import suggestion
 from lek.controller import ABSENT, CASE, VERDICT, Controller
 from lek.forecast import forecast
-from lek.judging import Judge
 from lek.measures import BENCHMARKS
 from lek.options import add_options
+from lek.plain import Judge
 from lek.plan import Plan
 from lek.records import BadInput, Case, Response, Verdict
-from lek.session import has_plan, plan_of, tell
+from lek.session import check_judges, has_plan, plan_of
 
 
 def cases(benchmark: str) -> Callable[[Any], Any]:
@@ -117,6 +117,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if item.get_closest_marker("cases") and isinstance(item, pytest.Function):
             parameters: dict[str, Any] = item.callspec.params
             plan_of(session.config).select(parameters["subject"], parameters["case"])
+    if not hasattr(session.config, "workerinput"):  # the controller has seen to it
+        check_judges(session.config, {b for b, _ in plan_of(session.config).asked})
     gc.freeze()  # what was collected lives to the end: don't search it again and again
 
 
@@ -134,7 +136,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 @pytest.hookimpl(tryfirst=True)  # before the terminal writes the name of the test's file
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     if has_plan(item.config):
-        tell(item.config)
+        plan_of(item.config).panel.notices.show()
     for kind, benchmark in item.user_properties:
         if kind == CASE and not item.config.option.setuponly and isinstance(item, pytest.Function):
             subject: Any = item.callspec.params["subject"]
@@ -151,8 +153,8 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if has_plan(session.config):
-        tell(session.config)
         plan_of(session.config).panel.close()
+        plan_of(session.config).panel.notices.show()
 
 
 def _session_fixtures(config: pytest.Config) -> ModuleType:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lek import profile as tables
+from lek import profile as forms
 from lek import settings
 from lek.checks import check, check_judges, suggestion
 from lek.measures import BENCHMARKS
@@ -107,11 +107,14 @@ def _first_fault(error: ValidationError) -> str:
     elif fault["type"] == "missing":
         text = f"{key}: missing; it must be given"
     else:
-        wanted = fault["msg"][0].lower() + fault["msg"][1:]
+        wanted = fault["msg"].removeprefix("Value error, ")
+        wanted = wanted[0].lower() + wanted[1:]
         hint = ""
         if fault["type"] == "literal_error":
             hint = suggestion(str(fault["input"]), fault["ctx"]["expected"].split("'")[1::2])
-        text = f"{key} = {fault['input']!r}: {wanted}{hint}"
+        # somebody may have put a key where its variable or an address belongs
+        given = "" if fault["loc"][-1] in ("key", "base_url") else f" = {fault['input']!r}"
+        text = f"{key}{given}: {wanted}{hint}"
     return text + (f" (and {len(others)} more)" if others else "")
 
 
@@ -125,14 +128,14 @@ def _keys_of(loc: tuple[int | str, ...]) -> list[str]:
 
 
 _TABLES: dict[str, type[BaseModel]] = {
-    "data": tables.Data,
-    "subjects": tables.Subject,
-    "abliterate": tables.Abliterate,
-    "lora": tables.Stage,
-    "decoding": tables.Decoding,
-    "judges": tables.Judges,
+    "data": forms.Data,
+    "subjects": forms.Subject,
+    "abliterate": forms.Abliterate,
+    "lora": forms.Stage,
+    "decoding": forms.Decoding,
+    "judges": forms.Judges,
     "gemini": settings.Gemini,
     "openai": settings.OpenAI,
     "mlx": settings.Local,
-    "gates": tables.Gates,
+    "gates": forms.Gates,
 }

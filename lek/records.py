@@ -77,17 +77,6 @@ class Vote(Record, frozen=True, kw_only=True):
     completion_tokens: int | None = None
 
 
-class Usage(Record, frozen=True, kw_only=True):
-    """What a judgement cost in this run; what came from the store cost nothing.
-
-    ``requests`` counts those that failed too. Tokens are ``None`` where a reply did not say.
-    """
-
-    requests: int
-    prompt_tokens: int | None
-    completion_tokens: int | None
-
-
 class Verdict(Record, frozen=True, kw_only=True):
     """The scores of one response. A measure is ``None`` exactly when ``unscored`` says why.
 
@@ -105,7 +94,6 @@ class Verdict(Record, frozen=True, kw_only=True):
     judge: str
     seconds: float | None = None
     votes: tuple[Vote, ...] = ()
-    usage: Usage | None = None
     pending: bool = False
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from lek.fences import neutral
 from lek.measures import BENCHMARKS, Scale
 from lek.records import Vote
 
+VERSION = 1  # part of the key of every vote: raise it when replies are read in another way
 FENCE = "fence"
 REASONS = "reasons"
 _LONGEST = 2_000

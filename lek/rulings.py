@@ -22,13 +22,11 @@ ALPHA = 0.05
 class Side:
     """One subject's scores on a gate's measure by case id (``None`` is unscored).
 
-    ``lost`` counts selected cases that left no verdict at all: failed, crashed or never run;
-    ``pending`` those whose judge was not heard.
+    ``lost`` counts selected cases that left no verdict at all: failed, crashed or never run.
     """
 
     scores: dict[str, float | None] = field(default_factory=dict)
     lost: int = 0
-    pending: int = 0
 
 
 class _Measured(NamedTuple):
@@ -73,6 +71,16 @@ def rule_gates(
     return [rulings[gate.text] for gate in gates]
 
 
+def unmeasured(ruling: Ruling, pending: int) -> Ruling:
+    """The ruling of a run in which ``pending`` answers wait for their judge.
+
+    No gate is ruled then, not even one whose own cases are all judged: its adjusted p-value would
+    change with what is still to come.
+    """
+    wait = f"{pending} answer{'s wait' if pending != 1 else ' waits'} for a judge"
+    return Ruling(rule=ruling.rule, ruling="unmeasured", why=f"{wait}: unmeasured")
+
+
 def holm(values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment of a family of p-values, in their order."""
     adjusted = [0.0] * len(values)
@@ -89,8 +97,6 @@ def _measure(gate: Gate, left: Side, right: Side, config: Gates) -> _Measured | 
     for name, side in sides:
         if side.lost:
             return f"{side.lost} selected {_cases(side.lost)} of {name} left no verdict"
-        if side.pending:
-            return f"{side.pending} {_cases(side.pending)} of {name} wait for their judge"
         if not side.scores:
             return f"there are no cases of {name}"
     for name, side in sides:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -89,14 +89,15 @@ def started(config: pytest.Config) -> float:
     return config.stash.setdefault(_STARTED, told or time.time())
 
 
-def tell(config: pytest.Config) -> None:
-    """Show what judges had to say since they were last listened to."""
-    plan = plan_of(config)
-    lines = plan.panel.said()
-    if lines:
-        with plan.progress.shown():
-            for line in lines:
-                plan.progress.say(line)
+def check_judges(config: pytest.Config, benchmarks: Iterable[str]) -> None:
+    """A judge of ``benchmarks`` that lacks its key or its library is a usage error."""
+    option = config.option
+    idle = option.collectonly or option.showfixtures or option.show_fixtures_per_test
+    if not (idle or option.lek_dry_run):
+        try:
+            plan_of(config).panel.check(benchmarks)
+        except BadInput as e:
+            raise pytest.UsageError(str(e)) from e
 
 
 def evals_are_named(config: pytest.Config) -> bool:

@@ -1,5 +1,6 @@
 """What a profile may say of a judge that is a model: which one, how it is asked, what it costs."""
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -17,8 +18,12 @@ def _odd(value: int) -> int:
 
 
 def _plain_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # such as a port of letters
+        whole = False
+    if not whole or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname or ""):
         raise ValueError("must be an address such as http://127.0.0.1:8080/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must hold no key and no query; name the key's variable in key")
@@ -26,7 +31,15 @@ def _plain_url(value: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_plain_url)]
-Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+def _variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
+        raise ValueError("must be the name of an environment variable, such as MY_KEY")
+    return value
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
 
 
 class Asked(Table):
@@ -38,7 +51,7 @@ class Asked(Table):
 
     model: Annotated[str, Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.1
-    max_tokens: Annotated[int, Field(ge=16)] = 2048
+    max_tokens: Annotated[int, Field(ge=16, le=1_000_000)] = 2048
     votes: Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)] = 1
 
 
@@ -52,11 +65,11 @@ class Remote(Asked):
     """
 
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
-    rpm: Annotated[float | None, Field(gt=0)] = None
-    timeout: Annotated[float, Field(gt=0)] = 60.0
+    rpm: Annotated[float | None, Field(ge=0.01, le=1e6)] = None
+    timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
     attempts: Annotated[int, Field(ge=1, le=20)] = 6
-    input_price: Annotated[float | None, Field(ge=0)] = None
-    output_price: Annotated[float | None, Field(ge=0)] = None
+    input_price: Annotated[float | None, Field(ge=0, le=1e6)] = None
+    output_price: Annotated[float | None, Field(ge=0, le=1e6)] = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
 
 

@@ -27,12 +27,6 @@ def digest(module: str) -> str:
     return sha256.hexdigest()
 
 
-@cache
-def own(module: str) -> str:
-    """SHA-256 of ``module`` alone, where what it imports is covered in another way."""
-    return hashlib.sha256((_HERE / module).read_bytes()).hexdigest()
-
-
 def _imported(text: str) -> list[Path]:
     """The files of the package that a source imports, at its top or further in."""
     found = []

@@ -29,7 +29,6 @@ CREATE TABLE IF NOT EXISTS votes (
     key TEXT NOT NULL, created REAL NOT NULL, vote TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS vote_by_key ON votes (key);
-CREATE TABLE IF NOT EXISTS calls (session REAL PRIMARY KEY, made INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL
 );
@@ -75,7 +74,7 @@ class Store:
     def put(self, key: str, prompt: str, response: Response) -> None:
         """Keep ``response``; ``prompt`` is the text that the model was given, for people."""
         row = (key, time.time(), prompt, response.to_json())
-        self._run("INSERT INTO responses VALUES (?, ?, ?, ?)", row)
+        self.run("INSERT INTO responses VALUES (?, ?, ?, ?)", row)
 
     def get(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Response]:
         """The latest response of each of ``keys`` that has one put at ``since`` or later.
@@ -86,22 +85,14 @@ class Store:
 
     def put_vote(self, key: str, vote: Vote) -> None:
         """Keep ``vote``."""
-        self._run("INSERT INTO votes VALUES (?, ?, ?)", (key, time.time(), vote.to_json()))
+        self.run("INSERT INTO votes VALUES (?, ?, ?)", (key, time.time(), vote.to_json()))
 
     def votes(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Vote]:
         """The latest vote of each of ``keys`` that has one put at ``since`` or later."""
         return self._latest("votes", "vote", keys, since, Vote)
 
-    def take_call(self, session: float, most: int) -> bool:
-        """Whether ``session``, in all its processes, may make one call more, which is counted."""
-        taken = self._run(
-            "INSERT INTO calls SELECT ?, 1 WHERE ? > 0 "
-            "ON CONFLICT DO UPDATE SET made = made + 1 WHERE made < ? RETURNING made",
-            (session, most, most),
-        )
-        return bool(taken)
-
-    def _run(self, statement: str, values: Iterable[Any]) -> list[Any]:
+    def run(self, statement: str, values: Iterable[Any]) -> list[Any]:
+        """Carry out one statement of SQL, safe from the other threads; gives its rows."""
         with self._lock:
             return self._db.execute(statement, tuple(values)).fetchall()
 
@@ -112,7 +103,7 @@ class Store:
         for at in range(0, len(wanted), _AT_ONCE):
             some = wanted[at : at + _AT_ONCE]
             marks = ",".join("?" * len(some))
-            rows = self._run(
+            rows = self.run(
                 f"SELECT key, {column} FROM {table} WHERE key IN ({marks}) "  # noqa: S608  # ours
                 "AND created >= ? ORDER BY rowid",
                 (*some, since),
@@ -128,7 +119,7 @@ class Store:
         """SHA-256 of a file, computed anew only when its size, its times or its place differ."""
         path, stat = path.resolve(), path.stat()
         state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-        known = self._run(
+        known = self.run(
             "SELECT sha256 FROM files WHERE path = ? AND state = ?", (str(path), state)
         )
         if known:
@@ -137,5 +128,5 @@ class Store:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if time.time_ns() - stat.st_ctime_ns > 2 * 10**9:  # a fresher file may change unseen
             row = (str(path), state, sha256)
-            self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
+            self.run("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
         return sha256

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 class Table(BaseModel):
     """One table of a profile."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def told(self, **how: Any) -> dict[str, Any]:
         """The table as plain values, for others to read: no absolute path, but its last part.

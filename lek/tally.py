@@ -16,7 +16,7 @@ from lek.measures import BENCHMARKS
 from lek.metrics import metric, spreads
 from lek.plan import Plan
 from lek.records import Metric, Verdict
-from lek.rulings import Side, rule_gates
+from lek.rulings import Side, rule_gates, unmeasured
 from lek.runs import Run, machine, utc, versions
 from lek.scoring import unscored
 
@@ -109,12 +109,14 @@ class Tally:
         for benchmark, subject in order:
             losses = sum(k[:2] == (benchmark, subject) for k in lost) + len(silent)
             mine = scores[benchmark, subject]
-            pending = sum(v.pending for v in mine.values())
             for measure in BENCHMARKS[benchmark].measures:
                 by_case = {c: v.scores[measure] for c, v in mine.items()}
-                sides[subject, benchmark, measure] = Side(by_case, losses, pending)
+                sides[subject, benchmark, measure] = Side(by_case, losses)
         asked = {k[0] for k in verdicts} | {k[0] for k in lost} | self._absent
+        pending = sum(v.pending for v in verdicts.values())
         gates = rule_gates(plan.gates, sides, asked, profile.gates)
+        if pending:
+            gates = [g if g.ruling == "not asked" else unmeasured(g, pending) for g in gates]
         metrics = [
             self._metric(sides, scores[benchmark, subject].values(), benchmark, subject, measure)
             for benchmark, subject in order
@@ -128,7 +130,7 @@ class Tally:
             "verdicts": len(verdicts),
             "unscored": sum(bool(v.unscored) for v in rows),
             "lost": missing,
-            "pending": sum(v.pending for v in rows),
+            "pending": pending,
         }
         facts["lost"] = sorted([f"{s}-{c} ({b})" for b, s, c in lost] + silent)[:10]
         return Run(self._facts(rows, counts, facts), metrics, gates, rows)
@@ -188,7 +190,7 @@ class Tally:
             },
             "protocol": plan.protocol,
             "decoding": plan.sources.decoding(),
-            "cost": cost(rows, loaded.profile.judges),
+            "cost": cost(plan.panel.spent(), loaded.profile.judges),
             "counts": counts,
             "why_unscored": dict(Counter(w for v in rows for w in set(v.unscored.values()))),
             "notes": list(plan.notes),

@@ -11,8 +11,9 @@ from lek.answers import Workshop
 from lek.calibrate import calibrate
 from lek.checks import suggestion
 from lek.docket import Docket
-from lek.judging import PLAIN, Judges, plain_judge, plain_protocol
+from lek.judging import Judges
 from lek.measures import BENCHMARKS
+from lek.plain import PLAIN, plain_judge, plain_protocol
 from lek.profile import JudgeKind
 from lek.profiles import LoadedProfile
 from lek.progress import Progress
@@ -54,7 +55,9 @@ class Trial:
                 f"with {also}model, or give --profile"
             )
         shop = Workshop(Path(".lek"), self._progress, session=time.time(), calls=most)
-        return Judges(loaded, self._directory, shop)
+        panel = Judges(loaded, self._directory, shop)
+        panel.check_kind(self._kind)
+        return panel
 
     def run(self, verdicts: Path | None) -> Calibration:
         """Judge every answer that has a verdict, and compare; ``verdicts`` is a file of them."""
@@ -69,7 +72,7 @@ class Trial:
             )
         if self._panel:
             self._panel.close()
-            self.stopped = self._panel.said()
+            self.stopped = self._panel.notices.taken()
         return found
 
     def lines(self, found: Calibration) -> list[str]:

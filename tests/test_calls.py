@@ -174,9 +174,15 @@ def test_what_is_rejected_is_not_asked_again() -> None:
     desk = Desk(Rejected("400 too long"))
     refused = Reply(None, "400 too long", prompt_tokens=0, completion_tokens=0)
     assert desk.ask() == Outcome(refused, 1, None)
-    for _ in range(4):
-        desk.ask()
-    assert desk.calls.stopped and len(desk.endpoint.times) == 5
+    found = [desk.ask() for _ in range(10)]
+    assert [f.requests for f in found] == [1] * 9 + [0]  # nothing but refusals: it is not for one
+    assert desk.lines == ["the first 10 questions were all rejected; the last: 400 too long"]
+
+
+def test_what_is_rejected_among_replies_stops_nothing() -> None:
+    desk = Desk(YES, *[Rejected("400 filtered")] * 30, YES)
+    found = [desk.ask() for _ in range(32)]
+    assert all(f.reply for f in found) and desk.calls.stopped is None and not desk.lines
 
 
 def test_a_final_fault_stops_at_once() -> None:
@@ -237,7 +243,7 @@ def test_threads_that_fail_together_say_it_once() -> None:
 def test_closing_wakes_those_who_wait(fault: Fault) -> None:
     lines: list[str] = []
     gate = Gate(fault, 1)
-    calls = Calls(gate, Remote(model="m", rpm=0.001), say=lines.append)
+    calls = Calls(gate, Remote(model="m", rpm=0.01), say=lines.append)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(calls.ask, QUESTION) for _ in range(3)]
         until = time.monotonic() + 60
@@ -310,7 +316,8 @@ def test_trouble_that_passes(connect: Connect, trouble: str) -> None:
             wait=clock.wait, jitter=lambda: 1.0,
         )  # fmt: skip
         found = calls.ask(QUESTION)
-    assert found.reply and found.reply.text == "yes" and not lines
+    assert found.reply and found.reply.text == "yes"
+    assert lines == (["429 told so: waits 9 s"] if waited == 9 else [])
     if trouble == "trickle":  # a slow machine may miss the deadline with a good answer, too
         assert found.requests >= 2 and clock.waits[0] == waited
     else:

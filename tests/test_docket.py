@@ -2,9 +2,11 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 from typing import Any
 
 import pytest
@@ -14,9 +16,10 @@ from lek.costs import cost, spent
 from lek.docket import Docket
 from lek.hearing import Batch, Heard, Task
 from lek.judges.llm import Missing, verdict
+from lek.ledger import Ledger, Spent
 from lek.profile import Decoding, Judges
 from lek.progress import Silent
-from lek.records import BadInput, Case, Response, Usage, Verdict, Vote
+from lek.records import BadInput, Case, Response, Verdict, Vote
 from lek.settings import OpenAI
 from lek.store import Store
 
@@ -67,8 +70,16 @@ class Ready:
 def docket(
     path: Path, hearing: Any, votes: int = 1, identity: str = "judge", **more: Any
 ) -> Docket:
-    store = Store(path / "store.sqlite3")
-    return Docket("openai", votes, hearing, lambda: store, lambda: identity, **more)
+    ledger = ledger_of(path)
+    return Docket("openai", votes, hearing, lambda: ledger, lambda: identity, **more)
+
+
+def ledger_of(path: Path, session: float = 1.0) -> Ledger:
+    return Ledger(Store(path / "store.sqlite3"), session)
+
+
+def requests(path: Path) -> int:
+    return sum(row.requests for row in ledger_of(path).spent())
 
 
 def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
@@ -78,11 +89,11 @@ def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
     first = made(CASE, said("No."))
     assert first.scores == {"truthfulness": 8, "informativeness": 6}
     assert (first.judge, first.reason, first.pending) == ("openai", "gave 8", False)
-    assert first.usage == Usage(requests=1, prompt_tokens=10, completion_tokens=5)
+    assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
     assert Verdict.from_json(first.to_json()) == first
     again = docket(tmp_path, Ready())(CASE, said("No."))  # would fail if it asked
     assert again.scores == first.scores and again.reason == first.reason
-    assert again.usage == Usage(requests=0, prompt_tokens=0, completion_tokens=0)
+    assert requests(tmp_path) == 1
 
 
 @pytest.mark.parametrize(
@@ -109,8 +120,8 @@ def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
     one, other = made(CASE, said("No.")), made(CASE, said("No.", subject="base"))
     assert len(hearing.tasks) == 1
     assert (one.response.subject, other.response.subject) == ("lek", "base")
-    assert one.usage is not None and one.usage.requests == 1
-    assert other.usage is not None and other.usage.requests == 0
+    assert one.scores == other.scores
+    assert requests(tmp_path) == 1
 
 
 def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
@@ -118,7 +129,7 @@ def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
     assert set(first.scores.values()) == {None}
     assert not first.pending
     assert "11" in first.unscored["truthfulness"]
-    assert first.usage == Usage(requests=1, prompt_tokens=10, completion_tokens=5)
+    assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
     again = docket(tmp_path, Ready(7))(CASE, said("No."))
     assert again.scores["truthfulness"] == 7
 
@@ -127,7 +138,7 @@ def test_a_judge_that_was_not_heard_leaves_the_verdict_pending(tmp_path: Path) -
     lost = Heard(None, "6 attempts: 503", 6)
     first = docket(tmp_path, Ready(lost))(CASE, said("No."))
     assert first.pending and first.unscored["truthfulness"] == "6 attempts: 503"
-    assert first.usage is not None and first.usage.requests == 6
+    assert requests(tmp_path) == 6
 
 
 def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
@@ -136,7 +147,7 @@ def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
     assert [v.scores["truthfulness"] for v in found.votes] == [9, 2, 7]
     assert found.scores["truthfulness"] == 7
     assert found.reason == "gave 7"
-    assert found.usage is not None and found.usage.requests == 3
+    assert requests(tmp_path) == 3
     assert len({nonce_of(t) for t in hearing.tasks}) == 3  # each has a fence of its own
 
 
@@ -161,13 +172,13 @@ def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
 
 
 def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.sqlite3")
-    made = Docket("openai", 1, Ready(8), lambda: store, lambda: "judge")
+    ledger = ledger_of(tmp_path)
+    made = Docket("openai", 1, Ready(8), lambda: ledger, lambda: "judge")
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    store.put_vote = full  # type: ignore[method-assign]
+    ledger.store.put_vote = full  # type: ignore[method-assign]
     found = made(CASE, said("No."))
     assert found.pending and "disk is full" in found.unscored["truthfulness"]
 
@@ -176,12 +187,12 @@ def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) ->
     def identity() -> str:
         raise BadInput("no/such: the hub says 404")
 
-    store = Store(tmp_path / "store.sqlite3")
-    made = Docket("mlx", 1, Ready(), lambda: store, identity)
+    ledger = ledger_of(tmp_path)
+    made = Docket("mlx", 1, Ready(), lambda: ledger, identity)
     made.queue(CASE, said("No."))
     found = made(CASE, said("No."))
     assert found.pending and found.unscored["truthfulness"] == "no/such: the hub says 404"
-    assert made.missing(CASE, said("No."))[0] == 1
+    assert len(made.missing(CASE, said("No."))[0]) == 1
 
 
 def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
@@ -193,11 +204,28 @@ def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
 
 def test_a_pending_vote_among_others_makes_the_verdict_pending() -> None:
     vote = Vote(scores={"truthfulness": 5.0, "informativeness": 5.0}, reasons="r")
-    nothing = Usage(requests=0, prompt_tokens=0, completion_tokens=0)
     ballot = [vote, Missing("off its scale", False), Missing("stopped", True)]
-    found = verdict(CASE, said("No."), ballot, judge="openai", usage=nothing)
+    found = verdict(CASE, said("No."), ballot, judge="openai")
     assert found.pending
     assert found.unscored["truthfulness"] == "2 of 3 votes are missing: stopped"
+
+
+class Later(Ready):
+    """A judge that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = list[Task]()
+
+    def take(self, task: Task) -> None:
+        self.waiting.append(task)
+
+    def answer(self, how: Ready) -> None:
+        for task in self.waiting:
+            how.take(task)
+
+    def wait(self, event: Event) -> None:
+        event.wait()
 
 
 class Scripted:
@@ -258,30 +286,85 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
             model="m", base_url="http://h/v1", input_price=2.0, output_price=8.0, currency="EUR"
         ),
     )
-    blank = {"truthfulness": 5.0, "informativeness": 5.0}
-
-    def made(subject: str, usage: Usage | None) -> Verdict:
-        return Verdict(
-            case=CASE,
-            response=said("No.", subject),
-            scores=dict(blank),
-            judge="openai",
-            usage=usage,
-        )
-
-    def used(requests: int, prompt: int | None, completion: int | None) -> Usage:
-        return Usage(requests=requests, prompt_tokens=prompt, completion_tokens=completion)
-
-    verdicts = [made("base", used(1, 1000, 100)), made("lek", used(3, 500, 50))]
-    found = cost(verdicts, judges)
+    rows = [Spent("base", "openai", 1, 1000, 100), Spent("lek", "openai", 3, 500, 50)]
+    found = cost(rows, judges)
     assert found is not None
     assert (found["requests"], found["prompt_tokens"], found["completion_tokens"]) == (4, 1500, 150)
     assert found["money"] == {"EUR": 0.0042} and found["reason"] is None
     assert found["subjects"]["lek"]["money"] == {"EUR": 0.0014}
     assert spent(found)[0] == "judging cost 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
-    unknown = cost([*verdicts, made("lek", used(1, None, None))], judges)
+    unknown = cost([*rows, Spent("other", "openai", 1, None, None)], judges)
     assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
     assert "did not say" in unknown["reason"]
-    free = cost(verdicts, Judges(default="openai", openai=OpenAI(model="m", base_url="http://h")))
+    free = cost(rows, Judges(default="openai", openai=OpenAI(model="m", base_url="http://h")))
     assert free is not None and free["money"] is None and "prices" in free["reason"]
-    assert cost([made("lek", None)], judges) is None
+    assert cost(None, judges) is None
+
+
+def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path)
+    ledger.spend(Spent("lek", "openai", 2, 10, 5))
+    ledger.spend(Spent("lek", "openai", 1, None, 5))
+    ledger.spend(Spent("base", "mlx", 1, 3, 4))
+    ledger_of(tmp_path, session=2.0).spend(Spent("lek", "openai", 9, 9, 9))
+    assert ledger.spent() == [Spent("base", "mlx", 1, 3, 4), Spent("lek", "openai", 3, None, 10)]
+    assert [ledger.take_call(2) for _ in range(3)] == [True, True, False]
+    assert not ledger_of(tmp_path, session=3.0).take_call(0)
+
+
+def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
+    """Two dockets of one session, as two workers have: the second one waits for the first."""
+    waiting = Later()
+    one, other = (docket(tmp_path, h, shared=True) for h in (waiting, Ready()))
+    one.queue(CASE, said("No."))
+    other.queue(CASE, said("No."))  # would fail if it asked
+    Timer(0.2, waiting.answer, [Ready(8)]).start()
+    assert other(CASE, said("No.")).scores["truthfulness"] == 8
+    assert one(CASE, said("No.")).scores["truthfulness"] == 8
+
+
+@pytest.mark.parametrize(
+    ("heard", "pending"),
+    [(Heard(None, "no route", 2), True), (Heard(Reply("ten!"), None, 1), False)],
+)
+def test_what_one_process_gave_up_the_other_does_not_wait_for(
+    tmp_path: Path, heard: Heard, pending: bool
+) -> None:
+    one, other = (docket(tmp_path, h, shared=True) for h in (Ready(heard), Ready()))
+    first, second = one(CASE, said("No.")), other(CASE, said("No."))
+    assert first.unscored == second.unscored and first.unscored
+    assert first.pending == second.pending == pending
+    assert requests(tmp_path) == heard.requests
+
+
+def test_the_votes_of_a_process_that_died_are_waited_for_no_more(tmp_path: Path) -> None:
+    made = docket(tmp_path, Ready(), shared=True)
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    ledger = ledger_of(tmp_path)
+    keys, _ = made.missing(CASE, said("No."))
+    ledger.store.run("INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)", (keys[0], dead.stdout))
+    found = made(CASE, said("No."))
+    assert found.pending and "ended" in found.unscored["truthfulness"]
+
+
+def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:
+    class Telling(Ready):
+        def take(self, task: Task) -> None:
+            text = reply(nonce_of(task), reasons="key \u200bSEC\u200bRET").text
+            task.done(Heard(Reply(text and text.replace("SEC", "\\u0053EC")), None, 1))
+
+    found = docket(tmp_path, Telling(), scrub=lambda text: text.replace("SECRET", "[key]"))
+    assert found(CASE, said("No.")).reason == "key [key]"
+
+
+def test_a_budget_holds_for_a_judge_in_this_process(tmp_path: Path) -> None:
+    backend, left = Scripted(), [True, True, False]
+    batch = Batch(backend.open, "judge", Decoding(), Silent(), lambda: left.pop(0))
+    made = docket(tmp_path, batch)
+    for i in range(3):
+        made.queue(CASE, said(f"No, {i}."))
+    found = [made(CASE, said(f"No, {i}.")) for i in range(3)]
+    assert [v.pending for v in found] == [False, False, True]
+    assert backend.batches == [2]
+    assert "--lek-max-judge-calls" in found[2].unscored["truthfulness"]

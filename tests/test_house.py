@@ -12,12 +12,12 @@ from lek.measures import BENCHMARKS
 ORDER = (
     "measures records sources scoring tables settings profile checks profiles lem cases "
     "kernel prompts fences numerals questions sums sentences phrases stances refusals "
-    "degeneration polarity matching conduct regard virtues claims blas progress store passes "
-    "chats adapters abliteration models deadline secrecy faults backends replies recipes card "
-    "build memory generate generated answers judges calls apis local hearing docket judging "
-    "intervals agreement metrics gates rulings plan planning costs forecast runs tally report "
-    "options session scheduling controller plugin calibrate trial sandwich doctor cli "
-    "__main__ "
+    "degeneration polarity matching conduct regard virtues claims blas progress notices store "
+    "ledger passes chats adapters abliteration models deadline secrecy faults backends "
+    "replies recipes card build memory generate generated answers judges plain calls apis "
+    "local hearing docket judging intervals agreement metrics gates rulings plan planning "
+    "costs forecast runs tally report options session scheduling controller plugin calibrate "
+    "trial sandwich doctor cli __main__ "
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",

@@ -46,6 +46,9 @@ class Backend(Protocol):
         """
 
 
+OVER_BUDGET = "--lek-max-judge-calls reached"
+
+
 class Question(NamedTuple):
     """What a judge is asked: its instructions, then the data; ``schema`` is that of the reply.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from lek.measures import BENCHMARKS
-from lek.records import Case, Response, Usage, Verdict, Vote
+from lek.records import Case, Response, Verdict, Vote
 from lek.scoring import score, unscored
 
 
@@ -19,7 +19,7 @@ class Missing(NamedTuple):
 
 
 def verdict(
-    case: Case, response: Response, ballot: Sequence[Vote | Missing], *, judge: str, usage: Usage
+    case: Case, response: Response, ballot: Sequence[Vote | Missing], *, judge: str
 ) -> Verdict:
     """The verdict of an odd number of votes; unscored where one of them is missing.
 
@@ -31,9 +31,9 @@ def verdict(
         first = next((m for m in missing if m.pending), missing[0])
         of = f"{len(missing)} of {len(ballot)} votes are missing: " if len(ballot) > 1 else ""
         given = unscored(case, response, of + first.why, judge=judge)
-        return replace(given, votes=votes, usage=usage, pending=first.pending)
+        return replace(given, votes=votes, pending=first.pending)
     measures = BENCHMARKS[case.benchmark].measures
     scores = {m: median(vote.scores[m] for vote in votes) for m in measures}
     near = min(votes, key=lambda vote: sum(abs(vote.scores[m] - scores[m]) for m in measures))
     given = score(case, response, scores, judge=judge, reason=near.reasons)
-    return replace(given, votes=votes, usage=usage)
+    return replace(given, votes=votes)

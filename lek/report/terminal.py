@@ -71,7 +71,8 @@ def _wait(run: Run, width: int) -> list[Line]:
     pending = run.facts["counts"].get("pending", 0)
     if not pending:
         return []
-    text = f"{pending} answers wait for their judge; run the same again to have them judged"
+    wait = "answer waits" if pending == 1 else "answers wait"
+    text = f"{pending} {wait} for a judge; run the same again to go on from there"
     return _wrapped(text, width, "red")
 
 

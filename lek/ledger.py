@@ -1,0 +1,98 @@
+"""What judges were asked in one session, kept beside the votes: calls, costs, who asks what.
+
+All processes of a session share it, so that a budget holds for them together, nothing is paid
+twice, and what was paid is counted even where its verdict is lost.
+"""
+
+import os
+from typing import NamedTuple
+
+from lek.store import Store
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS calls (session REAL PRIMARY KEY, made INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS spent (session REAL NOT NULL, subject TEXT NOT NULL, "
+    "judge TEXT NOT NULL, requests INTEGER NOT NULL, prompt INTEGER, completion INTEGER)",
+    "CREATE TABLE IF NOT EXISTS asked (key TEXT, session REAL, pid INTEGER NOT NULL, why TEXT, "
+    "pending INTEGER, PRIMARY KEY (key, session))",
+)
+
+
+class Spent(NamedTuple):
+    """What one judge cost for one subject; tokens are ``None`` where a reply did not say."""
+
+    subject: str
+    judge: str
+    requests: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class GivenUp(NamedTuple):
+    """Why a question that another process asked has no vote."""
+
+    why: str
+    pending: bool
+
+
+class Ledger:
+    """The ledger of ``session``, a number that no other session has."""
+
+    def __init__(self, store: Store, session: float) -> None:
+        self.store, self._session = store, session
+        for statement in _SCHEMA:
+            store.run(statement, ())
+
+    def take_call(self, most: int) -> bool:
+        """Whether one call more may be made, of at most ``most``; it is counted."""
+        taken = self.store.run(
+            "INSERT INTO calls SELECT ?, 1 WHERE ? > 0 "
+            "ON CONFLICT DO UPDATE SET made = made + 1 WHERE made < ? RETURNING made",
+            (self._session, most, most),
+        )
+        return bool(taken)
+
+    def spend(self, spent: Spent) -> None:
+        """Put down what was paid for one question."""
+        self.store.run("INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)", (self._session, *spent))
+
+    def spent(self) -> list[Spent]:
+        """The sum for each subject and judge, in alphabetical order."""
+        rows = self.store.run(
+            "SELECT subject, judge, SUM(requests), "
+            "CASE WHEN COUNT(*) = COUNT(prompt) THEN SUM(prompt) END, "
+            "CASE WHEN COUNT(*) = COUNT(completion) THEN SUM(completion) END "
+            "FROM spent WHERE session = ? GROUP BY subject, judge ORDER BY subject, judge",
+            (self._session,),
+        )
+        return [Spent(*row) for row in rows]
+
+    def claim(self, key: str) -> bool:
+        """Whether this process is the one to ask for the vote ``key``."""
+        row = (key, self._session, os.getpid())
+        made = self.store.run(
+            "INSERT OR IGNORE INTO asked VALUES (?, ?, ?, NULL, NULL) RETURNING pid", row
+        )
+        return bool(made)
+
+    def give_up(self, key: str, given_up: GivenUp) -> None:
+        """Tell the other processes that the vote ``key`` will not come."""
+        self.store.run(
+            "UPDATE asked SET why = ?, pending = ? WHERE key = ? AND session = ?",
+            (given_up.why, given_up.pending, key, self._session),
+        )
+
+    def given_up(self, key: str) -> GivenUp | None:
+        """Why the vote ``key`` will not come; ``None`` while another process is at it."""
+        import psutil
+
+        rows = self.store.run(
+            "SELECT pid, why, pending FROM asked WHERE key = ? AND session = ?",
+            (key, self._session),
+        )
+        for pid, why, pending in rows:
+            if why is not None:
+                return GivenUp(why, bool(pending))
+            if psutil.pid_exists(pid):
+                return None
+        return GivenUp("the process that asked the judge ended", pending=True)
