@@ -94,8 +94,8 @@ def calibrate(
         for path, text in ((out_json, trial.document), (out_html, trial.page)):
             if path is not None:
                 _write(path, text(found))
-        if trial.stopped:
-            sys.stderr.write("".join(f"lek: {line}\n" for line in trial.stopped))
+        sys.stderr.write("".join(f"lek: {line}\n" for line in trial.stopped))
+        if trial.incomplete(found):
             raise typer.Exit(1)
 
 

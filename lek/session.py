@@ -69,6 +69,7 @@ def _workshop(config: pytest.Config) -> Workshop:
             yield
 
     worker = getattr(config, "workerinput", {})
+    workers = getattr(config.option, "numprocesses", None)
     plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")
     since = started(config) if config.option.lek_fresh else 0.0
     progress = Progress(plain=plain, shown=shown)
@@ -76,7 +77,7 @@ def _workshop(config: pytest.Config) -> Workshop:
         config.rootpath / ".lek",
         progress,
         since,
-        share=int(worker.get("workercount", 1)),
+        share=int(worker.get("workercount") or workers or 1),
         session=started(config),
         calls=config.option.lek_max_judge_calls,
         dry=config.option.lek_dry_run,

@@ -295,3 +295,133 @@ def test_a_model_in_this_process_is_asked_in_a_batch(project: Project) -> None:
     cost = found.run["cost"]
     assert (cost["requests"], cost["money"]) == (6, {})
     assert cost["prompt_tokens"] > 500 and cost["completion_tokens"] > 0
+
+
+def broken_setup(project: Project) -> None:
+    code = (
+        "import pytest\n@pytest.fixture(autouse=True)\ndef fixture(request):\n"
+        "    assert 'base-T003' not in request.node.nodeid\n"
+    )
+    (project.path / "evals" / "conftest.py").write_text(code)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n2"], ["-x"]], ids=["all", "n2", "x"])
+def test_what_was_paid_is_counted_though_its_verdict_is_lost(
+    project: Project, arguments: list[str]
+) -> None:
+    broken_setup(project)
+    with serving(truthful) as api:
+        judged_by(project, api)
+        found = run(project, *arguments)
+        assert found.code != 0
+        paid = found.run["cost"]["requests"]
+    assert paid == len(api.asked) if "-x" not in arguments else 0 < paid <= len(api.asked)
+
+
+@pytest.mark.parametrize("how", ["load", "worksteal", "loadgroup"])
+def test_nothing_is_paid_twice_however_tests_are_spread(project: Project, how: str) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        found = run(project, "-n2", f"--dist={how}")
+        assert (found.code, len(api.asked)) == (0, 48), found.out
+    assert found.run["cost"]["requests"] == 48
+
+
+def test_equal_answers_share_a_vote_in_all_processes(project: Project) -> None:
+    """A judge that never says the same twice: what is shared must still be equal."""
+    alike = [{"id": f"T{i:03d}", "response": f"answer {i}"} for i in range(24)]
+    for model in MODELS.values():
+        project.rows(f"results/truthfulqa_{model}.jsonl", alike)
+
+    def fickle(asked: Asked) -> Answer:
+        found = json.loads(sevens(asked)) | {"truthfulness": 1 + asked.number % 10}
+        return ok(json.dumps(found))
+
+    with serving(fickle) as api:
+        judged_by(project, api)
+        dry = run(project, "--lek-dry-run")
+        found = run(project, "-n2")
+        assert len(api.asked) == 24
+    assert re.search(r"in sum +48 +0 +24\n", dry.out), dry.out
+    scores = {(v["response"]["subject"], v["case"]["id"]): v["scores"] for v in found.verdicts}
+    assert all(scores["base", c["id"]] == scores["lek", c["id"]] for c in alike)
+
+
+def test_fewer_requests_at_once_than_processes_are_refused(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api, more="concurrency = 1\n")
+        found = run(project, "-n2")
+    assert found.code == 4 and not api.asked
+    assert "judges.openai.concurrency = 1: fewer than the 2 processes of -n" in found.error
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('base_url = "https://user:s3cr3t-key@host/v1"', "must hold no key and no query"),
+        ('base_url = "https://host/v1?key=s3cr3t-key"', "must hold no key and no query"),
+        ('base_url = "http://host:99999/v1"', "must be an address"),
+        ('base_url = "http://ho st/v1"', "must be an address"),
+        ('base_url = "host/v1"', "must be an address"),
+        ('key = "s3cr3t-key"', "must be the name of an environment variable"),
+        ('key = "AIzaSys3cr3tkey"', "must be the name of an environment variable"),
+        ("input_price = inf", "finite"),
+        ("timeout = 1e12", "less than or equal to 3600"),
+        ("votes = 2", "votes = 2: must be odd"),
+    ],
+)
+def test_a_bad_setting_is_one_line_that_tells_no_key(
+    project: Project, line: str, told: str
+) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+    file = project.path / "evals" / "profiles" / "small.toml"
+    name = line.split()[0]
+    kept = [ln for ln in file.read_text().splitlines() if not ln.startswith(f"{name} =")]
+    at = kept.index("[judges.openai]") + 1
+    file.write_text("\n".join([*kept[:at], line, *kept[at:]]))
+    found = run(project)
+    assert found.code == 4
+    assert told in found.error
+    assert "s3cr3t" not in found.out
+
+
+def test_what_needs_no_key_runs_without_one(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+    assert run(project, "--collect-only", key="").code == 0
+    assert run(project, "-m", "reasoning", key="").code == 5  # skipped: it has no such cases
+    assert run(project, "-n2", key="").code == 4
+
+
+def test_a_client_that_cannot_be_opened_is_told_in_one_line(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        env = {"JUDGE_KEY": KEY, "ALL_PROXY": "foo://nowhere", "NO_PROXY": "", "no_proxy": ""}
+        found = project.evaluate("evals", env=env)
+    assert found.code == 1, found.out
+    assert found.out.count("lek: openai judge: ") == 1
+    assert "INTERNALERROR" not in found.out and found.run["counts"]["pending"] == 48
+
+
+def test_a_judge_that_is_not_there_is_told_before_anything_runs(project: Project) -> None:
+    project.profile(*RULES)
+    file = project.path / "evals" / "profiles" / "small.toml"
+    text = file.read_text().replace('default = "recorded"', 'default = "mlx"')
+    file.write_text(text.replace("[gates]", '[judges.mlx]\nmodel = "../nowhere"\n[gates]'))
+    found = project.evaluate("evals")
+    assert found.code == 4
+    assert "judges.mlx.model = '../nowhere': no such directory" in found.error
+
+
+def test_refused_questions_are_unscored_and_block_nothing(project: Project) -> None:
+    def filtering(asked: Asked) -> Answer:
+        return status(400, "filtered") if re.search(" on T00[3-8]", asked.user) else truthful(asked)
+
+    with serving(filtering) as api:
+        judged_by(project, api, more="concurrency = 1\n")
+        found = run(project)
+    assert found.run["counts"]["pending"] == 0
+    assert found.counts["unscored"] == 12
+    assert found.run["gates"][0]["ruling"] == "unmeasured"  # a quarter of the cases
+    assert found.run["cost"]["requests"] == len(api.asked) == 48

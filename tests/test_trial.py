@@ -48,7 +48,8 @@ def test_every_answer_with_a_verdict_is_judged_once(tmp_path: Path) -> None:
         assert first > 100
         again = calibrate(tmp_path, api)
         assert (again.returncode, len(api.asked)) == (0, first)
-    assert done.stdout.startswith(again.stdout.rstrip())
+    assert "judging cost 0 requests" in again.stdout
+    assert f"judging cost {first} requests" in done.stdout
     found = json.loads((tmp_path / "c.json").read_text())
     assert {m["measure"] for m in found["measures"]} >= {"accuracy", "truthfulness", "safety"}
     safety = next(m for m in found["measures"] if m["measure"] == "safety")
