@@ -67,7 +67,9 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        node.workerinput["lek_started"] = started(self._config)
+        # where a subject's tests are spread, a worker may wait for what another has asked
+        spread = self._config.option.dist != "loadgroup"
+        node.workerinput.update(lek_started=started(self._config), lek_spread=spread)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:

@@ -111,6 +111,10 @@ class Docket:
         """What was paid in this session, by all its processes, for any judge."""
         return self._ledger().spent()
 
+    def drain(self) -> None:
+        """Have all judged that was queued."""
+        self._hearing.drain()
+
     def close(self) -> None:
         """Ask nothing more."""
         self._hearing.close()

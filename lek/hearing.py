@@ -1,7 +1,7 @@
 """Questions to a judge that is a model -> its replies: on a pool of threads, or in batches."""
 
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -40,6 +40,9 @@ class Hearing(Protocol):
     def wait(self, event: Event) -> None:
         """Wait for ``event``, which tasks that were taken will set."""
 
+    def drain(self) -> None:
+        """Have all asked that was taken."""
+
     def close(self) -> None:
         """Ask nothing more."""
 
@@ -47,7 +50,7 @@ class Hearing(Protocol):
 class Pool:
     """A judge behind an API: ``size`` requests at once, while models generate.
 
-    ``waiting`` is told, while somebody waits, about how many questions are left.
+    ``waiting`` is told, while somebody waits, how many questions are left.
 
     The threads are daemons: one that hangs in a request must not hold up the end of the session,
     as those of ``concurrent.futures`` would.
@@ -61,7 +64,7 @@ class Pool:
     ) -> None:
         self._open, self._size, self._waiting = calls, size, waiting
         self._calls: Calls | None = None
-        self._tasks: SimpleQueue[Task] = SimpleQueue()
+        self._tasks: Queue[Task] = Queue()
 
     def take(self, task: Task) -> None:
         """Queue ``task``; the first one starts the threads."""
@@ -80,11 +83,16 @@ class Pool:
             except Exception as e:  # a fault of ours must not leave a test waiting for ever
                 heard = Heard(None, f"{type(e).__name__} while judging", 0)
             task.done(heard)
+            self._tasks.task_done()
 
     def wait(self, event: Event) -> None:
         """Wait for the threads, and tell ``waiting`` each second how many questions are left."""
         while not event.wait(1.0):
-            self._waiting(self._tasks.qsize() + self._size)
+            self._waiting(self._tasks.unfinished_tasks)
+
+    def drain(self) -> None:
+        """Wait until all that was taken is done."""
+        self._tasks.join()
 
     def close(self) -> None:
         """Ask nothing more; what is under way is left to itself."""
@@ -116,6 +124,10 @@ class Batch:
         self._tasks[task.id] = task
 
     def wait(self, event: Event) -> None:
+        """Ask all that was taken."""
+        self.drain()
+
+    def drain(self) -> None:
         """Ask all that was taken."""
         if self._tasks:
             with self._progress.shown():

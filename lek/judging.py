@@ -156,6 +156,11 @@ class Judges:
                     f"{self._workshop.share} processes of -n; raise it, or have fewer"
                 )
 
+    def drain(self) -> None:
+        """Have all judged that was queued: other processes may wait for it."""
+        for docket in self._dockets.values():
+            docket.drain()
+
     def close(self) -> None:
         """Let judges ask nothing more."""
         for docket in self._dockets.values():

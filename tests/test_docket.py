@@ -63,6 +63,9 @@ class Ready:
     def wait(self, event: Event) -> None:
         assert event.is_set()
 
+    def drain(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from threading import Lock
 
@@ -320,7 +321,11 @@ def test_what_was_paid_is_counted_though_its_verdict_is_lost(
 
 @pytest.mark.parametrize("how", ["load", "worksteal", "loadgroup"])
 def test_nothing_is_paid_twice_however_tests_are_spread(project: Project, how: str) -> None:
-    with serving(truthful) as api:
+    def slow(asked: Asked) -> Answer:
+        time.sleep(0.05)
+        return truthful(asked)
+
+    with serving(slow) as api:
         judged_by(project, api)
         found = run(project, "-n2", f"--dist={how}")
         assert (found.code, len(api.asked)) == (0, 48), found.out
