@@ -62,8 +62,7 @@ class Controller:
         return lines + [f"lek: {note}" for note in plan.notes]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        chosen = [item.nodeid for item in session.items if item.get_closest_marker("cases")]
-        self._selected.update(chosen)
+        self._selected |= {i.nodeid for i in session.items if i.get_closest_marker("cases")}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
