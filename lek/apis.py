@@ -30,8 +30,8 @@ def check(settings: Gemini | OpenAI, where: str) -> None:
     """Raise `BadInput` where key or client library are missing; ``where`` names the table."""
     if settings.key is not None and not _key(settings):
         raise BadInput(
-            f"{where}.key: the environment has no {settings.key}; set it, or judge by another one, "
-            "such as --lek-judge=lexical"
+            f"{where}.key: the environment has no {settings.key}; set it, or take another "
+            "judge, such as lexical"
         )
     if _client(settings) is None:
         wanted = _wanted(settings)

@@ -168,7 +168,7 @@ def _rated(path: Path, data: _Data) -> _Given:
         of[1][measure] = "\n".join(reason for *_, reason in by.values() if reason)
     notes = [f"{left.count(b)} on {b} left out: not asked for" for b in dict.fromkeys(left)]
     if (raters := len({r for by in found.values() for r in by})) > 1:
-        notes.append(f"{raters} raters, of whom the mean counts; how far they agree is not covered")
+        notes.append(f"{raters} raters; where several judged one answer, the mean counts")
     data.notes += [f"{path.name}: {note}" for note in notes]
     return given
 

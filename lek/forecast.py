@@ -46,7 +46,12 @@ def forecast(plan: Plan) -> list[str]:
         total.answers += share.answers
         total.judgements += share.judgements
         total.asked += share.asked
-    lines += [_row("in sum", total), *(_money(plan, total)), *faults]
+    try:
+        plan.panel.check({b for b, _ in plan.asked})
+    except BadInput as e:
+        faults.append(str(e))
+    lines += [_row("in sum", total), *(_money(plan, total))]
+    lines += [line for fault in faults for line in wrap(fault, 80, subsequent_indent="  ")]
     return lines
 
 
@@ -86,7 +91,7 @@ def _money(plan: Plan, total: _Share) -> list[str]:
             continue
         said = judgements * settings.max_tokens
         text = f"{kind} judge, {settings.model}: {judgements:,} requests, about "
-        text += f"{total.asked[kind]:,} tokens asked, at most {said:,} replied"
+        text += f"{round(total.asked[kind], -3):,} tokens asked, at most {said:,} replied"
         if isinstance(settings, Remote):
             amount = price(settings, total.asked[kind], said)
             known = not isinstance(amount, str)

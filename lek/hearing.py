@@ -147,7 +147,8 @@ class Batch:
                 for said in backend.complete(requests, self._decoding, shown.tokens):
                     counts = said.prompt_tokens, said.completion_tokens
                     reply = Reply(said.text, said.reason, said.finish, *counts)
-                    tasks.pop(said.id).done(Heard(reply, None, 1))
+                    # without a text it had no room for the question, and was not asked
+                    tasks.pop(said.id).done(Heard(reply, None, int(said.text is not None)))
                     shown.advance()
         except BadInput as e:
             why = str(e)

@@ -92,13 +92,15 @@ class Judges:
         if settings.model[:1] in "./~" and not self._loaded.relative(settings.model).is_dir():
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
             raise BadInput(f"{where}: no such directory; expected one that holds a model")
-        judge = LocalJudge(self._loaded, settings, lambda: self.store, dry=self._workshop.dry)
+        judge = LocalJudge(
+            self._loaded, settings, lambda: self.ledger.store, dry=self._workshop.dry
+        )
 
         def opened() -> Backend:
             self._release()
             return judge.open()
 
-        name = f"judge {Path(settings.model).name}"
+        name = f"mlx judge ({Path(settings.model).name})"
         shop = self._workshop
         batch = Batch(opened, name, judge.decoding, shop.progress, self._take_call)
         return batch, lambda: json.dumps(["mlx", judge.fingerprint, _deciding(settings)]), str
@@ -127,17 +129,13 @@ class Judges:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """What judges were asked in this session; opened at first need."""
-        return Ledger(self.store, self._workshop.session)
+        """What judges were asked, and their votes; opened at first need."""
+        store = Store(self._workshop.home / "store.sqlite3")
+        return Ledger(store, self._workshop.session)
 
     def spent(self) -> list[Spent] | None:
         """What judges cost in this session, in all its processes; ``None``: none is a model."""
         return self.ledger.spent() if self._dockets else None
-
-    @cached_property
-    def store(self) -> Store:
-        """Where votes are kept; opened at first need."""
-        return Store(self._workshop.home / "store.sqlite3")
 
     def check(self, benchmarks: Iterable[str]) -> None:
         """Raise `BadInput` where a judge of ``benchmarks`` lacks its key or its library."""
@@ -155,6 +153,11 @@ class Judges:
                     f"{where}.concurrency = {settings.concurrency}: fewer than the "
                     f"{self._workshop.share} processes of -n; raise it, or have fewer"
                 )
+
+    def interrupted(self) -> None:
+        """Somebody stopped the session: say that nothing is lost."""
+        if self._dockets:
+            self.notices.add("what was answered and judged is kept; run the same again to go on")
 
     def drain(self) -> None:
         """Have all judged that was queued: other processes may wait for it."""

@@ -36,5 +36,5 @@ class Notices:
         """Somebody waits for a judge that has about ``left`` questions to go."""
         if time.monotonic() - self._told >= _EVERY:
             self._told = time.monotonic()
-            self.add(f"{kind} judge: about {left} questions to go")
+            self.add(f"{kind} judge: {left} questions wait for a reply")
         self.show()

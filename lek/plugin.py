@@ -185,6 +185,11 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
         properties = item.user_properties
         properties[:] = [p for p in properties if p[0] != VERDICT]  # a test may be run again
 
+    def pytest_keyboard_interrupt() -> None:
+        if has_plan(config) and not hasattr(config, "workerinput"):
+            plan_of(config).panel.interrupted()
+
     plugin = ModuleType("lek_session_fixtures")
-    vars(plugin).update(judge=judge, record=record, pytest_runtest_setup=pytest_runtest_setup)
+    hooks = (pytest_runtest_setup, pytest_keyboard_interrupt)
+    vars(plugin).update(judge=judge, record=record, **{hook.__name__: hook for hook in hooks})
     return plugin

@@ -74,8 +74,7 @@ def rule_gates(
 def unmeasured(ruling: Ruling, pending: int) -> Ruling:
     """The ruling of a run in which ``pending`` answers wait for their judge.
 
-    No gate is ruled then, not even one whose own cases are all judged: its adjusted p-value would
-    change with what is still to come.
+    Not even of a gate whose own cases are judged: its adjusted p would change with the others.
     """
     wait = f"{pending} answer{'s wait' if pending != 1 else ' waits'} for a judge"
     return Ruling(rule=ruling.rule, ruling="unmeasured", why=f"{wait}: unmeasured")
@@ -156,7 +155,9 @@ def _rule(m: _Measured, p: float | None) -> Ruling:
     else:
         needed = cases_needed(m.differences, sign * (difference - margin))
         detail = "; nothing was shown either way, and the effect seen points the other way"
-        if needed is not None:
+        if difference == margin:
+            detail = "; no difference was seen"
+        elif needed is not None:
             detail = f"; nothing was shown either way: the effect seen would need {needed} cases"
     show = gate.benchmark.text
     where = "above" if difference > 0 else "below" if difference < 0 else "level with"

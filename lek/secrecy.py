@@ -4,7 +4,7 @@ import logging
 import re
 from urllib.parse import quote
 
-_LONGEST_LINE = 200
+_LONGEST_LINE, _HEAD = 200, 60
 
 
 def line(text: object, key: str | None) -> str:
@@ -12,7 +12,9 @@ def line(text: object, key: str | None) -> str:
     plain = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     for secret in {key, quote(key, safe="")} if key else ():
         plain = plain.replace(secret, "[key]")
-    return plain if len(plain) <= _LONGEST_LINE else plain[: _LONGEST_LINE - 1] + "…"
+    if len(plain) <= _LONGEST_LINE:
+        return plain
+    return f"{plain[:_HEAD]} … {plain[_HEAD + 3 - _LONGEST_LINE :]}"  # the cause stands last
 
 
 def without(text: str, key: str | None) -> str:

@@ -235,7 +235,7 @@ def test_several_raters_count_by_their_mean(rated: Path) -> None:
     (means,) = result.agreements[0].means
     assert (means.subject, means.n, means.recorded) == ("a", 3, 5)
     (note,) = result.notes
-    assert note.startswith("verdicts.jsonl: 3 raters, of whom the mean counts")
+    assert note.startswith("verdicts.jsonl: 3 raters; where several judged one answer")
     assert "how far they agree is not covered" in note
     found = document(result, {})
     assert found["worst"][0]["recorded_reason"] == "bad\ngood"

@@ -289,7 +289,7 @@ def test_a_model_in_this_process_is_asked_in_a_batch(project: Project) -> None:
     file.write_text(text.replace("[gates]", f"{table}[gates]"))
     found = project.evaluate("evals", "--lek-limit=3")
     assert (found.code, found.counts["unscored"]) == (1, 6), found.out
-    assert "lek: judge judge: 6/6 judgements" in found.out
+    assert "lek: mlx judge (judge): 6/6 judgements" in found.out
     assert found.run["counts"]["pending"] == 0
     reasons = {why for v in found.verdicts for why in v["unscored"].values()}
     assert reasons and all("judge's reply" in why or "JSON" in why for why in reasons), reasons
