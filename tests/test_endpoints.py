@@ -204,7 +204,7 @@ FAULTS: dict[str, tuple[Answer, type[Fault], str, float | None]] = {
     "401": (status(401, f"bad {KEY}"), Final, r"^\w+_KEY: refused \(401 bad \[key\]\); ch", None),
     "403": (status(403), Final, r"^\w+_KEY: refused \(403 told so\); check the key", None),
     "404": (status(404), Final, r"no model judge-1 \(404", None),
-    "400": (status(400, "too\x00 long\n\n" * 99), Rejected, r"^400 too long too .* … .*too long", None),
+    "400": (status(400, "too\x00 long\n\n" * 99), Rejected, r"^400 too long .* … .*too long", None),
     "413": (status(413, body=b"<html>"), Rejected, "^413 <html>", None),
     "422": (status(422, body={"error": "odd"}), Rejected, "^422 odd", None),
     "408": (status(408), Passing, "^408", None),

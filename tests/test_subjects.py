@@ -263,7 +263,7 @@ def test_places_of_the_machine_are_not_in_the_run(models: Project) -> None:
 
 
 def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
-    """While it starts, trains, generates, or writes: five moments, after one another."""
+    """While it starts, trains, generates, or writes: at some moments, after one another."""
     profile(models, max_tokens=32)
     tiny.chats(models.path / "evals" / "profiles" / "train.jsonl", 8)
     file = models.path / "evals" / "profiles" / "small.toml"
@@ -276,7 +276,7 @@ def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
     shutil.rmtree(models.path / ".lek")
     chance = random.Random(4)  # noqa: S311  # any moments will do
     counts, killed = [0], 0
-    for _ in range(5):
+    for _ in range(12):
         running = subprocess.Popen(
             [sys.executable, "-m", "pytest", "evals"],
             cwd=models.path,
@@ -286,12 +286,18 @@ def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
             start_new_session=True,
         )
         time.sleep(took * chance.uniform(0.2, 0.9))
-        killed += running.poll() is None
+        if running.poll() is not None:  # it was faster than the one before: begin anew, and sooner
+            shutil.rmtree(models.path / ".lek", ignore_errors=True)
+            counts, killed, took = [0], 0, took / 2
+            continue
+        killed += 1
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         counts.append(stored(models))
-    assert killed >= 2  # what was stored shortens the later ones
+        if killed == 3:
+            break
+    assert killed == 3
     assert counts == sorted(counts)
     done = models.evaluate("evals")
     assert stored(models) == 60  # nothing was generated twice
