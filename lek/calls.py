@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lek.backends import OVER_BUDGET, Endpoint, Question, Reply
 from lek.faults import Final, Passing, Rejected
+from lek.ledger import CANCELLED
 from lek.settings import Remote
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
@@ -61,7 +62,7 @@ class Calls:
 
     def close(self) -> None:
         """Ask nothing more, and have all who wait return. Who closes knows why: nothing is said."""
-        self._end("cancelled")
+        self._end(CANCELLED)
 
     def ask(self, question: Question) -> Outcome:
         """The reply to ``question``, however often it takes to get one. Never raises a `Fault`."""

@@ -18,7 +18,7 @@ from lek.backends import Question
 from lek.hearing import Batch, Heard, Hearing, Task
 from lek.judges import rubric
 from lek.judges.llm import Missing, verdict
-from lek.ledger import GivenUp, Ledger, Spent
+from lek.ledger import Ledger, Spent
 from lek.records import BadInput, Case, Response, Verdict, Vote
 from lek.store import key_of
 
@@ -75,19 +75,20 @@ class Docket:
     def queue(self, case: Case, response: Response) -> None:
         """Have ``response`` judged, unless it is already or has no text; returns at once."""
         if response.text is not None:
-            with suppress(BadInput):  # told where the verdict is asked for
+            with suppress(BadInput, sqlite3.Error):  # told where the verdict is asked for
                 self._entry(case, response)
 
     def __call__(self, case: Case, response: Response) -> Verdict:
         """The verdict on ``response``; waits until it is there."""
         try:
             entry = self._entry(case, response)
-        except BadInput as e:  # such as a judge whose weights cannot be fetched
+            self._hearing.wait(entry.done)
+            while entry.others:  # only now: another process may wait for what this one asks
+                self._look(entry, case, response)
+                self._hearing.wait(entry.done)
+        except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
             return verdict(case, response, [Missing(str(e), pending=True)], judge=self.kind)
-        self._hearing.wait(entry.done)
-        while entry.others:  # only now: another process may wait for what this one asks
-            self._look(entry)
-        ballot = [vote for vote in entry.ballot if vote is not None]
+        ballot = [vote or Missing("the judge was not heard", True) for vote in entry.ballot]
         return verdict(case, response, ballot, judge=self.kind)
 
     def missing(self, case: Case, response: Response) -> tuple[list[str], int]:
@@ -107,10 +108,6 @@ class Docket:
         """Whether the judge is asked in batches, the larger the better."""
         return isinstance(self._hearing, Batch)
 
-    def spent(self) -> list[Spent]:
-        """What was paid in this session, by all its processes, for any judge."""
-        return self._ledger().spent()
-
     def drain(self) -> None:
         """Have all judged that was queued."""
         self._hearing.drain()
@@ -125,7 +122,7 @@ class Docket:
             return self._entries[keys[0]]
         ledger = self._ledger()
         found = ledger.store.votes(keys, since=self._since)
-        entry = self._entries[keys[0]] = _Entry([found.get(key) for key in keys])
+        entry = _Entry([found.get(key) for key in keys])
         lacking = {i: key for i, key in enumerate(keys) if key not in found}
         if self._shared:
             entry.others = {i: key for i, key in lacking.items() if not ledger.claim(key)}
@@ -133,22 +130,29 @@ class Docket:
         entry.left = len(mine)
         if not mine:
             entry.done.set()
+        self._entries[keys[0]] = entry  # only now: a claim may fail
         for i, key in mine.items():
             self._hearing.take(self._task(entry, i, key, case, response))
         return entry
 
-    def _look(self, entry: _Entry) -> None:
-        """See whether another process has got what ``entry`` waits for."""
+    def _look(self, entry: _Entry, case: Case, response: Response) -> None:
+        """See whether another process has got what ``entry`` waits for; if it ended, ask."""
         Event().wait(_LOOK)
         ledger = self._ledger()
-        gone = {i: ledger.given_up(key) for i, key in entry.others.items()}
+        claims = {i: ledger.claimed(key) for i, key in entry.others.items()}
         found = ledger.store.votes(entry.others.values(), since=self._since)
         for i, key in list(entry.others.items()):
-            given_up = gone[i]
+            claim = claims[i]
             if key in found:
                 entry.ballot[i] = found[key]
-            elif given_up is not None:
-                entry.ballot[i] = Missing(*given_up)
+            elif claim is not None and claim.left:
+                if not ledger.take_over(key, claim.pid):
+                    continue
+                entry.left += 1
+                entry.done.clear()
+                self._hearing.take(self._task(entry, i, key, case, response))
+            elif claim is not None and claim.why is not None:
+                entry.ballot[i] = Missing(claim.why, claim.pending)
             else:
                 continue
             del entry.others[i]
@@ -160,7 +164,7 @@ class Docket:
             vote = self._vote(heard, case, nonce)
             try:
                 self._keep(key, vote, heard, response.subject)
-            except sqlite3.Error as e:  # a full disk must not leave a test waiting for ever
+            except Exception as e:  # a full disk must not leave a test waiting for ever
                 vote = Missing(f"the vote cannot be stored: {e}", pending=True)
             entry.settle(i, vote)
 
@@ -183,7 +187,7 @@ class Docket:
         if isinstance(vote, Vote):
             ledger.store.put_vote(key, vote)
         elif self._shared:
-            ledger.give_up(key, GivenUp(*vote))
+            ledger.give_up(key, vote.why, pending=vote.pending)
 
     def _keys(self, question: Question) -> list[str]:
         asked = [question.system, question.user, question.schema, replies.VERSION]

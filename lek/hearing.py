@@ -6,6 +6,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lek.backends import OVER_BUDGET, Backend, Question, Reply, Request
+from lek.ledger import CANCELLED
 from lek.profile import Decoding
 from lek.progress import Progress
 from lek.prompts import chat
@@ -82,8 +83,10 @@ class Pool:
                 heard = Heard(found.reply, found.why, found.requests)
             except Exception as e:  # a fault of ours must not leave a test waiting for ever
                 heard = Heard(None, f"{type(e).__name__} while judging", 0)
-            task.done(heard)
-            self._tasks.task_done()
+            try:
+                task.done(heard)
+            finally:
+                self._tasks.task_done()
 
     def wait(self, event: Event) -> None:
         """Wait for the threads, and tell ``waiting`` each second how many questions are left."""
@@ -158,8 +161,10 @@ class Batch:
             task.done(Heard(None, why, 0))
 
     def close(self) -> None:
-        """Forget what was taken."""
-        self._tasks.clear()
+        """Ask nothing more, and say so to whoever waits."""
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks.values():
+            task.done(Heard(None, CANCELLED, 0))
 
 
 def _prompt(question: Question) -> list[dict[str, str]]:

@@ -144,13 +144,14 @@ class Judges:
 
     def check_kind(self, kind: str) -> None:
         """The same for one kind of judge."""
-        settings = self._loaded.profile.judges.settings(kind)
+        settings, where = self._loaded.profile.judges.settings(kind), self._loaded.path
+        if settings is not None:
+            assert self.ledger  # a store that is broken is told now
         if isinstance(settings, Gemini | OpenAI):
-            where = f"{self._loaded.path}: judges.{kind}"
-            apis.check(settings, where)
+            apis.check(settings, f"{where}: judges.{kind}")
             if settings.concurrency < self._workshop.share:
                 raise BadInput(
-                    f"{where}.concurrency = {settings.concurrency}: fewer than the "
+                    f"{where}: judges.{kind}.concurrency = {settings.concurrency}: fewer than the "
                     f"{self._workshop.share} processes of -n; raise it, or have fewer"
                 )
 

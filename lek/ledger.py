@@ -16,6 +16,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS asked (key TEXT, session REAL, pid INTEGER NOT NULL, why TEXT, "
     "pending INTEGER, PRIMARY KEY (key, session))",
 )
+CANCELLED = "cancelled"  # why what nobody asks any more has no vote
+_DAY = 86_400.0  # seconds; sessions are named by when they began
 
 
 class Spent(NamedTuple):
@@ -28,11 +30,17 @@ class Spent(NamedTuple):
     completion_tokens: int | None
 
 
-class GivenUp(NamedTuple):
-    """Why a question that another process asked has no vote."""
+class Claim(NamedTuple):
+    """A question that process ``pid`` asks; ``why`` it has no vote, once that is known."""
 
-    why: str
+    pid: int
+    why: str | None
     pending: bool
+
+    @property
+    def left(self) -> bool:
+        """Whether the process ended, or was ended, before it could ask."""
+        return self.why == CANCELLED or (self.why is None and not _alive(self.pid))
 
 
 class Ledger:
@@ -42,6 +50,7 @@ class Ledger:
         self.store, self._session = store, session
         for statement in _SCHEMA:
             store.run(statement, ())
+        store.run("DELETE FROM asked WHERE session < ?", (session - _DAY,))
 
     def take_call(self, most: int) -> bool:
         """Whether one call more may be made, of at most ``most``; it is counted."""
@@ -75,24 +84,36 @@ class Ledger:
         )
         return bool(made)
 
-    def give_up(self, key: str, given_up: GivenUp) -> None:
+    def give_up(self, key: str, why: str, *, pending: bool) -> None:
         """Tell the other processes that the vote ``key`` will not come."""
         self.store.run(
             "UPDATE asked SET why = ?, pending = ? WHERE key = ? AND session = ?",
-            (given_up.why, given_up.pending, key, self._session),
+            (why, pending, key, self._session),
         )
 
-    def given_up(self, key: str) -> GivenUp | None:
-        """Why the vote ``key`` will not come; ``None`` while another process is at it."""
-        import psutil
-
+    def claimed(self, key: str) -> Claim | None:
+        """Who asks for the vote ``key``, and what came of it."""
         rows = self.store.run(
             "SELECT pid, why, pending FROM asked WHERE key = ? AND session = ?",
             (key, self._session),
         )
-        for pid, why, pending in rows:
-            if why is not None:
-                return GivenUp(why, bool(pending))
-            if psutil.pid_exists(pid):
-                return None
-        return GivenUp("the process that asked the judge ended", pending=True)
+        return next((Claim(pid, why, bool(pending)) for pid, why, pending in rows), None)
+
+    def take_over(self, key: str, pid: int) -> bool:
+        """Claim ``key`` in the place of process ``pid``; false if somebody else was faster."""
+        made = self.store.run(
+            "UPDATE asked SET pid = ?, why = NULL, pending = NULL "
+            "WHERE key = ? AND session = ? AND pid = ? RETURNING pid",
+            (os.getpid(), key, self._session, pid),
+        )
+        return bool(made)
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process still runs: one that died but was not waited for yet does not."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

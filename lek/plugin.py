@@ -153,7 +153,8 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if has_plan(session.config):
-        if getattr(session.config, "workerinput", {}).get("lek_spread"):
+        cut_short = session.shouldfail or session.shouldstop
+        if getattr(session.config, "workerinput", {}).get("lek_spread") and not cut_short:
             plan_of(session.config).panel.drain()
         plan_of(session.config).panel.close()
         plan_of(session.config).panel.notices.show()

@@ -69,7 +69,7 @@ def _workshop(config: pytest.Config) -> Workshop:
             yield
 
     worker = getattr(config, "workerinput", {})
-    workers = getattr(config.option, "numprocesses", None)
+    workers = len(getattr(config.option, "tx", None) or ())
     plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")
     since = started(config) if config.option.lek_fresh else 0.0
     progress = Progress(plain=plain, shown=shown)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from lek.backends import Completion, Reply, Request
+from lek.calls import Outcome
 from lek.costs import cost, spent
 from lek.docket import Docket
-from lek.hearing import Batch, Heard, Task
+from lek.hearing import Batch, Heard, Pool, Task
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
 from lek.profile import Decoding, Judges
@@ -340,15 +341,68 @@ def test_what_one_process_gave_up_the_other_does_not_wait_for(
     assert requests(tmp_path) == heard.requests
 
 
-def test_the_votes_of_a_process_that_died_are_waited_for_no_more(tmp_path: Path) -> None:
-    made = docket(tmp_path, Ready(), shared=True)
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
-    ledger = ledger_of(tmp_path)
+@pytest.mark.parametrize("waited_for", [True, False], ids=["gone", "zombie"])
+def test_what_a_dead_process_had_claimed_is_asked_by_another(
+    tmp_path: Path, waited_for: bool
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert dead.stdout is not None and dead.stdout.read() == b""  # it has ended
+    if waited_for:
+        dead.wait()
+    made, hearing = docket(tmp_path, Ready(), shared=True), Ready(6)
     keys, _ = made.missing(CASE, said("No."))
-    ledger.store.run("INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)", (keys[0], dead.stdout))
+    ledger = ledger_of(tmp_path)
+    row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
+    ledger.store.run(row, (keys[0], dead.pid))
+    found = docket(tmp_path, hearing, shared=True)(CASE, said("No."))
+    assert found.scores["truthfulness"] == 6 and len(hearing.tasks) == 1
+    dead.wait()
+
+
+def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
+    """A judge in a process that ended before its batch was asked."""
+    batch = Batch(Scripted().open, "judge", Decoding(), Silent())
+    one, other = docket(tmp_path, batch, shared=True), docket(tmp_path, Ready(6), shared=True)
+    one.queue(CASE, said("No."))
+    one.close()
+    assert other(CASE, said("No.")).scores["truthfulness"] == 6
+
+
+class Endless:
+    """Calls whose first question has a reply that trips over something."""
+
+    def ask(self, question: object) -> Outcome:
+        return Outcome(Reply("{}"), 1, None)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path)
+    pool = Pool(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
+    made = Docket("openai", 1, pool, lambda: ledger, lambda: "judge")
+    spend, times = ledger.spend, list[int]()
+
+    def once(spent: Spent) -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise MemoryError("no room")
+        spend(spent)
+
+    ledger.spend = once  # type: ignore[method-assign]
+    first, second = made(CASE, said("No.")), made(CASE, said("Yes."))
+    assert first.pending and "no room" in first.unscored["truthfulness"]
+    assert not second.pending and second.unscored
+    pool.drain()
+
+
+def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
+    made, ledger = docket(tmp_path, Ready(8), shared=True), ledger_of(tmp_path)
+    ledger.store.run("DROP TABLE asked", ())
+    made.queue(CASE, said("No."))
     found = made(CASE, said("No."))
-    assert found.pending and "ended" in found.unscored["truthfulness"]
+    assert found.pending and "no such table" in found.unscored["truthfulness"]
 
 
 def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:

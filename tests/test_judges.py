@@ -430,3 +430,37 @@ def test_refused_questions_are_unscored_and_block_nothing(project: Project) -> N
     assert found.counts["unscored"] == 12
     assert found.run["gates"][0]["ruling"] == "unmeasured"  # a quarter of the cases
     assert found.run["cost"]["requests"] == len(api.asked) == 48
+
+
+def test_a_worker_that_is_killed_leaves_nobody_waiting(project: Project) -> None:
+    """Equal answers: what the killed one had claimed, the other one asks for."""
+    alike = [{"id": f"T{i:03d}", "response": f"answer {i}"} for i in range(24)]
+    for model in MODELS.values():
+        project.rows(f"results/truthfulqa_{model}.jsonl", alike)
+    (project.path / "evals" / "conftest.py").write_text(
+        "import os, signal\ndef pytest_runtest_call(item):\n"
+        "    if 'base-T002' in item.nodeid: os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+
+    def slow(asked: Asked) -> Answer:
+        time.sleep(0.2)
+        return ok(sevens(asked))
+
+    with serving(slow) as api:
+        judged_by(project, api)
+        found = run(project, "-n2")
+    assert found.code == 1
+    metrics = {(m["subject"], m["measure"]): m for m in found.run["metrics"]}
+    assert metrics["lek", "truthfulness"]["n"] == 24
+    assert found.run["counts"]["pending"] == 0 and found.run["counts"]["lost"] >= 22
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_broken_store_is_one_line(project: Project, workers: str) -> None:
+    (project.path / ".lek").mkdir()
+    (project.path / ".lek" / "store.sqlite3").write_bytes(b"no store at all" * 99)
+    with serving(truthful) as api:
+        judged_by(project, api)
+        found = run(project, workers)
+    assert found.code == 4
+    assert "store.sqlite3: not a store" in found.error
