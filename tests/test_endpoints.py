@@ -433,3 +433,12 @@ for client in ALL:
     assert done.returncode == 0, done.stderr
     assert "it failed" in done.stderr
     assert KEY not in done.stdout + done.stderr
+
+
+def test_the_account_of_the_environment_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "of-somebody")
+    with serving(ok("{}")) as api:
+        settings = OpenAI(model="m", base_url=f"{api.url}/v1")
+        OpenAIEndpoint.open(settings, None).ask(QUESTION)
+    assert "of-somebody" not in str(api.asked[0].headers)

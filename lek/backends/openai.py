@@ -30,6 +30,8 @@ class OpenAIEndpoint:
             max_retries=0,
             http_client=library.DefaultHttpxClient(follow_redirects=False),
         )
+        # whose account it is, which the library tells from the environment, is not for any address
+        self._client.organization = self._client.project = None
 
     @classmethod
     def open(cls, settings: OpenAI, key: SecretStr | None) -> Self:
