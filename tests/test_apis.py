@@ -1,0 +1,80 @@
+"""Which client library a judge's settings lead to, and what is told where there is none."""
+
+from typing import Any
+
+import pytest
+
+from lek import apis
+from lek.backends.gemini import GeminiEndpoint
+from lek.backends.genai import GenaiEndpoint
+from lek.records import BadInput
+from lek.settings import Gemini, OpenAI
+
+GEMINI = Gemini(model="m", base_url="http://127.0.0.1:1")
+OPENAI = OpenAI(model="m", base_url="http://127.0.0.1:1/v1")
+OLD, NEW = "google.generativeai", "google.genai"
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Say which modules there are."""
+    monkeypatch.setenv("GEMINI_API_KEY", "a-key")
+
+    def only(*modules: str) -> None:
+        monkeypatch.setattr(apis, "_installed", lambda module: module in modules)
+
+    return only
+
+
+@pytest.mark.parametrize(
+    ("modules", "client", "kind"),
+    [
+        ([OLD], None, GeminiEndpoint),
+        ([NEW], None, GenaiEndpoint),
+        ([OLD, NEW], None, GeminiEndpoint),
+        ([OLD, NEW], "google-genai", GenaiEndpoint),
+        ([OLD, NEW], "google-generativeai", GeminiEndpoint),
+    ],
+)
+def test_the_library_that_is_there_is_taken(
+    installed: Any, modules: list[str], client: Any, kind: type
+) -> None:
+    installed(*modules)
+    settings = GEMINI.model_copy(update={"client": client})
+    apis.check(settings, "p.toml: judges.gemini")
+    assert type(apis.endpoint(settings)) is kind
+
+
+@pytest.mark.parametrize(
+    ("settings", "modules", "told"),
+    [
+        (GEMINI, [], r"needs google-generativeai or google-genai; pip install -e '\.\[gemini\]'"),
+        (GEMINI.model_copy(update={"client": "google-genai"}), [OLD], r"'\.\[genai\]'"),
+        (OPENAI, [OLD, NEW], r"needs openai; pip install -e '\.\[openai\]'"),
+    ],
+)
+def test_a_missing_library_is_one_line(
+    installed: Any, settings: Any, modules: list[str], told: str
+) -> None:
+    installed(*modules)
+    with pytest.raises(BadInput, match=told):
+        apis.check(settings, "p.toml: judges.x")
+    assert apis.client_of(settings) is None
+
+
+def test_whether_a_module_is_there_is_told_of_real_ones() -> None:
+    assert apis._installed("json") and not apis._installed("no_such.module")
+    assert not apis._installed("no_such_module")
+
+
+def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)
+    with pytest.raises(BadInput, match=r"p\.toml: j\.key: the environment has no GEMINI_API_KEY"):
+        apis.check(GEMINI, "p.toml: j")
+    apis.check(OPENAI, "p.toml: j")  # a local server wants none
+
+
+def test_the_key_is_scrubbed_whoever_wrote_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", " a-long-key ")
+    assert apis.scrub(GEMINI, "it is a-long-key, said it") == "it is [key], said it"
+    assert apis.scrub(OPENAI, "it is a-long-key") == "it is a-long-key"
