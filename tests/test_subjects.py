@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import pytest
 import tiny
+from endpoint import Answer, Asked, ok, serving, sevens
 
 from conftest import Outcome, Project, clean_environment
 
@@ -304,3 +305,27 @@ def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
     assert said(done) == whole
     assert done.findings == findings
     assert len([p for p in (models.path / ".lek" / "models").iterdir() if p.name[0] != "."]) == 1
+
+
+def test_the_judge_is_heard_while_models_answer(models: Project) -> None:
+    """What the store holds when each question comes: the first ones before the last answers."""
+    seen: list[int] = []
+
+    def counting(asked: Asked) -> Answer:
+        seen.append(stored(models))
+        return ok(sevens(asked))
+
+    with serving(counting) as api:
+        profile(models)
+        file = models.path / "evals" / "profiles" / "small.toml"
+        head, gates = file.read_text().split("[judges]")[0], "[gates]\n"
+        file.write_text(
+            f'{head}[judges]\ndefault = "openai"\n[judges.openai]\nmodel = "m"\n'
+            f'base_url = "{api.url}/v1"\n{gates}'
+        )
+        done = models.evaluate("evals")
+    assert done.code == 0, done.out
+    assert stored(models) == 60
+    assert len(seen) == len({(v["case"]["id"], v["response"]["text"]) for v in done.verdicts})
+    assert min(seen) < 60  # before all have answered
+    assert done.run["counts"]["verdicts"] == 60 and not done.run["counts"]["unscored"]
