@@ -78,11 +78,16 @@ def _check_recipe(where: str, profile: Profile, i: int) -> None:
         raise BadInput(f"{where}: the same as {subject.origin}; give abliterate or lora")
 
 
-def _check_judge(where: str, path: Path, profile: Profile, benchmark: str) -> None:
-    kind = profile.judges.of(benchmark)
+def check_table(where: str, path: Path, profile: Profile, kind: str) -> None:
+    """Raise `BadInput` where the judge ``kind`` is a model and has no settings."""
     if kind in ("gemini", "openai", "mlx") and profile.judges.settings(kind) is None:
         also = "base_url and " if kind == "openai" else ""
         raise BadInput(f"{where}: {path} has no table [judges.{kind}]; add one with {also}model")
+
+
+def _check_judge(where: str, path: Path, profile: Profile, benchmark: str) -> None:
+    kind = profile.judges.of(benchmark)
+    check_table(where, path, profile, kind)
     others = "'recorded' or 'lexical'" if profile.data.source == "lem" else "'lexical'"
     if kind == "exact" and benchmark != "gsm8k":
         raise BadInput(

@@ -12,7 +12,7 @@ import pytest
 from lek import runs
 from lek.records import BadInput, Ruling
 from lek.report import html, terminal
-from lek.session import check_judges, evals_are_named, plan_of, shown, started
+from lek.session import check_judges, evals_are_named, idle, plan_of, shown, started
 from lek.tally import Tally
 
 VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
@@ -39,8 +39,7 @@ class Controller:
             root, given = self._config.rootpath, self._config.option.lek_out
             self._commit = runs.commit_of(root)
             option = self._config.option
-            idle = option.collectonly or option.showfixtures or option.show_fixtures_per_test
-            if idle or option.lek_dry_run:
+            if idle(self._config):
                 self._tally = tally
                 return tally
             try:

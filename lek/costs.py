@@ -8,15 +8,13 @@ from lek.profile import Judges
 from lek.settings import Remote
 
 
-def cost(spent: Iterable[Spent] | None, judges: Judges) -> dict[str, Any] | None:
-    """In sum and per subject, for ``run.json``; ``None`` where no judge was a model.
+def cost(spent: Iterable[Spent], judges: Judges) -> dict[str, Any]:
+    """In sum and per subject, for ``run.json``.
 
     ``requests`` counts those that failed too; what came from the store cost nothing. ``money`` is
     by currency; it is ``None``, and ``reason`` says why, where a price or a number of tokens is not
     known. An answer that two subjects share is judged once, and counted for one of them.
     """
-    if spent is None:
-        return None
     rows = list(spent)
     subjects = {s: _entry([r for r in rows if r.subject == s], judges) for s, *_ in rows}
     return _entry(rows, judges) | {"subjects": subjects}

@@ -8,13 +8,13 @@ import hashlib
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Event
 
 from msgspec.structs import replace
 
 from lek import replies
 from lek.backends import Question
+from lek.ballot import Ballot
 from lek.hearing import Batch, Heard, Hearing, Task
 from lek.judges import rubric
 from lek.judges.llm import Missing, verdict
@@ -23,28 +23,6 @@ from lek.records import BadInput, Case, Response, Verdict, Vote
 from lek.store import key_of
 
 _LOOK = 0.05  # seconds between two looks at what another process does
-
-
-@dataclass
-class _Entry:
-    """One answer to be judged. Equal answers to a case, of whatever subject, are one entry.
-
-    ``left`` counts the votes that this process still has to ask for; ``others`` holds the keys of
-    those that another one asks for.
-    """
-
-    ballot: list[Vote | Missing | None]
-    left: int = 0
-    others: dict[int, str] = field(default_factory=dict)
-    done: Event = field(default_factory=Event)
-    lock: Lock = field(default_factory=Lock)
-
-    def settle(self, i: int, vote: Vote | Missing) -> None:
-        with self.lock:
-            self.ballot[i] = vote
-            self.left -= 1
-            if not self.left:
-                self.done.set()
 
 
 class Docket:
@@ -70,7 +48,8 @@ class Docket:
         self.kind, self.votes, self._hearing = kind, votes, hearing
         self._ledger, self._identity, self._since = ledger, identity, since
         self._scrub, self._shared = scrub, shared
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Ballot] = {}
+        self._known: dict[tuple[str | None, ...], Ballot] = {}  # to render each question once
 
     def queue(self, case: Case, response: Response) -> None:
         """Have ``response`` judged, unless it is already or has no text; returns at once."""
@@ -88,7 +67,7 @@ class Docket:
                 self._hearing.wait(entry.done)
         except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
             return verdict(case, response, [Missing(str(e), pending=True)], judge=self.kind)
-        ballot = [vote or Missing("the judge was not heard", True) for vote in entry.ballot]
+        ballot = [vote or Missing("the judge was not heard", True) for vote in entry.votes]
         return verdict(case, response, ballot, judge=self.kind)
 
     def missing(self, case: Case, response: Response) -> tuple[list[str], int]:
@@ -116,13 +95,18 @@ class Docket:
         """Ask nothing more."""
         self._hearing.close()
 
-    def _entry(self, case: Case, response: Response) -> _Entry:
-        keys = self._keys(_question(case, response))
-        if keys[0] in self._entries:
-            return self._entries[keys[0]]
+    def _entry(self, case: Case, response: Response) -> Ballot:
+        name = case.benchmark, case.id, response.text, response.finish
+        if name not in self._known:
+            keys = self._keys(_question(case, response))
+            found = self._entries.get(keys[0])
+            self._known[name] = found or self._new(keys, case, response)
+        return self._known[name]
+
+    def _new(self, keys: list[str], case: Case, response: Response) -> Ballot:
         ledger = self._ledger()
         found = ledger.store.votes(keys, since=self._since)
-        entry = _Entry([found.get(key) for key in keys])
+        entry = Ballot([found.get(key) for key in keys])
         lacking = {i: key for i, key in enumerate(keys) if key not in found}
         if self._shared:
             entry.others = {i: key for i, key in lacking.items() if not ledger.claim(key)}
@@ -135,7 +119,7 @@ class Docket:
             self._hearing.take(self._task(entry, i, key, case, response))
         return entry
 
-    def _look(self, entry: _Entry, case: Case, response: Response) -> None:
+    def _look(self, entry: Ballot, case: Case, response: Response) -> None:
         """See whether another process has got what ``entry`` waits for; if it ended, ask."""
         Event().wait(_LOOK)
         ledger = self._ledger()
@@ -144,7 +128,7 @@ class Docket:
         for i, key in list(entry.others.items()):
             claim = claims[i]
             if key in found:
-                entry.ballot[i] = found[key]
+                entry.votes[i] = found[key]
             elif claim is not None and claim.left:
                 if not ledger.take_over(key, claim.pid):
                     continue
@@ -152,12 +136,12 @@ class Docket:
                 entry.done.clear()
                 self._hearing.take(self._task(entry, i, key, case, response))
             elif claim is not None and claim.why is not None:
-                entry.ballot[i] = Missing(claim.why, claim.pending)
+                entry.votes[i] = Missing(claim.why, claim.pending)
             else:
                 continue
             del entry.others[i]
 
-    def _task(self, entry: _Entry, i: int, key: str, case: Case, response: Response) -> Task:
+    def _task(self, entry: Ballot, i: int, key: str, case: Case, response: Response) -> Task:
         nonce = rubric.nonce(case, response)
 
         def done(heard: Heard) -> None:

@@ -128,17 +128,25 @@ def _at(when: datetime) -> str:
     return told if local.utcoffset() == timedelta() else f"{told} ({world:%Y-%m-%d %H:%M} UTC)"
 
 
-def google_refusal(
-    status: int, headers: Mapping[str, str], raw: bytes, key: str, *, model: str, variable: str
-) -> Fault:
-    """What an error of Google's REST APIs comes to, from its ``raw`` body.
+class Refused(Exception):
+    """A server answered with another ``status`` than 200; names in ``headers`` in lower case."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(status)
+        self.status, self.body = status, body
+        self.headers = {k.lower(): v for k, v in headers.items()}
+
+
+def google_refusal(refused: Refused, key: str, *, model: str, variable: str) -> Fault:
+    """What an error of Google's REST APIs comes to, from its body.
 
     Whatever in it is not as documented counts as not said.
     """
     try:
-        body = json.loads(raw)
+        body = json.loads(refused.body)
     except ValueError:  # a gateway's page
-        body = raw[:1000].decode(errors="replace")
+        body = refused.body[:1000].decode(errors="replace")
+    status = refused.status
     body = body[0] if isinstance(body, list) and body else body
     found = body.get("error") if isinstance(body, dict) else body
     error = found if isinstance(found, dict) else {"message": found}
@@ -149,7 +157,7 @@ def google_refusal(
         return Final(f"the day's quota is used up ({said}); {midnight_pacific()}")
     if error.get("status") == "FAILED_PRECONDITION":  # such as a country that is not served
         return Final(f"{status} {said}")
-    waits = [named_wait(headers), *(duration(d.get("retryDelay")) for d in details)]
+    waits = [named_wait(refused.headers), *(duration(d.get("retryDelay")) for d in details)]
     after = max((w for w in waits if w is not None), default=None)
     denied = "API_KEY_INVALID" in str(details)
     return refusal(status, said, after, model=model, variable=variable, denied=denied)

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from lek import apis
 from lek.answers import Workshop
 from lek.backends import Backend
+from lek.costs import cost
 from lek.docket import Docket
 from lek.hearing import Batch, Pool
 from lek.judges import rubric
 from lek.judges.recorded import RecordedJudge
-from lek.ledger import Ledger, Spent
+from lek.ledger import Ledger
 from lek.lem import Scores, read_scores, scores_file
 from lek.local import LocalJudge
 from lek.notices import Notices
@@ -24,7 +25,6 @@ from lek.settings import Gemini, Local, OpenAI
 from lek.store import Store
 
 _Made = tuple[Pool | Batch, Callable[[], str], Callable[[str], str]]
-_DECIDE = {"model", "temperature", "max_tokens", "base_url", "structured", "revision", "dtype"}
 
 
 class Judges:
@@ -50,7 +50,7 @@ class Judges:
     def of(self, benchmark: str, subjects: Collection[str], known: set[str]) -> Judge:
         """The judge of ``benchmark``, for the answers of ``subjects`` to ``known`` cases.
 
-        Raises `BadInput` where recorded verdicts cannot be read, or a key or library is missing.
+        Raises `BadInput` where recorded verdicts cannot be read; keys are looked for by `check`.
         """
         kind = self._loaded.profile.judges.of(benchmark)
         if kind in PLAIN:
@@ -103,7 +103,11 @@ class Judges:
         name = f"mlx judge ({Path(settings.model).name})"
         shop = self._workshop
         batch = Batch(opened, name, judge.decoding, shop.progress, self._take_call)
-        return batch, lambda: json.dumps(["mlx", judge.fingerprint, _deciding(settings)]), str
+        return (
+            batch,
+            cache(lambda: json.dumps(["mlx", judge.fingerprint, settings.deciding()])),
+            str,
+        )
 
     def _remote(self, settings: Gemini | OpenAI) -> _Made:
         kind, shop = "openai" if isinstance(settings, OpenAI) else "gemini", self._workshop
@@ -121,7 +125,8 @@ class Judges:
 
         size = max(1, settings.concurrency // shop.share)
         pool = Pool(calls, size, lambda left: self.notices.waiting(kind, left))
-        return pool, lambda: json.dumps([kind, _deciding(settings)]), partial(apis.scrub, settings)
+        identity = json.dumps([kind, settings.deciding()])
+        return pool, lambda: identity, partial(apis.scrub, settings)
 
     def _take_call(self) -> bool:
         most = self._workshop.calls
@@ -133,9 +138,9 @@ class Judges:
         store = Store(self._workshop.home / "store.sqlite3")
         return Ledger(store, self._workshop.session)
 
-    def spent(self) -> list[Spent] | None:
+    def cost(self) -> dict[str, Any] | None:
         """What judges cost in this session, in all its processes; ``None``: none is a model."""
-        return self.ledger.spent() if self._dockets else None
+        return cost(self.ledger.spent(), self._loaded.profile.judges) if self._dockets else None
 
     def check(self, benchmarks: Iterable[str]) -> None:
         """Raise `BadInput` where a judge of ``benchmarks`` lacks its key or its library."""
@@ -192,9 +197,4 @@ class Judges:
         told = {"judge": kind, "digest": rubric.load(benchmark).digest, "votes": settings.votes}
         if not isinstance(settings, Local):
             told["client"] = apis.client_of(settings)
-        return told | settings.told(include=_DECIDE)
-
-
-def _deciding(settings: Gemini | OpenAI | Local) -> dict[str, Any]:
-    """The settings that decide a vote: not how often, how fast or at what price it is asked."""
-    return settings.model_dump(mode="json", include=_DECIDE)
+        return told | settings.told(include=settings.DECIDE)

@@ -26,10 +26,9 @@ class Notices:
 
     def show(self) -> None:
         """Write them, past what captures output."""
-        lines = self.taken()
-        if lines:
+        if self._lines:
             with self._progress.shown():
-                for line in lines:
+                for line in self.taken():
                     self._progress.say(line)
 
     def waiting(self, kind: str, left: int) -> None:

@@ -16,7 +16,6 @@ from lek.judging import Judges
 from lek.lem import cases_file
 from lek.plain import Judge
 from lek.profiles import LoadedProfile
-from lek.progress import Progress
 from lek.records import Case, Response, Verdict
 from lek.scoring import unscored
 
@@ -35,7 +34,6 @@ class Plan:
     limit: int | None
     sources: Sources
     panel: Judges
-    progress: Progress
     shared: bool
     gates: list[Gate]
     cases: dict[str, list[Case]] = field(default_factory=dict)
@@ -108,8 +106,7 @@ class Plan:
 
     def _queue(self, judge: Docket, case: Case, response: Response) -> None:
         judge.queue(case, response)
-        for line in self.panel.notices.taken():
-            self.progress.say(line)
+        self.panel.notices.show()
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
         """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""

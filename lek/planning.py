@@ -25,7 +25,7 @@ def make_plan(
     sources = Sources(loaded, directory, workshop)
     judges = Judges(loaded, directory, workshop, sources.release)
     shared = workshop.share > 1
-    plan = Plan(loaded, directory, limit, sources, judges, workshop.progress, shared, gates)
+    plan = Plan(loaded, directory, limit, sources, judges, shared, gates)
     sources.check()
     known: dict[str, set[str]] = {}
     for benchmark in profile.data.benchmarks:

@@ -56,17 +56,25 @@ def _make_plan(config: pytest.Config) -> Plan:
 
 def _workshop(config: pytest.Config) -> Workshop:
     """Where models and answers are kept, and how work on them is shown past pytest's capture."""
-    manager = config.pluginmanager
+    manager, open_ = config.pluginmanager, False
 
     @contextmanager
     def shown() -> Iterator[None]:
+        nonlocal open_
+        if open_:  # by who called the one who shows something
+            yield
+            return
         capture, reporter = map(manager.get_plugin, ("capturemanager", "terminalreporter"))
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             if reporter:
                 reporter.ensure_newline()
                 if reporter._tw.width_of_current_line:  # with -q there is no file's name before
                     reporter._tw.line()
-            yield
+            open_ = True
+            try:
+                yield
+            finally:
+                open_ = False
 
     worker = getattr(config, "workerinput", {})
     workers = len(getattr(config.option, "tx", None) or ())
@@ -90,11 +98,16 @@ def started(config: pytest.Config) -> float:
     return config.stash.setdefault(_STARTED, told or time.time())
 
 
+def idle(config: pytest.Config) -> bool:
+    """Whether no case will be run: tests or fixtures are listed, or it is a dry run."""
+    option = config.option
+    listed = option.collectonly or option.showfixtures or option.show_fixtures_per_test
+    return bool(listed or option.lek_dry_run)
+
+
 def check_judges(config: pytest.Config, benchmarks: Iterable[str]) -> None:
     """A judge of ``benchmarks`` that lacks its key or its library is a usage error."""
-    option = config.option
-    idle = option.collectonly or option.showfixtures or option.show_fixtures_per_test
-    if not (idle or option.lek_dry_run):
+    if not idle(config):
         try:
             plan_of(config).panel.check(benchmarks)
         except BadInput as e:

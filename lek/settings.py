@@ -1,7 +1,7 @@
 """What a profile may say of a judge that is a model: which one, how it is asked, what it costs."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -49,10 +49,19 @@ class Asked(Table):
     thinking included.
     """
 
+    # what a vote depends on: not how often, how fast or at what price it is asked for
+    DECIDE: ClassVar = {
+        "model", "temperature", "max_tokens", "base_url", "structured", "revision", "dtype"
+    }  # fmt: skip
+
     model: Annotated[str, Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.1
     max_tokens: Annotated[int, Field(ge=16, le=1_000_000)] = 2048
     votes: Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)] = 1
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide a vote, as part of its key."""
+        return self.model_dump(mode="json", include=self.DECIDE)
 
 
 class Remote(Asked):

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from lek.costs import cost
 from lek.measures import BENCHMARKS
 from lek.metrics import metric, spreads
 from lek.plan import Plan
@@ -190,7 +189,7 @@ class Tally:
             },
             "protocol": plan.protocol,
             "decoding": plan.sources.decoding(),
-            "cost": cost(plan.panel.spent(), loaded.profile.judges),
+            "cost": plan.panel.cost(),
             "counts": counts,
             "why_unscored": dict(Counter(w for v in rows for w in set(v.unscored.values()))),
             "notes": list(plan.notes),

@@ -10,15 +10,14 @@ from typing import Any, get_args
 from lek.agreement import Calibration
 from lek.answers import Workshop
 from lek.calibrate import calibrate
-from lek.checks import suggestion
-from lek.costs import cost, spent
+from lek.checks import check_table, suggestion
+from lek.costs import spent
 from lek.docket import Docket
 from lek.judging import Judges
 from lek.measures import BENCHMARKS
 from lek.metrics import spreads
 from lek.plain import PLAIN, plain_judge, plain_protocol
 from lek.profile import JudgeKind
-from lek.profile import Judges as Settings
 from lek.profiles import LoadedProfile
 from lek.progress import Progress
 from lek.records import BadInput, Verdict
@@ -47,20 +46,13 @@ class Trial:
         if most is not None and most < 0:
             raise BadInput(f"--max-judge-calls {most}: must be 0 or more")
         self._kind, self._directory, self._progress = kind, directory, Progress()
-        self._settings: Settings | None = None
         self._panel = None if kind in PLAIN else self._seat(load(), most)
         self._judge = self._panel.docket(kind) if self._panel else plain_judge(kind)
         self.stopped: list[str] = []
 
     def _seat(self, loaded: LoadedProfile, most: int | None) -> Judges:
-        if loaded.profile.judges.settings(self._kind) is None:
-            also = "base_url and " if self._kind == "openai" else ""
-            raise BadInput(
-                f"--judge {self._kind}: {loaded.path} has no table [judges.{self._kind}]; add one "
-                f"with {also}model, or give --profile"
-            )
+        check_table(f"--judge {self._kind}", loaded.path, loaded.profile, self._kind)
         shop = Workshop(Path(".lek"), self._progress, session=time.time(), calls=most)
-        self._settings = loaded.profile.judges
         panel = Judges(loaded, self._directory, shop)
         panel.check_kind(self._kind)
         return panel
@@ -104,9 +96,7 @@ class Trial:
         return report.page(found, self._protocol())
 
     def _cost(self) -> dict[str, Any] | None:
-        if self._panel is None or self._settings is None:
-            return None
-        return cost(self._panel.spent(), self._settings)
+        return self._panel.cost() if self._panel else None
 
     def _spreads(self, found: Calibration) -> dict[str, float]:
         """How far the votes on an answer lie apart, mean over those scored, by measure."""

@@ -15,9 +15,9 @@ ORDER = (
     "degeneration polarity matching conduct regard virtues claims blas progress notices store "
     "ledger passes chats adapters abliteration models deadline secrecy faults backends "
     "replies recipes card build memory generate generated answers judges plain calls apis "
-    "local hearing docket judging intervals agreement metrics gates rulings plan planning "
-    "costs forecast runs tally report options session scheduling controller plugin calibrate "
-    "trial sandwich doctor cli __main__ "
+    "local hearing ballot docket costs judging intervals agreement metrics gates rulings plan "
+    "planning forecast runs tally report options session scheduling controller plugin "
+    "calibrate trial sandwich doctor cli __main__ "
 ).split()
 FIRST_OF_FOLDER = {
     "abliteration": "projection",

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from lek.backends import Question, Reply
 from lek.deadline import within
-from lek.faults import Fault, Final, Passing, Rejected, google_refusal
+from lek.faults import Fault, Final, Passing, Refused, Rejected, google_refusal
 from lek.secrecy import hush, line, sendable, without
 from lek.settings import Gemini
 
@@ -17,16 +17,6 @@ _ADDRESS = "https://generativelanguage.googleapis.com"
 # The judge must read harmful texts to judge them: whatever can be turned off, is.
 _HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
 _SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
-
-
-class _Refused(Exception):
-    """The server answered with another status than 200."""
-
-    def __init__(self, response: Any) -> None:
-        super().__init__(response.status_code)
-        self.status: int = response.status_code
-        self.headers: Mapping[str, str] = {k.lower(): v for k, v in response.headers.items()}
-        self.body: bytes = response.content
 
 
 class GeminiEndpoint:
@@ -81,9 +71,9 @@ class GeminiEndpoint:
         import google.protobuf.json_format
         import requests
 
-        if isinstance(e, _Refused):
+        if isinstance(e, Refused):
             names = {"model": self._settings.model, "variable": self._settings.key}
-            return google_refusal(e.status, e.headers, e.body, self._key, **names)
+            return google_refusal(e, self._key, **names)
         if isinstance(e, TimeoutError | requests.Timeout):
             return Passing(f"no whole reply after {self._settings.timeout:g} s")
         if isinstance(e, requests.RequestException | google.auth.exceptions.TransportError):
@@ -108,7 +98,7 @@ def _client(settings: Gemini, key: str) -> Any:
         # before the library follows a redirect with the key, asks again after a 401, or trips
         # over an error that is not as Google words it
         if response.status_code != 200:
-            raise _Refused(response)
+            raise Refused(response.status_code, response.headers, response.content)
 
     session.hooks["response"].append(refuse)
     session.auth = _ordered

@@ -2,14 +2,13 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import SecretStr
 
 from lek.backends import Question, Reply
 from lek.deadline import within
-from lek.faults import Fault, Final, Passing, Rejected, google_refusal
+from lek.faults import Fault, Final, Passing, Refused, Rejected, google_refusal
 from lek.secrecy import hush, line, sendable, without
 from lek.settings import Gemini
 
@@ -17,16 +16,6 @@ _ADDRESS = "https://generativelanguage.googleapis.com"
 # The judge must read harmful texts to judge them: whatever can be turned off, is.
 _HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
 _SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
-
-
-class _Refused(Exception):
-    """The server answered with another status than 200."""
-
-    def __init__(self, response: Any) -> None:
-        super().__init__(response.status_code)
-        self.status: int = response.status_code
-        self.headers: Mapping[str, str] = {k.lower(): v for k, v in response.headers.items()}
-        self.body: bytes = response.read()
 
 
 class GenaiEndpoint:
@@ -70,9 +59,9 @@ class GenaiEndpoint:
 
     def _account(self, e: Exception) -> Fault:
         origins = {c.__name__ for c in type(e).__mro__ if c.__module__.startswith("httpx")}
-        if isinstance(e, _Refused):
+        if isinstance(e, Refused):
             names = {"model": self._settings.model, "variable": self._settings.key}
-            return google_refusal(e.status, e.headers, e.body, self._key, **names)
+            return google_refusal(e, self._key, **names)
         if isinstance(e, TimeoutError) or "TimeoutException" in origins:
             return Passing(f"no whole reply after {self._settings.timeout:g} s")
         if "RequestError" in origins:  # of httpx or of its successor, whichever is there
@@ -104,7 +93,7 @@ def _client(settings: Gemini, key: str) -> Any:
 def _whole(response: Any) -> None:
     """See to what the library trips over, or takes for an empty reply: a body that is no JSON."""
     if response.status_code != 200:
-        raise _Refused(response)
+        raise Refused(response.status_code, response.headers, response.read())
     if not isinstance(json.loads(response.read()), dict):
         raise ValueError
 
