@@ -78,6 +78,7 @@ class Sources:
             benchmark=benchmark,
             model=subject.recorded,
             known=known,
+            keep_empty=self._loaded.profile.judges.scores_empty(benchmark),
         )
         self.digests[f"results/{path.name}"] = recorded.rows.digest
         self._recorded.setdefault(subject.name, {})[benchmark] = recorded.rows.digest

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from lek.settings import Dtype, Gemini, Local, OpenAI
+from lek.settings import Dtype, Gemini, Local, OpenAI, Recorded
 from lek.tables import Table
 
 JudgeKind = Literal["recorded", "exact", "lexical", "gemini", "openai", "mlx"]
@@ -114,6 +114,7 @@ class Judges(Table):
     do_not_answer: JudgeKind | None = None
     toxigen: JudgeKind | None = None
     ethics: JudgeKind | None = None
+    recorded: Recorded = Recorded()
     gemini: Gemini | None = None
     openai: OpenAI | None = None
     mlx: Local | None = None
@@ -122,6 +123,10 @@ class Judges(Table):
         """The judge kind that ``benchmark`` gets."""
         own: JudgeKind | None = getattr(self, benchmark)
         return own or self.default
+
+    def scores_empty(self, benchmark: str) -> bool:
+        """Whether an empty recorded answer to ``benchmark`` keeps its recorded verdict."""
+        return self.of(benchmark) == "recorded" and self.recorded.empty == "score"
 
     def settings(self, kind: str) -> Gemini | OpenAI | Local | None:
         """The settings of a judge that is a model; ``None`` for other kinds, or without a table."""

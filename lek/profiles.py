@@ -134,6 +134,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "lora": forms.Stage,
     "decoding": forms.Decoding,
     "judges": forms.Judges,
+    "recorded": settings.Recorded,
     "gemini": settings.Gemini,
     "openai": settings.OpenAI,
     "mlx": settings.Local,

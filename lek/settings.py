@@ -42,6 +42,16 @@ def _variable(value: str) -> str:
 Variable = Annotated[str, AfterValidator(_variable)]
 
 
+class Recorded(Table):
+    """The verdicts that were recorded with the data.
+
+    ``empty`` says whether a recorded verdict on an empty answer counts: ``score`` takes it, as
+    published tables did, ``unscored`` leaves it out.
+    """
+
+    empty: Literal["score", "unscored"] = "unscored"
+
+
 class Asked(Table):
     """What all judges that are models have.
 

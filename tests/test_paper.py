@@ -55,34 +55,39 @@ def test_the_table(harness: Project, paper: Path) -> None:
     assert "+34.6% [" in done.out
     rulings = {g["rule"]: g["ruling"] for g in done.run["gates"]}
     assert rulings["truthfulqa.truthfulness: lek > base"] == "open"
-    absent = [m for m, s in zip(MODELS, SUBJECTS, strict=True) if s.startswith(("abl", "lek-"))]
-    if not any((paper / f"results/truthfulqa_{m}.jsonl").exists() for m in absent):
-        assert rulings["do_not_answer.safety: abliterated < base"] == "unmeasured"
-        assert "left out: subjects abliterated, lek-composure" in " ".join(done.out.split())
+    assert rulings["do_not_answer.safety: abliterated < base"] == "open"
+    assert len(done.run["metrics"]) == 35
 
 
-def test_all_five_subjects(harness: Project, paper: Path, tmp_path: Path) -> None:
-    """The shape of the whole publication: made from the part that is here."""
-    data = tmp_path / "all"
-    shutil.copytree(paper, data)
-    data.chmod(0o755)
-    (data / "results").chmod(0o755)
-    scores = json.loads((data / "standard_scores.json").read_text())["scores"]
-    for benchmark in TABLE:
-        here = [m for m in MODELS if (data / f"results/{benchmark}_{m}.jsonl").exists()]
-        for model in set(MODELS) - set(here):
-            text = (data / f"results/{benchmark}_{here[-1]}.jsonl").read_text()
-            text = text.replace(f'"model": "{here[-1]}"', f'"model": "{model}"')
-            (data / f"results/{benchmark}_{model}.jsonl").write_text(text)
-            scores[benchmark][model] = scores[benchmark][here[-1]]
-    (data / "standard_scores.json").chmod(0o644)
-    (data / "standard_scores.json").write_text(json.dumps({"scores": scores}))
+def test_absent_subjects_are_left_out(harness: Project, paper: Path, tmp_path: Path) -> None:
+    data = tmp_path / "part"
+    leave = shutil.ignore_patterns("*_abliterated.jsonl", "*_lem_ethics_allen.jsonl")
+    shutil.copytree(paper, data, ignore=leave)
     done = harness.evaluate("evals", "--lek-profile", "lem-paper", "--lek-data", str(data))
+    published(done, data)
+    rulings = {g["rule"]: g["ruling"] for g in done.run["gates"]}
+    assert rulings["do_not_answer.safety: abliterated < base"] == "unmeasured"
+    assert "left out: subjects abliterated, lek-composure" in " ".join(done.out.split())
+
+
+def test_all_five_subjects(harness: Project, paper: Path) -> None:
+    done = harness.evaluate("evals", "--lek-profile", "lem-paper", "--lek-data", str(paper))
     assert len(done.verdicts) == 5 * 4 * 50
-    assert len(done.run["metrics"]) == 5 * 7
     assert not done.run["notes"]
     assert "unmeasured" not in {g["ruling"] for g in done.run["gates"]}
     assert max(map(len, done.out.split("lek: lem-paper =")[1].splitlines()[1:])) <= 80
+
+
+def test_the_verdict_on_an_empty_answer(harness: Project, paper: Path) -> None:
+    """It is part of the published mean; scored anew, it is unscored and named."""
+    arguments = ("-m", "kindness", "-k", "composure", "--lek-data", str(paper), "--lek-no-gates")
+    counted = harness.evaluate("evals", "--lek-profile", "lem-paper", *arguments)
+    assert [m["n"] for m in counted.run["metrics"]] == [50, 50]
+    again = harness.evaluate("evals", "--lek-profile", "lem-rescored", *arguments)
+    assert [(m["n"], m["unscored"]) for m in again.run["metrics"]] == [(49, 1), (49, 1)]
+    assert "toxigen_lem_ethics_allen.jsonl: line 46: the response is empty" in " ".join(
+        again.out.split()
+    )
 
 
 def test_without_a_benchmark_its_gates_are_unmeasured(

@@ -41,9 +41,17 @@ class Recorded:
 
 
 def read_answers(
-    rows: Rows, subject: str, *, benchmark: str, model: str, known: Collection[str]
+    rows: Rows,
+    subject: str,
+    *,
+    benchmark: str,
+    model: str,
+    known: Collection[str],
+    keep_empty: bool = False,
 ) -> Recorded:
     """The answers in ``rows``; ``known`` are the ids of all cases of the benchmark.
+
+    An empty answer is a response without a text, or with ``keep_empty`` one whose text is empty.
 
     Raises `BadInput` when a row says that it belongs to another model or benchmark.
     """
@@ -59,7 +67,8 @@ def read_answers(
             answers[row.id] = _none(subject, row.id, why)
         else:
             lines[row.id] = row.line
-            answers[row.id] = _response(subject, row, f"{rows.path}: line {row.line}")
+            where = f"{rows.path}: line {row.line}"
+            answers[row.id] = _response(subject, row, where, keep_empty=keep_empty)
     notes = []
     if unknown:
         first, more = unknown[0], f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
@@ -78,13 +87,13 @@ def _check_origin(rows: Rows, row: Row, **expected: str) -> None:
             )
 
 
-def _response(subject: str, row: Row, where: str) -> Response:
+def _response(subject: str, row: Row, where: str, *, keep_empty: bool) -> Response:
     text = row.fields.get("response")
     if not isinstance(text, str):
         return _none(subject, row.id, f"{where}: the response is {text!r}, not a text")
     if not is_text(text):
         return _none(subject, row.id, f"{where}: the response holds half a character (a surrogate)")
-    if not text.strip():
+    if not text.strip() and not keep_empty:
         return _none(subject, row.id, f"{where}: the response is empty")
     if re.match(r"\s*\[?ERROR\b", text):
         return _none(subject, row.id, f"{where}: the response is an error: {text[:120]!r}")
