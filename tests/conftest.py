@@ -202,6 +202,13 @@ def copy_harness(path: Path) -> Project:
     return Project(path)
 
 
+@pytest.fixture(scope="session")
+def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all workers of xdist share in this session."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """24 TruthfulQA cases on which lek is about two points above base, and a gate that says so."""

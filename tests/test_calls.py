@@ -13,6 +13,7 @@ import pytest
 from endpoint import Answer, Api, ok, reset, serving, status, trickle
 from pydantic import SecretStr
 
+from conftest import PATIENCE
 from lek.backends import Endpoint, Question, Reply
 from lek.backends.genai import GenaiEndpoint
 from lek.backends.openai import OpenAIEndpoint
@@ -213,7 +214,7 @@ def test_closing_is_silent_and_not_a_second_reason() -> None:
 
 def in_threads(count: int, work: Callable[[], Outcome]) -> list[Outcome]:
     with ThreadPoolExecutor(count) as pool:
-        return [f.result(timeout=60) for f in [pool.submit(work) for _ in range(count)]]
+        return [f.result(timeout=PATIENCE) for f in [pool.submit(work) for _ in range(count)]]
 
 
 class Gate:
@@ -227,7 +228,7 @@ class Gate:
     def ask(self, question: Question) -> Reply:
         with self.lock:
             self.asked += 1
-        self.barrier.wait(timeout=60)
+        self.barrier.wait(timeout=PATIENCE)
         raise self.fault
 
 
@@ -250,7 +251,7 @@ def test_closing_wakes_those_who_wait(fault: Fault) -> None:
         while not gate.asked and time.monotonic() < until:
             time.sleep(0.01)
         calls.close()
-        found = [w.result(timeout=60) for w in waiting]
+        found = [w.result(timeout=PATIENCE) for w in waiting]
     assert {f.why for f in found} == {"cancelled"}
     assert sorted(f.requests for f in found) == [0, 0, 1]
     assert not [line for line in lines if "waits" not in line]

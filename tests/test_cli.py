@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from conftest import ROOT, clean_environment
+from conftest import PATIENCE, ROOT, clean_environment
 
 PROFILE = """
 kernel = "kernel"
@@ -56,7 +56,7 @@ def lek(place: Path, *arguments: str) -> tuple[int, str, str]:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     return done.returncode, done.stdout, done.stderr
 

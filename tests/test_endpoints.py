@@ -31,7 +31,7 @@ from endpoint import (
 )
 from pydantic import SecretStr
 
-from conftest import ROOT, clean_environment
+from conftest import PATIENCE, ROOT, clean_environment
 from lek import faults, replies
 from lek.backends import Endpoint, Question, Reply
 from lek.backends.gemini import GeminiEndpoint
@@ -389,7 +389,7 @@ def test_the_libraries_say_nothing_untrue_and_warn_of_no_more_than_they_must(
     code += "GeminiEndpoint.open(Gemini(model='m'), SecretStr('k'))"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=clean_environment(), capture_output=True, text=True, timeout=60,
+        env=clean_environment(), capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0 and "All support" not in done.stderr
     with warnings.catch_warnings():
@@ -428,7 +428,7 @@ for client in ALL:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     assert "it failed" in done.stderr

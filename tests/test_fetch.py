@@ -10,7 +10,7 @@ import pytest
 import tiny
 from hub import SHA, Hub, serving
 
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from lek.models.fetch import fetch
 from lek.records import BadInput
 
@@ -47,7 +47,7 @@ def ask(model: str, hub: Hub | None, home: Path) -> tuple[str, str]:
         cwd=home.parent,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert SECRET not in done.stdout + done.stderr
     kind, _, rest = done.stdout.strip().splitlines()[-1].partition(" ")

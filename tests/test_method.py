@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from conftest import ROOT, Outcome, Project, copy_harness
 from lek.answers import Sources, Workshop
@@ -27,11 +28,18 @@ def copy(path: Path) -> Project:
     return made
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
-    """The default run, with all that it builds."""
-    project = copy(tmp_path_factory.mktemp("default") / "lem")
-    return project, project.evaluate("evals")
+@pytest.fixture(scope="session")
+def built(shared_directory: Path) -> tuple[Project, Outcome]:
+    """The default run, with all that it builds: once for all workers of xdist."""
+    path, done = shared_directory / "lem", shared_directory / "lem.json"
+    with FileLock(shared_directory / "lem.lock"):
+        if not done.exists():
+            outcome = copy(path).evaluate("evals")
+            runs = [str(run) for run in outcome.runs]
+            done.write_text(json.dumps({"code": outcome.code, "out": outcome.out, "runs": runs}))
+    found = json.loads(done.read_text())
+    outcome = Outcome(found["code"], found["out"], [Path(run) for run in found["runs"]])
+    return Project(path), outcome
 
 
 def by_name(done: Outcome) -> dict[str, dict]:

@@ -165,11 +165,11 @@ def test_one_model_is_in_memory_and_one_worker_loads_it(
 
 def test_sampled_answers_do_not_depend_on_how_they_are_asked_for(models: Project) -> None:
     profile(models, decoding="temperature = 1.0")
-    whole = said(models.evaluate("evals"))
+    whole = said(models.evaluate("evals", process=True))  # which closes the store with it
     assert len({t for (s, _), t in whole.items() if s == "base"}) == 30
     for way in (["-n2"], ["-k", "X"], ["--lek-limit=3", "-n2", "--dist", "load"]):
         (models.path / ".lek" / "store.sqlite3").unlink()
-        some = said(models.evaluate("evals", *way))
+        some = said(models.evaluate("evals", *way, process=True))
         assert some
         assert some == {k: whole[k] for k in some}
 
@@ -271,7 +271,7 @@ def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
     made = 'from = "base"\n[[subjects.lora]]\ndata = "train.jsonl"\niters = 20'
     file.write_text(file.read_text().replace('model = "../../two"', made))
     began = time.monotonic()
-    undisturbed = models.evaluate("evals")
+    undisturbed = models.evaluate("evals", process=True)
     took = time.monotonic() - began
     whole, findings = said(undisturbed), undisturbed.findings
     shutil.rmtree(models.path / ".lek")

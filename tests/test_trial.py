@@ -7,7 +7,7 @@ from pathlib import Path
 
 from endpoint import Api, Asked, ok, serving, sevens, status
 
-from conftest import ROOT, clean_environment
+from conftest import PATIENCE, ROOT, clean_environment
 
 DATA = ROOT / "sandbox" / "recorded"
 PROFILE = """
@@ -36,7 +36,7 @@ def calibrate(place: Path, api: Api, *arguments: str) -> subprocess.CompletedPro
         env=clean_environment() | {"JUDGE_KEY": "a-key-that-is-secret"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )  # fmt: skip
 
 
