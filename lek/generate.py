@@ -11,15 +11,16 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lek import sources
 from lek.backends import Request
 from lek.memory import Models
 from lek.profile import Decoding, Subject
 from lek.progress import Progress
 from lek.prompts import Prompt, prompt_of
 from lek.records import Case, Response
+from lek.sources import code_digest
 from lek.store import Store, key_of
 
+CODE = ("backends/mlx.py",)  # the files that compute an answer from weights and messages
 Heard = Callable[[Case, Response], None]
 
 
@@ -143,7 +144,7 @@ class Generator:
         sampled = {**said, "name": name}
         greedy = {"max_tokens": said["max_tokens"], "temperature": 0.0}
         decoding = sampled if self.decoding.temperature else greedy
-        return key_of(fingerprint, prompt, decoding | {"code": sources.digest("backends/mlx.py")})
+        return key_of(fingerprint, prompt, decoding | {"code": code_digest(*CODE)})
 
     @contextmanager
     def _alone(self, fingerprint: str, what: str) -> Iterator[None]:

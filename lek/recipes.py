@@ -13,19 +13,34 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lek import blas, sources
+from lek import blas
 from lek.models.fetch import fetch, local
 from lek.models.weights import Form, stored_form
 from lek.profile import Stage, Subject
 from lek.profiles import LoadedProfile
 from lek.records import BadInput
+from lek.sources import code_digest
 from lek.store import Store
 
 _LIBRARIES = ("mlx", "mlx-lm", "transformers", "tokenizers")
-_CODE = {
-    "source": "models/weights.py",
-    "abliterate": "models/abliterate.py",
-    "lora": "models/lora.py",
+# the files that compute what a step makes; tests/test_recipes.py sees that none is missing
+CODE = {
+    "source": ("models/weights.py",),
+    "abliterate": (
+        "models/weights.py",
+        "models/abliterate.py",
+        "abliteration/splits.py",
+        "abliteration/residuals.py",
+        "abliteration/projection.py",
+        "abliteration/surgery.py",
+        "abliteration/effects.py",
+        "abliteration/report.py",
+        "passes.py",
+        "refusals.py",
+        "degeneration.py",
+        "sentences.py",
+    ),
+    "lora": ("models/weights.py", "models/lora.py", "chats.py", "adapters.py"),
 }
 _PARTS = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
@@ -152,7 +167,7 @@ class Recipes:
     def _digest(self, step: str, *parts: Any) -> str:
         """SHA-256 over a step, all that goes into it, and what carries it out."""
         where = "gpu" if blas.accelerated() else "cpu"
-        whole = [step, str(self.form), where, sources.digest(_CODE[step]), _versions(), *parts]
+        whole = [step, str(self.form), where, code_digest(*CODE[step]), _versions(), *parts]
         text = json.dumps(whole, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

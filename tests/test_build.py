@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tiny
 
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from lek.answers import Sources, Workshop
 from lek.build import Builder
 from lek.models.cache import facts_of, made_once
@@ -228,7 +228,7 @@ def test_two_that_want_the_same_make_it_once_and_the_second_says_that_it_waits(
     def make(out: Path) -> dict[str, Any]:
         made.append(out)
         begun.set()
-        go.wait(30)
+        go.wait(PATIENCE)
         return {}
 
     def want() -> None:
@@ -236,7 +236,7 @@ def test_two_that_want_the_same_make_it_once_and_the_second_says_that_it_waits(
 
     first = threading.Thread(target=want)
     first.start()
-    begun.wait(30)
+    begun.wait(PATIENCE)
     second = threading.Thread(target=want)
     second.start()
     while not said:
