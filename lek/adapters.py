@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lek.records import BadInput, Record
+from lek.errors import BadInput
+from lek.records import Record
 
 WEIGHTS, RECORD = "adapters.safetensors", "lek.json"
 

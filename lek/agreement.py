@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lek.benchmarks.benchmark import Measure
 from lek.intervals import CONFIDENCE, mean, mean_interval
-from lek.measures import BENCHMARKS
 from lek.records import Case, Response, Verdict
 
 _BLOCK = 1_000_000  # weights in memory at once
@@ -52,7 +52,7 @@ class Pair:
     def scores(self, measure: str) -> tuple[float, float] | None:
         """What record and judge gave, or ``None`` where one of them gave nothing."""
         recorded = self.recorded.get(measure)
-        judged = self.verdict.scores[measure] if self.verdict else None
+        judged = self.verdict.scores.get(measure) if self.verdict else None
         return None if recorded is None or judged is None else (recorded, judged)
 
 
@@ -83,7 +83,8 @@ class Agreement:
 class Calibration:
     """A judge against the verdicts of a directory, of which only the last part is named.
 
-    ``digests``: SHA-256 of each file that was read. ``pairs``: all answers, scored or not.
+    ``measures``: those that are compared, by benchmark. ``digests``: SHA-256 of each file that was
+    read. ``pairs``: all answers, scored or not.
     """
 
     judge: str
@@ -92,6 +93,7 @@ class Calibration:
     digests: dict[str, str]
     resamples: int
     seed: int
+    measures: Mapping[str, tuple[Measure, ...]]
     pairs: tuple[Pair, ...]
     notes: tuple[str, ...]
 
@@ -101,7 +103,12 @@ class Calibration:
         how = {"resamples": self.resamples, "seed": self.seed}
         names = dict.fromkeys(p.case.benchmark for p in self.pairs)
         by = {b: [p for p in self.pairs if p.case.benchmark == b] for b in names}
-        return tuple(agree(m, by[b], **how) for b in by for m in BENCHMARKS[b].measures)
+        return tuple(agree(m.name, by[b], **how) for b in by for m in self.measures[b])
+
+    def measure(self, agreement: "Agreement") -> Measure:
+        """What ``agreement`` is on."""
+        measures = self.measures[agreement.benchmark]
+        return next(m for m in measures if m.name == agreement.measure)
 
 
 def agree(measure: str, pairs: Sequence[Pair], **how: int) -> Agreement:

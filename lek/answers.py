@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lek.backends.recorded import Recorded, read_answers
+from lek.errors import BadInput
 from lek.lem import answers_file, read_rows
 from lek.profile import Subject
 from lek.profiles import LoadedProfile
 from lek.progress import Progress
-from lek.records import BadInput, Case, Response
+from lek.records import Case, Response
 
 Heard = Callable[[Case, Response], None]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lek import blas
 from lek.card import card
+from lek.errors import BadInput
 from lek.models.abliterate import abliterate
 from lek.models.cache import facts_of, made_once
 from lek.models.lora import fuse, train_stage
@@ -13,7 +14,6 @@ from lek.models.weights import load, save, stored_form
 from lek.progress import Progress
 from lek.prompts import read_prompts
 from lek.recipes import Ground, Recipe, Recipes
-from lek.records import BadInput
 
 
 class Builder:

@@ -4,7 +4,7 @@ Not covered: whether what is recorded is right, and whether several raters agree
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,19 +15,21 @@ import msgspec
 from lek import lem
 from lek.agreement import Calibration, Pair
 from lek.backends.recorded import Recorded, read_answers
+from lek.benchmarks.benchmark import Benchmark, Measure, shipped
 from lek.cases import read_cases
-from lek.checks import suggestion
+from lek.errors import BadInput, suggestion
 from lek.intervals import mean
 from lek.judges.recorded import RecordedJudge
-from lek.measures import BENCHMARKS
-from lek.records import BadInput, Case, Response, Verdict
-from lek.scoring import score
+from lek.records import Case, Response, Verdict, make_verdict
 
 OURS = {"base_pt": "pretrained", "instruction_tuned": "base", "abliterated": "abliterated"}
 OURS |= {"lem_ethics": "lek", "lem_ethics_allen": "lek-composure"}
-_BENCHMARK = {m: b.name for b in BENCHMARKS.values() for m in b.measures}
-_FORM = '{"case": id, "subject": name, "measure": name, "score": number}, at will "rater", "reason"'
+_FORM = (
+    '{"case": id, "subject": name, "measure": name, "score": number}, at will "benchmark", '
+    '"rater", "reason"'
+)
 # (benchmark, subject) -> case -> scores and reasons by measure
+_Measures = Mapping[str, tuple[Measure, ...]]
 _Given = dict[tuple[str, str], dict[str, tuple[dict[str, float | None], dict[str, str]]]]
 
 
@@ -36,6 +38,7 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     subject: str
     measure: str
     score: Any
+    benchmark: str | None = None
     rater: str | None = None
     reason: str | None = None
 
@@ -43,35 +46,42 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
 class _Data:
     """Cases and answers of a directory; ``models`` maps our names to recorded ones."""
 
-    def __init__(self, directory: Path, benchmarks: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, benchmarks: Sequence[Benchmark], measures: _Measures
+    ) -> None:
         files = [f.stem for f in (directory / "results").glob("*.jsonl")]
-        models = {f[len(b) + 1 :] for b in BENCHMARKS for f in files if f.startswith(f"{b}_")}
-        names = {m: n for m, n in OURS.items() if m in models and (m == n or n not in models)}
-        self.models = {names.get(m, m): m for m in (*names, *sorted(models - {*names}))}
-        self.cases: dict[str, dict[str, Case]] = {b: {} for b in benchmarks}
+        names = [*(b.name for b in benchmarks), *shipped()]
+        models = {f[len(b) + 1 :] for b in names for f in files if f.startswith(f"{b}_")}
+        ours = {m: n for m, n in OURS.items() if m in models and (m == n or n not in models)}
+        self.models = {ours.get(m, m): m for m in (*ours, *sorted(models - {*ours}))}
+        self.measures = measures
+        self.cases: dict[str, dict[str, Case]] = {b.name: {} for b in benchmarks}
         self.answers: dict[tuple[str, str], Recorded] = {}
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
-        for benchmark in (b for b in benchmarks if lem.cases_file(directory, b).is_file()):
+        for benchmark in (b for b in benchmarks if lem.cases_file(directory, b.name).is_file()):
+            name = benchmark.name
             rows, cases = read_cases(directory, benchmark)
             self.digests[rows.path.name] = rows.digest
-            self.cases[benchmark] = known = {c.id: c for c in cases}
-            for ours, model in self.models.items():
-                path = lem.answers_file(directory, benchmark, model)
+            self.cases[name] = known = {c.id: c for c in cases}
+            for subject, model in self.models.items():
+                path = lem.answers_file(directory, name, model)
                 if path.is_file():
                     rows = lem.read_rows(path)
                     self.digests[f"results/{path.name}"] = rows.digest
-                    found = read_answers(rows, ours, benchmark=benchmark, model=model, known=known)
-                    self.answers[benchmark, ours] = found
+                    found = read_answers(rows, subject, benchmark=name, model=model, known=known)
+                    self.answers[name, subject] = found
                     self.notes += found.notes
 
 
 def calibrate(
     judge: Callable[[Case, Response], Verdict],
     directory: Path,
+    benchmarks: Mapping[str, Benchmark],
+    measures: Mapping[str, tuple[Measure, ...]],
     *,
+    name: str,
     verdicts: Path | None = None,
-    benchmarks: Sequence[str] | None = None,
     announce: Callable[[Case, Response], None] | None = None,
     resamples: int = 2_000,
     seed: int = 0,
@@ -79,14 +89,13 @@ def calibrate(
 ) -> Calibration:
     """The agreement of ``judge`` with the verdicts recorded for ``directory`` (LEM layout).
 
+    ``measures`` are those that the judge scores, by benchmark; ``name`` is what to call it.
     ``verdicts`` (default: what the directory has) is JSON Lines, or .json as the published file.
-    ``benchmarks`` defaults to all but gsm8k, which has a number to compare. Only what has a verdict
-    is judged; ``announce`` hears of all of that before the first is. Raises `BadInput`.
+    Only what has a verdict is judged; ``announce`` is called with all of that before the first is.
+    Raises `BadInput`.
     """
-    chosen = benchmarks or [b for b in BENCHMARKS if b != "gsm8k"]
-    if strangers := [b for b in chosen if b not in BENCHMARKS]:
-        raise BadInput(f"{strangers[0]}: no such benchmark; one of {', '.join(BENCHMARKS)}")
-    file, data = _file(directory, verdicts), _Data(directory, chosen)
+    chosen = [benchmarks[b] for b, found in measures.items() if found]
+    file, data = _file(directory, verdicts), _Data(directory, chosen, measures)
     pairs = _pairs(data, (_published if file.suffix == ".json" else _rated)(file, data))
     asked = [i for i, p in enumerate(pairs) if {*p.recorded.values()} - {None} and p.response.text]
     if not asked:
@@ -95,13 +104,21 @@ def calibrate(
         if announce is not None:
             announce(pairs[i].case, pairs[i].response)
     for n, i in enumerate(asked, 1):
-        verdict = judge(pairs[i].case, pairs[i].response)
-        pairs[i] = replace(pairs[i], verdict=verdict)
+        pairs[i] = replace(pairs[i], verdict=judge(pairs[i].case, pairs[i].response))
         if progress is not None:
             progress("judging", n, len(asked))
-    names = verdict.judge, directory.resolve().name, file.name
     notes = tuple(note.replace(f"{directory}/", "") for note in data.notes)
-    return Calibration(*names, data.digests, resamples, seed, tuple(pairs), notes)
+    return Calibration(
+        judge=name,
+        directory=directory.resolve().name,
+        verdicts=file.name,
+        digests=data.digests,
+        resamples=resamples,
+        seed=seed,
+        measures=measures,
+        pairs=tuple(pairs),
+        notes=notes,
+    )
 
 
 def _pairs(data: _Data, given: _Given) -> list[Pair]:
@@ -132,7 +149,8 @@ def _published(path: Path, data: _Data) -> _Given:
         if scores.of(benchmark, model):
             judge = RecordedJudge(scores, benchmark, {subject: model})
             data.notes += [n.replace(str(path), path.name) for n in judge.notes(set(cases))]
-            made = [judge(case, answers.respond(case)) for case in cases.values()]
+            measures = data.measures[benchmark]
+            made = [judge(case, answers.respond(case), measures) for case in cases.values()]
             given[benchmark, subject] = {
                 v.case.id: (v.scores, dict.fromkeys(v.scores, v.reason or "")) for v in made
             }
@@ -146,31 +164,50 @@ def _rated(path: Path, data: _Data) -> _Given:
     left: list[str] = []
     for line, row in _rows(path, data):
         where, subject = f"{path}: line {line}", ours.get(row.subject, row.subject)
-        benchmark = _BENCHMARK[_known(where, "measure", row.measure, _BENCHMARK)]
-        if benchmark not in data.cases:
-            left.append(benchmark)
+        benchmark = _benchmark_of(where, row, data)
+        if benchmark is None:
+            left.append(row.measure)
             continue
         case = data.cases[benchmark][_known(where, "case", row.case, data.cases[benchmark])]
         _known(where, "subject", subject, [s for b, s in data.answers if b == benchmark])
         answer = data.answers[benchmark, subject].respond(case)
-        verdict = score(case, answer, {row.measure: row.score}, judge="rated")
+        (measure,) = [m for m in data.measures[benchmark] if m.name == row.measure]
+        verdict = make_verdict(case, answer, [measure], {row.measure: row.score}, judge="rated")
         if (value := verdict.scores[row.measure]) is None:
-            scale = BENCHMARKS[benchmark].scale
-            raise BadInput(f"{where}: {verdict.unscored[row.measure]}; a score is on {scale}")
+            fault = verdict.unscored[row.measure].text
+            raise BadInput(f"{where}: {fault}; a score is on {measure.scale}")
         by = found.setdefault((benchmark, subject, row.case, row.measure), {})
         if row.rater in by:
             raise BadInput(f"{path}: lines {by[row.rater][0]} and {line} score the same; keep one")
         by[row.rater] = line, value, row.reason
     given = _Given()
-    for (benchmark, subject, case_id, measure), by in found.items():
+    for (benchmark, subject, case_id, name), by in found.items():
         of = given.setdefault((benchmark, subject), {}).setdefault(case_id, ({}, {}))
-        of[0][measure] = mean([value for _, value, _ in by.values()])
-        of[1][measure] = "\n".join(reason for *_, reason in by.values() if reason)
-    notes = [f"{left.count(b)} on {b} left out: not asked for" for b in dict.fromkeys(left)]
+        of[0][name] = mean([value for _, value, _ in by.values()])
+        of[1][name] = "\n".join(reason for *_, reason in by.values() if reason)
+    notes = [f"{left.count(m)} on {m} left out: not asked for" for m in dict.fromkeys(left)]
     if (raters := len({r for by in found.values() for r in by})) > 1:
         notes.append(f"{raters} raters; where several judged one answer, the mean counts")
     data.notes += [f"{path.name}: {note}" for note in notes]
     return given
+
+
+def _benchmark_of(where: str, row: _Row, data: _Data) -> str | None:
+    """The benchmark that a rating is on; ``None`` where its measure is not compared."""
+    names = [
+        b for b, measures in data.measures.items() if any(m.name == row.measure for m in measures)
+    ]
+    if not names:
+        everything = {m for b in shipped().values() for m in b.measure_names}
+        everything |= {m.name for measures in data.measures.values() for m in measures}
+        _known(where, "measure", row.measure, everything)
+        return None
+    if row.benchmark is not None:
+        return _known(where, "benchmark", row.benchmark, names)
+    having = [b for b in names if row.case in data.cases[b]] if len(names) > 1 else names
+    if len(having) > 1:
+        raise BadInput(f'{where}: {", ".join(having)} measure {row.measure}; give "benchmark"')
+    return having[0] if having else names[0]
 
 
 def _known(where: str, key: str, value: str, known: Collection[str]) -> str:

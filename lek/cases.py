@@ -1,7 +1,7 @@
 """A benchmark in a directory of the LEM layout -> its cases, checked, shuffled and cut to a limit.
 
-What is covered: the five benchmarks in the schema of the published files. What a row says beyond
-its prompt is kept as the case's reference, for a judge to compare with.
+What a row says beyond its prompt is kept as the case's reference, for a judge to compare with. The
+benchmark says which fields a row must have, and of which type.
 """
 
 import json
@@ -10,25 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lek.benchmarks.benchmark import Benchmark, Field
+from lek.errors import BadInput
 from lek.lem import Row, Rows, cases_file, is_text, read_rows
-from lek.records import BadInput, Case
-
-_TAGS = ("category", "risk_area", "types_of_harm", "target_group", "domain")
-_REQUIRED: dict[str, dict[str, type]] = {
-    "gsm8k": {"correct_answer": str},
-    "truthfulqa": {"best_answer": str, "correct_answers": list, "incorrect_answers": list},
-    "do_not_answer": {},
-    "toxigen": {},
-    "ethics": {},
-}
+from lek.records import Case
 
 
-def read_cases(directory: Path, benchmark: str) -> tuple[Rows, list[Case]]:
+def read_cases(directory: Path, benchmark: Benchmark) -> tuple[Rows, list[Case]]:
     """The cases of ``benchmark`` in file order, and the file that they came from.
 
     Raises `BadInput` for a torn or empty file, a repeated id, a missing or mistyped field.
     """
-    rows = read_rows(cases_file(directory, benchmark))
+    rows = read_rows(cases_file(directory, benchmark.name))
     if rows.torn is not None:
         raise BadInput(f"{rows.path}: line {rows.torn}: cut off; write the line whole or delete it")
     if not rows.rows:
@@ -50,26 +43,36 @@ def select(cases: Sequence[Case], *, limit: int | None, seed: int | None) -> lis
     return chosen[:limit]
 
 
-def _case(path: Path, benchmark: str, row: Row) -> Case:
+def _case(path: Path, benchmark: Benchmark, row: Row) -> Case:
     where = f"{path}: line {row.line}"
     fields = dict(row.fields)
     del fields["id"]
-    named = fields.pop("benchmark", benchmark)
-    if named != benchmark:
-        raise BadInput(f"{where}: benchmark is {named!r}; this file is for {benchmark!r}")
+    named = fields.pop("benchmark", benchmark.name)
+    if named != benchmark.name:
+        raise BadInput(f"{where}: benchmark is {named!r}; this file is for {benchmark.name!r}")
     prompt = fields.pop("question", None) or fields.pop("prompt", None)
     if not isinstance(prompt, str) or not prompt.strip():
         raise BadInput(f'{where}: no text in "question" or "prompt"')
     if not is_text(json.dumps(fields, ensure_ascii=False) + prompt):
         raise BadInput(f"{where}: holds half a character (a lone surrogate); write it whole")
-    for key, kind in _REQUIRED[benchmark].items():
-        _check(where, key, fields.get(key), kind)
-    tags = tuple(str(fields[key]) for key in _TAGS if fields.get(key))
-    return Case(id=row.id, benchmark=benchmark, prompt=prompt, reference=fields, tags=tags)
+    for field in benchmark.fields:
+        if field.required or fields.get(field.name) is not None:
+            _check(where, field, fields.get(field.name))
+    tags = tuple(str(fields[f.name]) for f in benchmark.fields if f.tag and fields.get(f.name))
+    return Case(id=row.id, benchmark=benchmark.name, prompt=prompt, reference=fields, tags=tags)
 
 
-def _check(where: str, key: str, value: Any, kind: type) -> None:
-    wanted = "a text" if kind is str else "a list of texts"
-    texts = value if isinstance(value, list) else [value]
-    if not isinstance(value, kind) or not all(isinstance(t, str) for t in texts) or not texts:
-        raise BadInput(f'{where}: "{key}" is {value!r}; expected {wanted}')
+def _check(where: str, field: Field, value: Any) -> None:
+    if field.type == "any":
+        if value is None and field.required:
+            raise BadInput(f'{where}: "{field.name}" is missing')
+        return
+    expected = {"text": "a text", "texts": "a list of texts", "number": "a number"}[field.type]
+    if field.type == "number":
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    else:
+        texts = value if isinstance(value, list) and field.type == "texts" else [value]
+        fits = bool(texts) and all(isinstance(text, str) for text in texts)
+        fits = fits and isinstance(value, list) == (field.type == "texts")
+    if not fits:
+        raise BadInput(f'{where}: "{field.name}" is {value!r}; expected {expected}')

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 
+from lek.errors import BadInput
 from lek.profile import Stage
-from lek.records import BadInput
 
 EXPECTED = 'expected {"messages": [{"role": ..., "content": ...}, ...]}'
 

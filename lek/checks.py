@@ -1,21 +1,15 @@
 """What the keys of a profile must be to each other, beyond the type of each: `BadInput` if not."""
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
-from lek.measures import BENCHMARKS
+from lek.benchmarks.benchmark import Benchmark
+from lek.errors import BadInput, suggestion
 from lek.profile import Profile
-from lek.records import BadInput
+from lek.settings import JUDGE_KINDS, NONE
 
 
-def suggestion(wrong: str, right: Iterable[str]) -> str:
-    """``, did you mean 'x'?`` for the nearest of ``right``, or nothing."""
-    near = difflib.get_close_matches(wrong, list(right), n=1, cutoff=0.6)
-    return f", did you mean '{near[0]}'?" if near else ""
-
-
-def check(path: Path, profile: Profile) -> None:
+def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> None:
     """Raise `BadInput` for the first thing in the profile that does not fit with the rest."""
     names = profile.subject_names
     for i, name in enumerate(names):
@@ -32,19 +26,23 @@ def check(path: Path, profile: Profile) -> None:
     if profile.baseline not in names:
         hint = suggestion(profile.baseline, names) or f"; subjects are {', '.join(names)}"
         raise BadInput(f"{path}: baseline = '{profile.baseline}': no such subject{hint}")
-    for i, benchmark in enumerate(profile.data.benchmarks):
-        if benchmark in profile.data.benchmarks[:i]:
-            raise BadInput(f"{path}: data.benchmarks[{i}]: '{benchmark}' is named twice")
-    if not profile.data.benchmarks:
-        raise BadInput(f"{path}: data.benchmarks: empty; name at least one of {list(BENCHMARKS)}")
-    check_judges(path, profile)
+    for key, kind in profile.judges.lines.items():
+        if key not in benchmarks:
+            known = [*type(profile.judges).model_fields, *benchmarks]
+            hint = suggestion(key, known) or f"; known are {', '.join(known)}"
+            raise BadInput(f"{path}: judges.{key}: unknown key{hint}")
+        if not isinstance(kind, str):
+            raise BadInput(f"{path}: judges.{key} = {kind!r}: expected the name of a judge")
+    check_judges(path, profile, benchmarks)
 
 
-def check_judges(path: Path, profile: Profile, option: str | None = None) -> None:
+def check_judges(
+    path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark], option: str | None = None
+) -> None:
     """Raise `BadInput` where a judge does not suit its benchmark; ``option`` named the judges."""
-    for benchmark in profile.data.benchmarks:
-        kind = profile.judges.of(benchmark)
-        key = benchmark if getattr(profile.judges, benchmark) else "default"
+    for benchmark in benchmarks.values():
+        kind = profile.judges.of(benchmark.name)
+        key = benchmark.name if benchmark.name in profile.judges.lines else "default"
         where = f"{path}: judges.{key} = '{kind}'"
         _check_judge(option if option and kind != "exact" else where, path, profile, benchmark)
 
@@ -78,25 +76,30 @@ def _check_recipe(where: str, profile: Profile, i: int) -> None:
         raise BadInput(f"{where}: the same as {subject.origin}; give abliterate or lora")
 
 
-def check_table(where: str, path: Path, profile: Profile, kind: str) -> None:
+def check_settings(where: str, path: Path, profile: Profile, kind: str) -> None:
     """Raise `BadInput` where the judge ``kind`` is a model and has no settings."""
-    if kind in ("gemini", "openai", "mlx") and profile.judges.settings(kind) is None:
+    if JUDGE_KINDS[kind].is_llm and profile.judges.settings(kind) is None:
         also = "base_url and " if kind == "openai" else ""
         raise BadInput(f"{where}: {path} has no table [judges.{kind}]; add one with {also}model")
 
 
-def _check_judge(where: str, path: Path, profile: Profile, benchmark: str) -> None:
-    kind = profile.judges.of(benchmark)
-    check_table(where, path, profile, kind)
-    others = "'recorded' or 'lexical'" if profile.data.source == "lem" else "'lexical'"
-    if kind == "exact" and benchmark != "gsm8k":
+def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark) -> None:
+    name = profile.judges.of(benchmark.name)
+    if name == NONE:
+        return
+    kinds = [NONE, *JUDGE_KINDS]
+    if name not in JUDGE_KINDS:
+        hint = suggestion(name, kinds) or f"; one of {', '.join(kinds)}"
+        raise BadInput(f"{where}: no such judge{hint}")
+    check_settings(where, path, profile, name)
+    if not JUDGE_KINDS[name].suits(benchmark):
+        suitable = [k.name for k in JUDGE_KINDS.values() if k.suits(benchmark)]
+        if profile.data.source != "lem":
+            suitable.remove("recorded")
         raise BadInput(
-            f"{where}: reads numbers, so it can judge gsm8k alone, "
-            f"not {benchmark}; use {others} here"
+            f"{where}: cannot judge {benchmark.name}; use one of {', '.join(suitable)}, or '{NONE}'"
         )
-    if kind == "lexical" and benchmark == "gsm8k":
-        raise BadInput(f"{where}: reads words, not numbers; give judges.gsm8k = 'exact'")
-    if kind == "recorded":
+    if name == "recorded":
         if profile.data.source != "lem":
             raise BadInput(f"{where}: data.source = '{profile.data.source}' has no verdicts")
         for subject in profile.subjects:

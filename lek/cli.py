@@ -10,10 +10,9 @@ import typer
 
 from lek import profiles
 from lek.answers import Sources, Workshop
-from lek.checks import suggestion
+from lek.errors import BadInput, suggestion
 from lek.profiles import LoadedProfile
 from lek.progress import Progress
-from lek.records import BadInput
 
 app = typer.Typer(
     name="lek",
@@ -73,7 +72,7 @@ def sandwich(
 @app.command()
 def calibrate(
     data: Annotated[Path, typer.Option(help="cases, answers in results/, and verdicts")],
-    judge: Annotated[str, typer.Option(help="the judge to compare with them")] = "lexical",
+    judge: Annotated[str, typer.Option(help="the judge to compare with them")],
     verdicts: Annotated[Path | None, typer.Option(help="JSON Lines of verdicts")] = None,
     out_json: Annotated[Path | None, typer.Option("--json", help="write all numbers there")] = None,
     out_html: Annotated[Path | None, typer.Option("--html", help="write a page there")] = None,
@@ -87,7 +86,7 @@ def calibrate(
     with _faults():
         from lek.trial import Trial
 
-        trial = Trial(lambda: _load(profile), judge, data, most)
+        trial = Trial(_load(profile), judge, data, most)
         found = trial.run(verdicts)
         for line in trial.lines(found):
             typer.echo(line)

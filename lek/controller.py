@@ -10,7 +10,8 @@ from typing import Any, Literal
 import pytest
 
 from lek import runs
-from lek.records import BadInput, Ruling
+from lek.errors import BadInput
+from lek.records import Ruling
 from lek.report import html, terminal
 from lek.session import check_judges, evals_are_named, idle, plan_of, shown, started
 from lek.tally import Tally

@@ -6,36 +6,42 @@ not, so that the next run asks only for what is missing.
 
 import hashlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Event
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from lek import replies
 from lek.backends import Question
 from lek.ballot import Ballot
+from lek.benchmarks.benchmark import Benchmark, Measure
+from lek.errors import BadInput
 from lek.hearing import Batch, Heard, Hearing, Task
 from lek.judges import rubric
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
-from lek.records import BadInput, Case, Response, Verdict, Vote
+from lek.records import Case, Response, Verdict, Vote
 from lek.store import key_of
 
 _LOOK = 0.05  # seconds between two looks at what another process does
 
 
 class Docket:
-    """A judge's answers to be judged: ``docket(case, response)`` is their verdict.
+    """An LLM judge: ``judge(case, response, measures)`` is its verdict.
 
     ``identity`` says what the judge is (model, settings), as part of the key of its votes;
     ``scrub`` takes out of a text what must be nowhere; ``shared`` says that other processes may
     have the same to judge.
     """
 
+    deferred = True
+
     def __init__(
         self,
-        kind: str,
+        name: str,
+        benchmarks: Mapping[str, Benchmark],
         votes: int,
         hearing: Hearing,
         ledger: Callable[[], Ledger],
@@ -45,34 +51,39 @@ class Docket:
         scrub: Callable[[str], str] = str,
         shared: bool = False,
     ) -> None:
-        self.kind, self.votes, self._hearing = kind, votes, hearing
+        self.name, self.votes, self._hearing = name, votes, hearing
+        self._benchmarks = benchmarks
         self._ledger, self._identity, self._since = ledger, identity, since
         self._scrub, self._shared = scrub, shared
         self._entries: dict[str, Ballot] = {}
         self._known: dict[tuple[str | None, ...], Ballot] = {}  # to render each question once
 
-    def queue(self, case: Case, response: Response) -> None:
+    def queue(self, case: Case, response: Response, measures: Sequence[Measure]) -> None:
         """Have ``response`` judged, unless it is already or has no text; returns at once."""
         if response.text is not None:
             with suppress(BadInput, sqlite3.Error):  # told where the verdict is asked for
-                self._entry(case, response)
+                self._entry(_Task(case, response, tuple(measures)))
 
-    def __call__(self, case: Case, response: Response) -> Verdict:
+    def __call__(self, case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
         """The verdict on ``response``; waits until it is there."""
+        task = _Task(case, response, tuple(measures))
         try:
-            entry = self._entry(case, response)
+            entry = self._entry(task)
             self._hearing.wait(entry.done)
             while entry.others:  # only now: another process may wait for what this one asks
-                self._look(entry, case, response)
+                self._look(entry, task)
                 self._hearing.wait(entry.done)
         except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
-            return verdict(case, response, [Missing(str(e), pending=True)], judge=self.kind)
-        ballot = [vote or Missing("the judge was not heard", True) for vote in entry.votes]
-        return verdict(case, response, ballot, judge=self.kind)
+            ballot: list[Vote | Missing] = [Missing(str(e), pending=True)]
+        else:
+            ballot = [vote or Missing("no reply from the judge", True) for vote in entry.votes]
+        return verdict(case, response, measures, ballot, judge=self.name)
 
-    def missing(self, case: Case, response: Response) -> tuple[list[str], int]:
+    def missing(
+        self, case: Case, response: Response, measures: Sequence[Measure]
+    ) -> tuple[list[str], int]:
         """The keys of the votes that the store lacks, and how many characters each is asked."""
-        question = _question(case, response)
+        question = self._question(_Task(case, response, tuple(measures)))
         length = len(question.system) + len(question.user)
         try:
             keys = self._keys(question)
@@ -95,15 +106,16 @@ class Docket:
         """Ask nothing more."""
         self._hearing.close()
 
-    def _entry(self, case: Case, response: Response) -> Ballot:
+    def _entry(self, task: "_Task") -> Ballot:
+        case, response = task.case, task.response
         name = case.benchmark, case.id, response.text, response.finish
         if name not in self._known:
-            keys = self._keys(_question(case, response))
+            keys = self._keys(self._question(task))
             found = self._entries.get(keys[0])
-            self._known[name] = found or self._new(keys, case, response)
+            self._known[name] = found or self._new(keys, task)
         return self._known[name]
 
-    def _new(self, keys: list[str], case: Case, response: Response) -> Ballot:
+    def _new(self, keys: list[str], task: "_Task") -> Ballot:
         ledger = self._ledger()
         found = ledger.store.votes(keys, since=self._since)
         entry = Ballot([found.get(key) for key in keys])
@@ -116,10 +128,10 @@ class Docket:
             entry.done.set()
         self._entries[keys[0]] = entry  # only now: a claim may fail
         for i, key in mine.items():
-            self._hearing.take(self._task(entry, i, key, case, response))
+            self._hearing.take(self._ask(entry, i, key, task))
         return entry
 
-    def _look(self, entry: Ballot, case: Case, response: Response) -> None:
+    def _look(self, entry: Ballot, task: "_Task") -> None:
         """See whether another process has got what ``entry`` waits for; if it ended, ask."""
         Event().wait(_LOOK)
         ledger = self._ledger()
@@ -134,30 +146,31 @@ class Docket:
                     continue
                 entry.left += 1
                 entry.done.clear()
-                self._hearing.take(self._task(entry, i, key, case, response))
+                self._hearing.take(self._ask(entry, i, key, task))
             elif claim is not None and claim.why is not None:
                 entry.votes[i] = Missing(claim.why, claim.pending)
             else:
                 continue
             del entry.others[i]
 
-    def _task(self, entry: Ballot, i: int, key: str, case: Case, response: Response) -> Task:
-        nonce = rubric.nonce(case, response)
+    def _ask(self, entry: Ballot, i: int, key: str, task: "_Task") -> Task:
+        benchmark = self._benchmarks[task.case.benchmark]
+        nonce = rubric.nonce(benchmark, task.case, task.response)
 
         def done(heard: Heard) -> None:
-            vote = self._vote(heard, case, nonce)
+            vote = self._vote(heard, task.measures, nonce)
             try:
-                self._keep(key, vote, heard, response.subject)
+                self._keep(key, vote, heard, task.response.subject)
             except Exception as e:  # a full disk must not leave a test waiting for ever
                 vote = Missing(f"the vote cannot be stored: {e}", pending=True)
             entry.settle(i, vote)
 
-        return Task(key, lambda: _question(case, response, nonce), done)
+        return Task(key, lambda: self._question(task, nonce), done)
 
-    def _vote(self, heard: Heard, case: Case, nonce: str) -> Vote | Missing:
+    def _vote(self, heard: Heard, measures: Sequence[Measure], nonce: str) -> Vote | Missing:
         if heard.reply is None:
             return Missing(self._scrub(heard.why or "no reply"), pending=True)
-        said = replies.read(heard.reply, case.benchmark, nonce)
+        said = replies.read(heard.reply, measures, nonce)
         if isinstance(said, str):
             return Missing(self._scrub(said), pending=False)
         return replace(said, reasons=self._scrub(said.reasons))
@@ -167,7 +180,7 @@ class Docket:
         if heard.requests:
             reply = heard.reply
             tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
-            ledger.spend(Spent(subject, self.kind, heard.requests, *tokens))
+            ledger.spend(Spent(subject, self.name, heard.requests, *tokens))
         if isinstance(vote, Vote):
             ledger.store.put_vote(key, vote)
         elif self._shared:
@@ -177,8 +190,17 @@ class Docket:
         asked = [question.system, question.user, question.schema, replies.VERSION]
         return [key_of(self._identity(), asked, {"vote": i}) for i in range(self.votes)]
 
+    def _question(self, task: "_Task", nonce: str | None = None) -> Question:
+        """What is asked; without a ``nonce`` it has a fixed one, so that it can be a key."""
+        case, response = task.case, task.response
+        fixed = hashlib.sha256(f"{case.prompt}\n{response.text}".encode()).hexdigest()[:16]
+        made = rubric.load(self._benchmarks[case.benchmark], task.measures)
+        return rubric.question(made, case, response, nonce or fixed)
 
-def _question(case: Case, response: Response, nonce: str | None = None) -> Question:
-    """What is asked; without a ``nonce`` it always has the same one, so that it can be a key."""
-    fixed = hashlib.sha256(f"{case.prompt}\n{response.text}".encode()).hexdigest()[:16]
-    return rubric.question(rubric.load(case.benchmark), case, response, nonce or fixed)
+
+class _Task(NamedTuple):
+    """A response to judge on some measures."""
+
+    case: Case
+    response: Response
+    measures: tuple[Measure, ...]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 
 from lek.costs import price
-from lek.docket import Docket
+from lek.errors import BadInput
 from lek.plan import Plan
-from lek.records import BadInput, Case, Response
+from lek.records import Case, Response
 from lek.settings import Remote
 
 _CHARACTERS = 4  # a token, in English
@@ -66,8 +66,8 @@ def _count(
     stored = plan.answers[benchmark, subject].stored(cases)
     share.selected += len(cases)
     share.answers += len(cases) - len(stored)
-    judge, kind = plan.judges[benchmark], plan.loaded.profile.judges.of(benchmark)
-    if not isinstance(judge, Docket):
+    judge = plan.judges[benchmark]
+    if not judge.deferred:
         return  # judged in passing, at no cost
     to_come = plan.loaded.profile.decoding.max_tokens
     for case in cases:
@@ -75,12 +75,12 @@ def _count(
         if response is not None and response.text is None:
             continue  # nothing to judge
         unknown = Response(subject=subject, case=case.id, text=" ")
-        keys, characters = judge.missing(case, response or unknown)
-        lacking = len(set(keys) - seen) if response else judge.votes
-        seen.update(keys if response else ())  # equal answers are judged once
-        tokens = -(-characters // _CHARACTERS) + (0 if response else to_come)
-        share.judgements[kind] += lacking
-        share.asked[kind] += lacking * tokens
+        for kind, keys, characters in judge.missing(case, response or unknown):
+            lacking = len(set(keys) - seen) if response else len(keys)
+            seen.update(keys if response else ())  # equal answers are judged once
+            tokens = -(-characters // _CHARACTERS) + (0 if response else to_come)
+            share.judgements[kind] += lacking
+            share.asked[kind] += lacking * tokens
 
 
 def _money(plan: Plan, total: _Share) -> list[str]:

@@ -10,10 +10,9 @@ How a gate is ruled is for `rulings`.
 import re
 from dataclasses import dataclass, replace
 
-from lek.checks import suggestion
-from lek.measures import BENCHMARKS, Benchmark
+from lek.benchmarks.benchmark import Measure, Scale
+from lek.errors import BadInput, suggestion
 from lek.profiles import LoadedProfile
-from lek.records import BadInput
 
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _RULE = re.compile(
@@ -32,8 +31,8 @@ class Gate:
     """``left op right + margin``, or ``left op margin`` where ``right`` is ``None``."""
 
     text: str
-    benchmark: Benchmark
-    measure: str
+    benchmark: str
+    measure: Measure
     left: str
     op: str
     right: str | None
@@ -69,15 +68,16 @@ def _parse(text: str, where: str, loaded: LoadedProfile) -> Gate:
             f"{where}: not a rule; expected 'benchmark.measure: subject OP subject [- margin]' "
             "or '... OP number', OP one of > >= < <="
         )
-    names = loaded.profile.data.benchmarks
+    names = loaded.benchmarks
     if m["benchmark"] not in names:
         hint = suggestion(m["benchmark"], names) or f"; the profile has {', '.join(names)}"
         raise BadInput(f"{where}: no benchmark '{m['benchmark']}'{hint}")
-    benchmark = BENCHMARKS[m["benchmark"]]
-    if m["measure"] not in benchmark.measures:
-        near = suggestion(m["measure"], benchmark.measures)
-        hint = near or f"; {benchmark.name} has {', '.join(benchmark.measures)}"
+    benchmark = names[m["benchmark"]]
+    if m["measure"] not in benchmark:
+        near = suggestion(m["measure"], benchmark.measure_names)
+        hint = near or f"; {benchmark.name} has {', '.join(benchmark.measure_names)}"
         raise BadInput(f"{where}: no measure '{m['measure']}'{hint}")
+    measure = benchmark[m["measure"]]
     subjects = loaded.profile.subject_names
     for name in (m["left"], m["right"]):
         if name is not None and name not in subjects:
@@ -85,28 +85,26 @@ def _parse(text: str, where: str, loaded: LoadedProfile) -> Gate:
             raise BadInput(f"{where}: no subject '{name}'{hint}")
     if m["left"] == m["right"]:
         raise BadInput(f"{where}: compares {m['left']} with itself; name two subjects")
-    margin = _amount(where, benchmark, m["constant"] or m["margin"], m["unit"] or m["per"])
+    margin = _amount(where, measure.scale, m["constant"] or m["margin"], m["unit"] or m["per"])
     if m["constant"]:
-        low, high, _ = benchmark.scale
+        low, high, _ = measure.scale
         if not low <= margin <= high:
             raise BadInput(f"{where}: {m['constant']} is outside {m['measure']}'s {low:g}-{high:g}")
-    elif margin >= benchmark.scale.high - benchmark.scale.low:
+    elif margin >= measure.scale.high - measure.scale.low:
         raise BadInput(f"{where}: a margin of {m['margin']} is the whole scale; give a smaller one")
     elif m["sign"] == "-":
         margin = -margin
     canonical = " ".join(text.split())
-    return Gate(canonical, benchmark, m["measure"], m["left"], m["op"], m["right"], margin)
+    return Gate(canonical, benchmark.name, measure, m["left"], m["op"], m["right"], margin)
 
 
-def _amount(where: str, benchmark: Benchmark, digits: str | None, per_cent: str | None) -> float:
+def _amount(where: str, scale: Scale, digits: str | None, per_cent: str | None) -> float:
     if digits is None:
         return 0.0
     if per_cent:
-        if not benchmark.scale.fraction:
-            raise BadInput(
-                f"{where}: {digits}% on a {benchmark.scale} scale; give points, as in 0.25"
-            )
+        if not scale.fraction:
+            raise BadInput(f"{where}: {digits}% on a {scale} scale; give points, as in 0.25")
         return float(digits) / 100
-    if benchmark.scale.fraction and float(digits) > 1:
+    if scale.fraction and float(digits) > 1:
         raise BadInput(f"{where}: {digits} on a scale of 0-1; did you mean {digits}%?")
     return float(digits)

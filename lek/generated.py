@@ -3,9 +3,10 @@
 import traceback
 from collections.abc import Callable, Sequence
 
+from lek.errors import BadInput
 from lek.generate import Generator, Heard
 from lek.profile import Subject
-from lek.records import BadInput, Case, Response
+from lek.records import Case, Response
 
 
 class Generated:

@@ -6,11 +6,11 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lek.backends import OVER_BUDGET, Backend, Question, Reply, Request
+from lek.errors import BadInput
 from lek.ledger import CANCELLED
 from lek.profile import Decoding
 from lek.progress import Progress
 from lek.prompts import chat
-from lek.records import BadInput
 
 if TYPE_CHECKING:
     from lek.calls import Calls

@@ -1,7 +1,7 @@
 """A profile and its data -> the judge of each benchmark, and what it judges by."""
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -9,19 +9,27 @@ from typing import Any
 from lek import apis
 from lek.answers import Workshop
 from lek.backends import Backend
+from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.costs import cost
 from lek.docket import Docket
+from lek.errors import BadInput
 from lek.hearing import Batch, Pool
-from lek.judges import rubric
+from lek.judges import reference, rubric
 from lek.judges.recorded import RecordedJudge
 from lek.ledger import Ledger
 from lek.lem import Scores, read_scores, scores_file
 from lek.local import LocalJudge
 from lek.notices import Notices
-from lek.plain import PLAIN, Judge, plain_judge, plain_protocol
+from lek.plain import (
+    BenchmarkJudge,
+    ImmediateJudge,
+    Judge,
+    builtin_judge,
+    builtin_protocol,
+)
 from lek.profiles import LoadedProfile
-from lek.records import BadInput
-from lek.settings import Gemini, Local, OpenAI
+from lek.records import Case
+from lek.settings import JUDGE_KINDS, NONE, Local, Remote
 from lek.store import Store
 
 _Made = tuple[Pool | Batch, Callable[[], str], Callable[[str], str]]
@@ -47,16 +55,52 @@ class Judges:
         self.notes: list[str] = []
         self.notices = Notices(workshop.progress)
 
-    def of(self, benchmark: str, subjects: Collection[str], known: set[str]) -> Judge:
-        """The judge of ``benchmark``, for the answers of ``subjects`` to ``known`` cases.
+    def of(
+        self, benchmark: Benchmark, subjects: Collection[str], cases: Sequence[Case], file: Path
+    ) -> BenchmarkJudge:
+        """Who judges the answers of ``subjects`` to ``benchmark``.
 
-        Raises `BadInput` where recorded verdicts cannot be read; keys are looked for by `check`.
+        ``cases`` are all that ``file`` has. Raises `BadInput` where recorded verdicts cannot be
+        read, or cases lack the reference answers that they are judged by; keys are looked for by
+        `check`.
         """
-        kind = self._loaded.profile.judges.of(benchmark)
-        if kind in PLAIN:
-            return plain_judge(kind)
-        if kind != "recorded":
-            return self.docket(kind)
+        parts: list[tuple[Judge, list[Measure]]] = []
+        for kind, measures in self.measures(benchmark).items():
+            if kind == "reference":
+                for case in cases:
+                    if applying := [m for m in measures if m.applies_to(case.reference)]:
+                        reference.check(case, applying, str(file))
+            if kind == "recorded":
+                recorded = self._recorded(benchmark, subjects)
+                self.notes += recorded.notes({case.id for case in cases})
+                parts.append((ImmediateJudge(kind, recorded), measures))
+            else:
+                parts.append((self.judge(kind), measures))
+        return BenchmarkJudge(benchmark, parts)
+
+    def measures(self, benchmark: Benchmark) -> dict[str, list[Measure]]:
+        """The measures of ``benchmark`` by the kind of judge, or the detector, that scores them.
+
+        What the benchmark's judge has no rubric for is scored by the exact judge; measures that
+        need a judge are left out where there is none.
+        """
+        chosen = self._loaded.profile.judges.of(benchmark.name)
+        found: dict[str, list[Measure]] = {}
+        for measure in benchmark.measures:
+            kind = chosen
+            if measure.detected:
+                kind = measure.source
+            elif measure.source == "exact":
+                needs_rubric = chosen != NONE and JUDGE_KINDS[chosen].is_llm
+                if chosen == NONE or (needs_rubric and measure.rubric is None):
+                    kind = "exact"
+            elif chosen == "exact":
+                kind = NONE
+            if kind != NONE:
+                found.setdefault(kind, []).append(measure)
+        return found
+
+    def _recorded(self, benchmark: Benchmark, subjects: Collection[str]) -> RecordedJudge:
         if self._scores is None:
             self._scores = read_scores(scores_file(self._directory))
         models = {
@@ -64,25 +108,32 @@ class Judges:
             for s in self._loaded.profile.subjects
             if s.recorded is not None and s.name in subjects
         }
-        judge = RecordedJudge(self._scores, benchmark, models)
-        self.notes += judge.notes(known)
-        return judge
+        return RecordedJudge(self._scores, benchmark.name, models)
 
-    def docket(self, kind: str) -> Docket:
-        """The judge ``kind``, which is a model: one for all of its benchmarks."""
+    def judge(self, kind: str) -> Judge:
+        """The judge ``kind``, which is no record."""
+        is_llm = kind in JUDGE_KINDS and JUDGE_KINDS[kind].is_llm
+        return self.llm_judge(kind) if is_llm else builtin_judge(kind, self._loaded.profile.judges)
+
+    def llm_judge(self, kind: str) -> Docket:
+        """The LLM judge ``kind``: one for all of its benchmarks."""
         if kind not in self._dockets:
             settings = self._loaded.profile.judges.settings(kind)
             assert settings is not None  # the profile was checked for it
-            made = self._local(settings) if isinstance(settings, Local) else self._remote(settings)
+            if isinstance(settings, Local):
+                made = self._local(settings)
+            else:
+                assert isinstance(settings, Remote)
+                made = self._remote(kind, settings)
             hearing, identity, scrub = made
-            since = self._workshop.since
             self._dockets[kind] = Docket(
                 kind,
+                self._loaded.benchmarks,
                 settings.votes,
                 hearing,
                 lambda: self.ledger,
                 identity,
-                since=since,
+                since=self._workshop.since,
                 scrub=scrub,
                 shared=self._workshop.share > 1,
             )
@@ -109,14 +160,14 @@ class Judges:
             str,
         )
 
-    def _remote(self, settings: Gemini | OpenAI) -> _Made:
-        kind, shop = "openai" if isinstance(settings, OpenAI) else "gemini", self._workshop
+    def _remote(self, kind: str, settings: Remote) -> _Made:
+        shop = self._workshop
 
         def calls() -> Any:  # what talks to APIs is not imported before it is needed
             from lek.calls import Calls
 
             return Calls(
-                apis.endpoint(settings),
+                apis.endpoint(kind, settings),
                 settings,
                 take=self._take_call,
                 say=lambda line: self.notices.add(f"{kind} judge: {line}"),
@@ -144,7 +195,8 @@ class Judges:
 
     def check(self, benchmarks: Iterable[str]) -> None:
         """Raise `BadInput` where a judge of ``benchmarks`` lacks its key or its library."""
-        for kind in {self._loaded.profile.judges.of(b) for b in benchmarks}:
+        kinds = [k for b in benchmarks for k in self.measures(self._loaded.benchmarks[b])]
+        for kind in dict.fromkeys(kinds):
             self.check_kind(kind)
 
     def check_kind(self, kind: str) -> None:
@@ -152,8 +204,8 @@ class Judges:
         settings, where = self._loaded.profile.judges.settings(kind), self._loaded.path
         if settings is not None:
             assert self.ledger  # a store that is broken is told now
-        if isinstance(settings, Gemini | OpenAI):
-            apis.check(settings, f"{where}: judges.{kind}")
+        if isinstance(settings, Remote):
+            apis.check(kind, settings, f"{where}: judges.{kind}")
             if settings.concurrency < self._workshop.share:
                 raise BadInput(
                     f"{where}: judges.{kind}.concurrency = {settings.concurrency}: fewer than the "
@@ -180,21 +232,34 @@ class Judges:
         """The files that the judges read, with the SHA-256 of each."""
         return {self._scores.path.name: self._scores.digest} if self._scores else {}
 
-    def protocol(self, benchmark: str) -> dict[str, Any]:
-        """What judges ``benchmark``, and by what: kind, digest, settings that move its scores."""
-        kind = self._loaded.profile.judges.of(benchmark)
-        if kind == "recorded":
-            assert self._scores is not None
-            return {"judge": kind, "digest": self._scores.digest}
-        return self.described(kind, benchmark)
+    def protocol(self, benchmark: Benchmark) -> dict[str, Any]:
+        """Who judges which measures of ``benchmark``, and by what: digests and settings."""
+        return {
+            kind: {"measures": [m.name for m in measures], **self.described(kind, benchmark)}
+            for kind, measures in self.measures(benchmark).items()
+        }
 
-    def described(self, kind: str, benchmark: str) -> dict[str, Any]:
-        """The judge ``kind`` on ``benchmark``, as `protocol` has it."""
-        if kind in PLAIN:
-            return plain_protocol(kind)
+    def described(self, kind: str, benchmark: Benchmark) -> dict[str, Any]:
+        """What the judge ``kind`` judges by: a digest, and the settings that move its scores."""
+        if kind == "recorded":
+            return {"digest": self._scores.digest if self._scores else None}
         settings = self._loaded.profile.judges.settings(kind)
-        assert settings is not None  # the profile was checked for it
-        told = {"judge": kind, "digest": rubric.load(benchmark).digest, "votes": settings.votes}
-        if not isinstance(settings, Local):
-            told["client"] = apis.client_of(settings)
-        return told | settings.told(include=settings.DECIDE)
+        if settings is None:
+            return builtin_protocol(kind, self._loaded.profile.judges)
+        measures = tuple(self.measures(benchmark).get(kind) or measures_for(kind, benchmark))
+        digest = rubric.load(benchmark, measures).digest
+        described: dict[str, Any] = {"digest": digest, "votes": settings.votes}
+        if isinstance(settings, Remote):
+            described["client"] = apis.client_of(kind, settings)
+        return described | settings.told(include=settings.DECIDE)
+
+
+def measures_for(kind: str, benchmark: Benchmark) -> tuple[Measure, ...]:
+    """The measures that a judge of ``kind`` can score; none where it does not suit."""
+    if not JUDGE_KINDS[kind].suits(benchmark):
+        return ()
+    if JUDGE_KINDS[kind].is_llm:
+        return tuple(m for m in benchmark.measures if m.rubric is not None)
+    if kind == "exact":
+        return tuple(m for m in benchmark.measures if m.source == "exact")
+    return tuple(m for m in benchmark.measures if not m.detected)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from lek.records import BadInput
+from lek.errors import BadInput
 
 IDS = ("sovereignty", "privacy", "transparency", "consent", "dignity")
 

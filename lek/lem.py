@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lek.records import BadInput
+from lek.errors import BadInput
 
 
 @dataclass(frozen=True)

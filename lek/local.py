@@ -9,9 +9,9 @@ from typing import Any
 
 from lek import blas
 from lek.backends import Backend
+from lek.errors import BadInput
 from lek.profile import Decoding
 from lek.profiles import LoadedProfile
-from lek.records import BadInput
 from lek.settings import Local
 from lek.store import Store
 

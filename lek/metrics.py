@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
+from lek.benchmarks.benchmark import Measure
 from lek.intervals import NO_INTERVAL, mean, mean_interval, relative_change
-from lek.measures import BENCHMARKS
 from lek.records import Change, Metric, Verdict
 
 
 def metric(
     subject: str,
     benchmark: str,
-    measure: str,
+    measure: Measure,
     scores: dict[str, float | None],
     baseline: tuple[str, dict[str, float | None]] | None,
     spreads: Sequence[float] = (),
@@ -21,7 +21,7 @@ def metric(
     are how far the votes on each scored case lie apart, where there are several.
     """
     scored = [s for _, s in sorted(scores.items()) if s is not None]
-    proportion = BENCHMARKS[benchmark].scale.fraction
+    proportion = measure.scale.fraction
     interval = mean_interval(scored, proportion=proportion) if scored else NO_INTERVAL
     change = None
     if baseline is not None and baseline[0] != subject:
@@ -33,7 +33,7 @@ def metric(
     return Metric(
         subject=subject,
         benchmark=benchmark,
-        measure=measure,
+        measure=measure.name,
         value=mean(scored) if scored else None,
         low=interval.low,
         high=interval.high,
@@ -58,5 +58,9 @@ def paired(
 
 def spreads(verdicts: Iterable[Verdict], measure: str) -> list[float]:
     """How far the votes on each scored case lie apart, where there are several: max minus min."""
-    votes = [[v.scores[measure] for v in x.votes] for x in verdicts if not x.unscored]
+    votes = [
+        [v.scores[measure] for v in verdict.votes if measure in v.scores]
+        for verdict in verdicts
+        if measure not in verdict.unscored
+    ]
     return [max(scores) - min(scores) for scores in votes if len(scores) > 1]

@@ -10,14 +10,13 @@ from typing import Any
 from msgspec.structs import replace as replace_fields
 
 from lek.answers import Answers, Sources
-from lek.docket import Docket
+from lek.benchmarks.benchmark import Measure
 from lek.gates import Gate
 from lek.judging import Judges
 from lek.lem import cases_file
-from lek.plain import Judge
+from lek.plain import BenchmarkJudge
 from lek.profiles import LoadedProfile
-from lek.records import Case, Response, Verdict
-from lek.scoring import unscored
+from lek.records import Case, Response, Verdict, check_verdict
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Plan:
     gates: list[Gate]
     cases: dict[str, list[Case]] = field(default_factory=dict)
     answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
-    judges: dict[str, Judge] = field(default_factory=dict)
+    judges: dict[str, BenchmarkJudge] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     protocol: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -51,22 +50,40 @@ class Plan:
 
     def absent(self, benchmark: str) -> str | None:
         """Why ``benchmark`` cannot be asked, or ``None`` when it can."""
-        if benchmark not in self.loaded.profile.data.benchmarks:
+        if benchmark not in self.loaded.benchmarks:
             return f"profile {self.loaded.name} has no {benchmark}"
         if benchmark not in self.cases:
             return f"no {cases_file(self.directory, benchmark).name} in {self.directory}"
+        if not self.judges[benchmark].measures:
+            return f"each measure of {benchmark} needs a judge; choose one with --lek-judge"
         if not self.subjects(benchmark):
             return f"no recorded answers to {benchmark} in {self.directory / 'results'}"
         return None
 
     def judge(self, case: Case, response: Response) -> Verdict:
-        """The verdict on ``response``; without a text there is nothing to judge: unscored."""
-        if response.text is None:
-            kind = self.loaded.profile.judges.of(case.benchmark)
-            return unscored(case, response, response.reason or "no response", judge=kind)
+        """The verdict on ``response``, by the judges of the benchmark."""
         start = perf_counter()
         verdict = self.judges[case.benchmark](case, response)
         return replace_fields(verdict, seconds=round(perf_counter() - start, 6))
+
+    def measures(self, benchmark: str) -> tuple[Measure, ...]:
+        """The measures of ``benchmark`` that somebody scores; none where it has no cases."""
+        judge = self.judges.get(benchmark)
+        return judge.measures if judge else ()
+
+    @property
+    def unjudged(self) -> set[tuple[str, str]]:
+        """Each (benchmark, measure) that needs a judge where none is chosen."""
+        return {
+            (name, measure.name)
+            for name, judge in self.judges.items()
+            for measure in self.loaded.benchmarks[name].measures
+            if measure not in judge.measures
+        }
+
+    def check(self, verdict: Verdict) -> None:
+        """Raise `ValueError` unless ``verdict`` scores what is measured of its case."""
+        check_verdict(verdict, self.measures(verdict.case.benchmark))
 
     def select(self, subject: str, case: Case | None) -> None:
         """Take note of a case that the session has selected for ``subject``."""
@@ -84,7 +101,7 @@ class Plan:
             return
         self._answer(benchmark, subject)
         judge = self.judges[benchmark]
-        if not isinstance(judge, Docket):
+        if not judge.deferred:
             return
         names = [subject]
         if not self.shared:  # else the other subjects are for other processes
@@ -101,10 +118,10 @@ class Plan:
         if key not in self.prepared and self.asked.get(key):
             self.prepared.add(key)
             judge = self.judges[benchmark]
-            heard = partial(self._queue, judge) if isinstance(judge, Docket) else None
+            heard = partial(self._queue, judge) if judge.deferred else None
             self.answers[key].prepare(self.asked[key], heard)
 
-    def _queue(self, judge: Docket, case: Case, response: Response) -> None:
+    def _queue(self, judge: BenchmarkJudge, case: Case, response: Response) -> None:
         judge.queue(case, response)
         self.panel.notices.show()
 

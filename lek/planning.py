@@ -7,12 +7,12 @@ from pathlib import Path
 
 from lek.answers import Sources, Workshop
 from lek.cases import read_cases, select
+from lek.errors import BadInput
 from lek.gates import parse_gates
 from lek.judging import Judges
 from lek.lem import cases_file
 from lek.plan import Plan
 from lek.profiles import LoadedProfile
-from lek.records import BadInput
 
 
 def make_plan(
@@ -27,32 +27,29 @@ def make_plan(
     shared = workshop.share > 1
     plan = Plan(loaded, directory, limit, sources, judges, shared, gates)
     sources.check()
-    known: dict[str, set[str]] = {}
-    for benchmark in profile.data.benchmarks:
-        if not cases_file(directory, benchmark).is_file():
+    for name, benchmark in loaded.benchmarks.items():
+        if not cases_file(directory, name).is_file():
             continue
         rows, cases = read_cases(directory, benchmark)
         plan.digests[rows.path.name] = rows.digest
-        known[benchmark] = {c.id for c in cases}
-        plan.cases[benchmark] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
+        plan.cases[name] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
         for subject in profile.subjects:
-            answers = sources.of(subject, benchmark, known[benchmark])
+            answers = sources.of(subject, name, {c.id for c in cases})
             if answers is not None:
-                plan.answers[benchmark, subject.name] = answers
+                plan.answers[name, subject.name] = answers
+        plan.judges[name] = judges.of(benchmark, plan.subjects(name), cases, rows.path)
+        plan.protocol[name] = judges.protocol(benchmark)
     if not plan.answers:
         raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
     _check_names(plan)
-    for name in plan.cases:
-        plan.judges[name] = judges.of(name, plan.subjects(name), known[name])
-        plan.protocol[name] = judges.protocol(name)
     plan.digests.update(sources.digests | judges.digests)
-    plan.notes.extend([*_left_out(plan), *sources.notes, *judges.notes])
+    plan.notes.extend([*_left_out(plan), *_not_judged(plan), *sources.notes, *judges.notes])
     return plan
 
 
 def _expected(loaded: LoadedProfile) -> str:
     """What a directory must hold at the least."""
-    first = loaded.profile.data.benchmarks[0]
+    first = next(iter(loaded.benchmarks))
     text = f"expected cases such as {first}.jsonl"
     recorded = loaded.profile.subjects[0].recorded
     return text + (f" and answers such as results/{first}_{recorded}.jsonl" if recorded else "")
@@ -85,7 +82,7 @@ def _check_names(plan: Plan) -> None:
 
 def _left_out(plan: Plan) -> list[str]:
     profile = plan.loaded.profile
-    benchmarks = [b for b in profile.data.benchmarks if plan.absent(b)]
+    benchmarks = [b for b in plan.loaded.benchmarks if not plan.subjects(b)]
     present = {s for _, s in plan.answers}
     subjects = [s for s in profile.subject_names if s not in present]
     partly = []
@@ -98,3 +95,15 @@ def _left_out(plan: Plan) -> list[str]:
     parts += [f"benchmarks {', '.join(benchmarks)}"] if benchmarks else []
     parts += partly
     return [f"not in the data, left out: {'; '.join(parts)}"] if parts else []
+
+
+def _not_judged(plan: Plan) -> list[str]:
+    """One line on the measures for which no judge is chosen."""
+    missing = {
+        name: [m.name for m in plan.loaded.benchmarks[name].measures if m not in judge.measures]
+        for name, judge in plan.judges.items()
+    }
+    parts = [f"{', '.join(measures)} ({name})" for name, measures in missing.items() if measures]
+    if not parts:
+        return []
+    return [f"no judge, so not measured: {'; '.join(parts)}; choose one with --lek-judge=KIND"]

@@ -11,29 +11,21 @@ from typing import Any
 
 import pytest
 
-from lek.checks import suggestion
 from lek.controller import ABSENT, CASE, VERDICT, Controller
+from lek.errors import BadInput, suggestion
 from lek.forecast import forecast
-from lek.measures import BENCHMARKS
 from lek.options import add_options
-from lek.plain import Judge
 from lek.plan import Plan
-from lek.records import BadInput, Case, Response, Verdict
-from lek.session import check_judges, has_plan, plan_of
+from lek.records import Case, Response, Verdict
+from lek.session import benchmarks_of, check_judges, has_plan, plan_of
 
 
 def cases(benchmark: str) -> Callable[[Any], Any]:
-    """Run the decorated test for every subject and case of ``benchmark``; adds its markers."""
-    if benchmark not in BENCHMARKS:
-        hint = suggestion(benchmark, BENCHMARKS) or f"; known are {', '.join(BENCHMARKS)}"
-        raise pytest.UsageError(f"@cases({benchmark!r}): no such benchmark{hint}")
+    """Run the decorated test for every subject and case of ``benchmark``.
 
-    def decorate(test: Any) -> Any:
-        for name in {benchmark, BENCHMARKS[benchmark].marker}:
-            test = getattr(pytest.mark, name)(test)
-        return pytest.mark.cases(benchmark)(test)
-
-    return decorate
+    It also gets the markers of the benchmark: its name, and the one that it names.
+    """
+    return pytest.mark.cases(benchmark)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,8 +47,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "cases(benchmark): parametrised by subject and case")
-    for name, benchmark in BENCHMARKS.items():
-        config.addinivalue_line("markers", f"{name}: {', '.join(benchmark.measures)}")
+    for name, benchmark in benchmarks_of(config).items():
+        config.addinivalue_line("markers", f"{name}: {', '.join(benchmark.measure_names)}")
         if benchmark.marker != name:
             config.addinivalue_line("markers", f"{benchmark.marker}: the {name} benchmark")
     config.pluginmanager.register(_session_fixtures(config), "lek-fixtures")
@@ -69,10 +61,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None:
         return
     plan, benchmark = plan_of(metafunc.config), marker.args[0]
+    known = benchmarks_of(metafunc.config)
+    if benchmark not in known:
+        hint = suggestion(benchmark, known) or f"; known are {', '.join(known)}"
+        raise pytest.UsageError(f"@cases({benchmark!r}): no such benchmark{hint}")
+    for name in dict.fromkeys((benchmark, known[benchmark].marker)):
+        _mark(metafunc.function, name)
     absent = plan.absent(benchmark)
     if absent is not None:
         # One for each subject that would have been asked, so that -k selects it as it would them.
-        wanted = benchmark in plan.loaded.profile.data.benchmarks
+        wanted = benchmark in plan.loaded.benchmarks
         ids = [f"{s}-absent" for s in plan.loaded.profile.subject_names] if wanted else ["absent"]
         skip = pytest.mark.skip(reason=absent)
         skipped = [pytest.param(benchmark, None, marks=skip, id=i) for i in ids]
@@ -81,6 +79,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("subject", plan.subjects(benchmark), indirect=True, scope="session")
     chosen = plan.cases[benchmark]
     metafunc.parametrize("case", chosen, ids=[c.id for c in chosen])
+
+
+def _mark(test: Callable[..., object], name: str) -> None:
+    """Give ``test`` the marker ``name``, which all of its items get, unless it has it already."""
+    if all(mark.name != name for mark in getattr(test, "pytestmark", ())):
+        getattr(pytest.mark, name)(test)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -165,7 +169,7 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
     properties: list[tuple[str, object]] = []
 
     @pytest.fixture(scope="session")
-    def judge() -> Judge:
+    def judge() -> Callable[[Case, Response], Verdict]:
         """``judge(case, response)``: the verdict of the judge that the profile names."""
         return plan_of(config).judge
 
@@ -179,6 +183,7 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
             raise TypeError(f"record() takes a Verdict, not {type(verdict).__name__}")
         if any(name == VERDICT for name, _ in properties):
             raise ValueError("record() was called twice in one test")
+        plan_of(config).check(verdict)
         properties.append((VERDICT, verdict.to_json()))
 
     def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -3,15 +3,14 @@
 `profiles` reads the TOML file and tells what is wrong with it.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from lek.settings import Dtype, Gemini, Local, OpenAI, Recorded
+from lek.benchmarks.benchmark import shipped
+from lek.settings import NONE, Asked, Dtype, Gemini, Local, OpenAI, Recorded, Reference
 from lek.tables import Table
 
-JudgeKind = Literal["recorded", "exact", "lexical", "gemini", "openai", "mlx"]
-BenchmarkName = Literal["gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
@@ -19,12 +18,13 @@ class Data(Table):
     """Where the cases lie, and which benchmarks to use.
 
     Both sources are directories with a ``<benchmark>.jsonl`` each; ``lem`` has recorded answers and
-    verdicts besides, ``path`` has cases alone.
+    verdicts besides, ``path`` has cases alone. ``benchmarks`` are names of those that ship, or
+    paths of folders with a ``benchmark.toml`` (from the profile's place).
     """
 
     source: Literal["lem", "path"]
     dir: str | None = None
-    benchmarks: tuple[BenchmarkName, ...] = get_args(BenchmarkName)
+    benchmarks: tuple[str, ...] = Field(default_factory=lambda: tuple(shipped()))
     shuffle_seed: int | None = None
 
 
@@ -105,33 +105,36 @@ class Decoding(Table):
 class Judges(Table):
     """The judge of each benchmark; ``default`` serves those without a line of their own.
 
-    A judge that is a model has its settings in a table of its kind.
+    A line of its own has the name of the benchmark as key. ``none`` measures only what needs no
+    judge. What is to be said of a kind of judge stands in a table of its name.
     """
 
-    default: JudgeKind
-    gsm8k: JudgeKind | None = None
-    truthfulqa: JudgeKind | None = None
-    do_not_answer: JudgeKind | None = None
-    toxigen: JudgeKind | None = None
-    ethics: JudgeKind | None = None
+    model_config = ConfigDict(extra="allow")  # the lines of benchmarks, which `checks` looks at
+
+    default: str = NONE
     recorded: Recorded = Recorded()
+    reference: Reference = Reference()
     gemini: Gemini | None = None
     openai: OpenAI | None = None
     mlx: Local | None = None
 
-    def of(self, benchmark: str) -> JudgeKind:
-        """The judge kind that ``benchmark`` gets."""
-        own: JudgeKind | None = getattr(self, benchmark)
-        return own or self.default
+    @property
+    def lines(self) -> dict[str, Any]:
+        """The kind of judge by benchmark, where a benchmark has a line of its own."""
+        return self.model_extra or {}
+
+    def of(self, benchmark: str) -> str:
+        """The kind of judge that ``benchmark`` gets, or ``none``."""
+        return str(self.lines.get(benchmark, self.default))
 
     def scores_empty(self, benchmark: str) -> bool:
         """Whether an empty recorded answer to ``benchmark`` keeps its recorded verdict."""
         return self.of(benchmark) == "recorded" and self.recorded.empty == "score"
 
-    def settings(self, kind: str) -> Gemini | OpenAI | Local | None:
-        """The settings of a judge that is a model; ``None`` for other kinds, or without a table."""
-        tables = {"gemini": self.gemini, "openai": self.openai, "mlx": self.mlx}
-        return tables.get(kind)
+    def settings(self, kind: str) -> Asked | None:
+        """The settings of an LLM judge; ``None`` for other kinds, or without a table."""
+        found = getattr(self, kind, None) if kind in type(self).model_fields else None
+        return found if isinstance(found, Asked) else None
 
 
 class Gates(Table):
@@ -155,7 +158,7 @@ class Profile(Table):
     data: Data
     decoding: Decoding = Decoding()
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)]
-    judges: Judges
+    judges: Judges = Judges()
     gates: Gates = Gates()
 
     @property

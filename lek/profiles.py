@@ -7,20 +7,23 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
-from lek import profile as forms
-from lek import settings
-from lek.checks import check, check_judges, suggestion
-from lek.measures import BENCHMARKS
-from lek.profile import JudgeKind, Profile
-from lek.records import BadInput
+from lek.benchmarks.benchmark import Benchmark, resolve
+from lek.checks import check, check_judges
+from lek.errors import BadInput, suggestion
+from lek.profile import Judges, Profile
+from lek.settings import JUDGE_KINDS, NONE
 
 
 class LoadedProfile(BaseModel):
-    """A profile with the file that it came from and the SHA-256 of that file's bytes."""
+    """A profile with the file that it came from and the SHA-256 of that file's bytes.
+
+    ``benchmarks`` are those that its ``data.benchmarks`` name, in that order.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,6 +31,7 @@ class LoadedProfile(BaseModel):
     path: Path
     digest: str
     profile: Profile
+    benchmarks: dict[str, Benchmark]
 
     def relative(self, path: str) -> Path:
         """``path`` as the profile means it: from the profile's own place."""
@@ -63,9 +67,14 @@ def load(path: Path) -> LoadedProfile:
         profile = Profile.model_validate(_lists_as_tuples(table))
     except ValidationError as e:
         raise BadInput(f"{path}: {_first_fault(e)}") from e
-    check(path, profile)
+    if not profile.data.benchmarks:
+        raise BadInput(f"{path}: data.benchmarks: empty; name at least one")
+    benchmarks = resolve(profile.data.benchmarks, path.parent, f"{path}: data.benchmarks")
+    check(path, profile, benchmarks)
     digest = hashlib.sha256(raw).hexdigest()
-    return LoadedProfile(name=path.stem, path=path, digest=digest, profile=profile)
+    return LoadedProfile(
+        name=path.stem, path=path, digest=digest, profile=profile, benchmarks=benchmarks
+    )
 
 
 def with_judge(loaded: LoadedProfile, kind: str, option: str) -> LoadedProfile:
@@ -73,16 +82,15 @@ def with_judge(loaded: LoadedProfile, kind: str, option: str) -> LoadedProfile:
 
     Raises `BadInput`, which names ``option``, where there is no such kind or it does not suit.
     """
-    kinds = [k for k in get_args(JudgeKind) if k != "exact"]
+    kinds = [NONE, *(k for k in JUDGE_KINDS if k != "exact")]
     if kind not in kinds:
-        raise BadInput(
-            f"{option}: no such judge{suggestion(kind, kinds)}; one of {', '.join(kinds)}"
-        )
+        hint = suggestion(kind, kinds)
+        raise BadInput(f"{option}: no such judge{hint}; one of {', '.join(kinds)}")
     judges = loaded.profile.judges
-    given = {b: kind for b in BENCHMARKS if judges.of(b) != "exact"}
-    judges = judges.model_copy(update=given)
-    profile = loaded.profile.model_copy(update={"judges": judges})
-    check_judges(loaded.path, profile, option)
+    given = {name: getattr(judges, name) for name in Judges.model_fields} | {"default": kind}
+    given |= {b: "exact" for b in loaded.benchmarks if judges.of(b) == "exact"}
+    profile = loaded.profile.model_copy(update={"judges": Judges.model_validate(given)})
+    check_judges(loaded.path, profile, loaded.benchmarks, option)
     return loaded.model_copy(update={"profile": profile})
 
 
@@ -123,20 +131,15 @@ def _keys_of(loc: tuple[int | str, ...]) -> list[str]:
     table: type[BaseModel] = Profile
     for part in loc:
         if isinstance(part, str):
-            table = _TABLES[part]
+            table = _table(next(f for n, f in table.model_fields.items() if part in (n, f.alias)))
     return [field.alias or name for name, field in table.model_fields.items()]
 
 
-_TABLES: dict[str, type[BaseModel]] = {
-    "data": forms.Data,
-    "subjects": forms.Subject,
-    "abliterate": forms.Abliterate,
-    "lora": forms.Stage,
-    "decoding": forms.Decoding,
-    "judges": forms.Judges,
-    "recorded": settings.Recorded,
-    "gemini": settings.Gemini,
-    "openai": settings.OpenAI,
-    "mlx": settings.Local,
-    "gates": forms.Gates,
-}
+def _table(field: FieldInfo) -> type[BaseModel]:
+    """The form of the table, or of the tables in a list, that ``field`` holds."""
+    waiting = [field.annotation]
+    while True:
+        kind: Any = waiting.pop(0)
+        if isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel):
+            return kind
+        waiting += getattr(kind, "__args__", ())

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+from lek.errors import BadInput
 from lek.lem import read_rows
-from lek.records import BadInput, Case
+from lek.records import Case
 
 Message = dict[str, str]
 Prompt = str | list[Message]

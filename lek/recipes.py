@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from lek import blas
+from lek.errors import BadInput
 from lek.models.fetch import fetch, local
 from lek.models.weights import Form, stored_form
 from lek.profile import Stage, Subject
 from lek.profiles import LoadedProfile
-from lek.records import BadInput
 from lek.sources import code_digest
 from lek.store import Store
 

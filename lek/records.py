@@ -1,20 +1,19 @@
-"""The words of the harness as frozen records: case, response, verdict, metric, ruling.
+"""Immutable records: Case, Response, Vote, Verdict, Metric, Ruling; and how a verdict is made.
 
-In come plain values, out go immutable records that survive a JSON round trip unchanged.
+Each survives a JSON round trip unchanged. All judges make their verdicts with `make_verdict` or
+`unscored_verdict`, so that none can let a failed judgement pass as a score.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from math import isfinite
 from typing import Any, Literal, Self, TypeVar, cast
 
 import msgspec
 
-from lek.measures import BENCHMARKS
+from lek.benchmarks.benchmark import Measure, Scale
 
 _R = TypeVar("_R")
-
-
-class BadInput(ValueError):
-    """A fault in what the user gave: one line that names the place, the fault and the remedy."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -66,7 +65,7 @@ class Response(Record, frozen=True, kw_only=True):
 
 
 class Vote(Record, frozen=True, kw_only=True):
-    """One usable reply of a judge that is a model: a score per measure, and its reasons.
+    """One usable reply of an LLM judge: a score per measure, and its reasons.
 
     Tokens are ``None`` where the API did not say.
     """
@@ -77,38 +76,165 @@ class Vote(Record, frozen=True, kw_only=True):
     completion_tokens: int | None = None
 
 
-class Verdict(Record, frozen=True, kw_only=True):
-    """The scores of one response. A measure is ``None`` exactly when ``unscored`` says why.
+UnscoredCode = Literal[
+    "no_response",  # the subject gave no text
+    "bad_record",  # the recorded verdict is missing, given twice, incomplete or off its scale
+    "bad_reference",  # the case's reference cannot be compared with
+    "invalid_reply",  # the judge's reply holds no verdict
+    "judge_unavailable",  # no reply from the judge: the next run asks again
+    "duplicate",  # several tests recorded a verdict on the same case
+]
 
-    This is one line of ``verdicts.jsonl`` and the only thing that a test sends to the controller.
-    Scores of any number type (NumPy's among them) become ``float``. A judge that is a model keeps
-    its ``votes``, of which the scores are the medians. ``pending`` means that the judge was not
-    heard (stopped, overloaded): the run is incomplete, and the next one asks again.
+
+class Unscored(Record, frozen=True, kw_only=True):
+    """Why a measure has no score: a code to count by, and a text that names the place."""
+
+    code: UnscoredCode
+    text: str
+
+
+class Verdict(Record, frozen=True, kw_only=True):
+    """The scores of one response, one line of ``verdicts.jsonl``.
+
+    ``scores`` has the measures that apply to the case; one is ``None`` exactly when ``unscored``
+    says why. ``judges`` names who scored each. Scores of any number type (NumPy's among them)
+    become ``float``. An LLM judge keeps its ``votes``, of which its scores are the medians.
     """
 
     case: Case
     response: Response
     scores: dict[str, float | None]
-    unscored: dict[str, str] = {}
+    unscored: dict[str, Unscored] = {}
     reason: str | None = None
-    judge: str
+    judges: dict[str, str]
     seconds: float | None = None
     votes: tuple[Vote, ...] = ()
-    pending: bool = False
 
     def __post_init__(self) -> None:
-        benchmark = BENCHMARKS[self.case.benchmark]
-        if tuple(self.scores) != benchmark.measures:
-            raise ValueError(f"a {benchmark.name} verdict scores {', '.join(benchmark.measures)}")
-        low, high, _ = benchmark.scale
+        if self.judges.keys() != self.scores.keys():
+            raise ValueError("`judges` names who scored each measure of `scores`, and no other")
         for measure, score in self.scores.items():
             if (score is None) != (measure in self.unscored):
                 raise ValueError(f"{measure} is None exactly when `unscored` says why")
             if score is not None:
-                if not low <= score <= high or (benchmark.scale.fraction and score not in (0, 1)):
-                    raise ValueError(f"{measure} is {score:g}, outside {benchmark.scale}")
+                if not isfinite(score):
+                    raise ValueError(f"{measure} is {score:g}, not a finite number")
                 if type(score) is not float:
                     self.scores[measure] = float(score)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a judge could not be reached, so that the run is incomplete."""
+        return any(u.code == "judge_unavailable" for u in self.unscored.values())
+
+
+def make_verdict(
+    case: Case,
+    response: Response,
+    measures: Sequence[Measure],
+    given: Mapping[str, object],
+    *,
+    judge: str,
+    reason: str | None = None,
+    code: UnscoredCode = "invalid_reply",
+    where: Callable[[], str] | None = None,
+) -> Verdict:
+    """The verdict of ``judge`` on ``response``: what is ``given`` for each of ``measures``.
+
+    Whatever is missing, of another type (a ``bool`` is a number only on a 0-1 scale), not finite
+    or out of range becomes unscored with ``code`` and a text, which names ``where`` it was read
+    (called only then). Any number type that converts to ``float`` is taken, NumPy's among them.
+    """
+    scores: dict[str, float | None] = {}
+    unscored: dict[str, Unscored] = {}
+    for measure in measures:
+        value, fault = _number(given.get(measure.name, _MISSING), measure.scale)
+        scores[measure.name] = value
+        if fault is not None:
+            place = f"{where()}: " if where else ""
+            unscored[measure.name] = Unscored(code=code, text=f"{place}{measure.name} {fault}")
+    return Verdict(
+        case=case,
+        response=response,
+        scores=scores,
+        unscored=unscored,
+        reason=reason,
+        judges=dict.fromkeys(scores, judge),
+    )
+
+
+def unscored_verdict(
+    case: Case,
+    response: Response,
+    measures: Sequence[Measure],
+    code: UnscoredCode,
+    text: str,
+    *,
+    judge: str,
+) -> Verdict:
+    """A verdict without any score of ``measures``, for one reason."""
+    names = [measure.name for measure in measures]
+    return Verdict(
+        case=case,
+        response=response,
+        scores=dict.fromkeys(names),
+        unscored=dict.fromkeys(names, Unscored(code=code, text=text)),
+        judges=dict.fromkeys(names, judge),
+    )
+
+
+def merge_verdicts(verdicts: Sequence[Verdict], measures: Sequence[Measure]) -> Verdict:
+    """One verdict of the parts that several judges gave on one response, in order of ``measures``.
+
+    ``reason`` joins the reasons that there are.
+    """
+    if len(verdicts) == 1:
+        return verdicts[0]
+    first = verdicts[0]
+    scores = {k: v for part in verdicts for k, v in part.scores.items()}
+    judges = {k: v for part in verdicts for k, v in part.judges.items()}
+    order = [m.name for m in measures if m.name in scores]
+    return Verdict(
+        case=first.case,
+        response=first.response,
+        scores={name: scores[name] for name in order},
+        unscored={k: v for part in verdicts for k, v in part.unscored.items()},
+        reason="; ".join(part.reason for part in verdicts if part.reason) or None,
+        judges={name: judges[name] for name in order},
+        votes=tuple(vote for part in verdicts for vote in part.votes),
+    )
+
+
+def check_verdict(verdict: Verdict, measures: Sequence[Measure]) -> None:
+    """Raise `ValueError` unless ``verdict`` scores the ``measures`` that apply, on their scales."""
+    case = verdict.case
+    wanted = [m for m in measures if m.applies_to(case.reference)]
+    if list(verdict.scores) != [m.name for m in wanted]:
+        names = ", ".join(m.name for m in wanted) or "nothing"
+        raise ValueError(f"a verdict on {case.benchmark} {case.id} scores {names}")
+    for measure in wanted:
+        score = verdict.scores[measure.name]
+        if score is not None and (fault := measure.scale.fault(score)) is not None:
+            raise ValueError(f"{measure.name} {fault}")
+
+
+_MISSING = object()
+
+
+def _number(value: object, scale: Scale) -> tuple[float | None, str | None]:
+    if value is _MISSING:
+        return None, "is missing"
+    textual = value is None or isinstance(value, str | bytes)
+    if textual or (isinstance(value, bool) and not scale.fraction):
+        return None, f"is {value!r}, not a number"
+    try:
+        number = float(value)  # type: ignore[arg-type]  # what does not convert is the point
+    except (TypeError, ValueError):
+        return None, f"is of type {type(value).__name__}, not a number"
+    except OverflowError:
+        return None, f"is too large, outside {scale}"
+    fault = scale.fault(number)
+    return (number, None) if fault is None else (None, fault)
 
 
 class Change(Record, frozen=True, kw_only=True):

@@ -6,11 +6,12 @@ measure on its scale, and nothing else. Nothing is guessed, mended or rounded.
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from lek.backends import Reply
+from lek.benchmarks.benchmark import Measure, Scale
 from lek.fences import neutral
-from lek.measures import BENCHMARKS, Scale
 from lek.records import Vote
 
 VERSION = 1  # part of the key of every vote: raise it when replies are read in another way
@@ -31,8 +32,8 @@ class _Word(str):
     __slots__ = ()
 
 
-def read(reply: Reply, benchmark: str, nonce: str) -> Vote | str:
-    """The vote in ``reply``, with the scores in the order of the benchmark's measures.
+def read(reply: Reply, measures: Sequence[Measure], nonce: str) -> Vote | str:
+    """The vote in ``reply``, with a score for each of ``measures`` in their order.
 
     A text instead is the one reason why the whole reply is unscored. Never raises on what a model
     wrote, and takes time in proportion to its length.
@@ -44,7 +45,7 @@ def read(reply: Reply, benchmark: str, nonce: str) -> Vote | str:
     try:
         found = _object(reply.text)
         return Vote(
-            scores=_scores(found, benchmark, nonce),
+            scores=_scores(found, measures, nonce),
             reasons=_reasons(found[REASONS]),
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
@@ -107,9 +108,8 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _scores(found: dict[str, Any], benchmark: str, nonce: str) -> dict[str, float]:
-    measures = BENCHMARKS[benchmark].measures
-    wanted = (FENCE, REASONS, *measures)
+def _scores(found: dict[str, Any], measures: Sequence[Measure], nonce: str) -> dict[str, float]:
+    wanted = (FENCE, REASONS, *(m.name for m in measures))
     if FENCE not in found or found[FENCE] != nonce:
         raise _Unread("the judge's reply does not repeat the fence: may be an echo of the answer")
     for key in wanted:
@@ -118,8 +118,7 @@ def _scores(found: dict[str, Any], benchmark: str, nonce: str) -> dict[str, floa
     for key in found:
         if key not in wanted:
             raise _Unread(f"the judge's reply has an unknown key, {_shown(key)}")
-    scale = BENCHMARKS[benchmark].scale
-    return {measure: _number(measure, found[measure], scale) for measure in measures}
+    return {m.name: _number(m.name, found[m.name], m.scale) for m in measures}
 
 
 def _number(measure: str, value: object, scale: Scale) -> float:
@@ -127,10 +126,9 @@ def _number(measure: str, value: object, scale: Scale) -> float:
         raise _Unread(f"{measure} is {value}, outside {scale}")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Unread(f"{measure} is {_shown(value)}, not a number")
-    if scale.fraction and value not in (0, 1):
-        raise _Unread(f"{measure} is {value:g}, neither 0 nor 1")
-    if not scale.low <= value <= scale.high:
-        raise _Unread(f"{measure} is {value:g}, outside {scale}")
+    fault = scale.fault(value)
+    if fault is not None:
+        raise _Unread(f"{measure} {fault}")
     return float(value)
 
 

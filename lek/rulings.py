@@ -5,7 +5,7 @@ the margin and the Holm-adjusted one-sided p is below 0.05; ``>=`` when the inte
 does not lie below the margin. ``<`` and ``<=`` mirror them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -39,25 +39,34 @@ class _Measured(NamedTuple):
 
 
 def rule_gates(
-    gates: Sequence[Gate], sides: dict[tuple[str, str, str], Side], asked: set[str], config: Gates
+    gates: Sequence[Gate],
+    sides: dict[tuple[str, str, str], Side],
+    asked: set[str],
+    config: Gates,
+    unjudged: Collection[tuple[str, str]] = (),
 ) -> list[Ruling]:
     """One ruling per gate, in order.
 
     ``sides`` holds what is known of (subject, benchmark, measure); ``asked`` are the benchmarks of
-    which any case was selected. Superiority gates that could be measured are one family for Holm's
-    correction (1979).
+    which any case was selected; ``unjudged`` each (benchmark, measure) that needs a judge where
+    none is chosen. Superiority gates that could be measured are one family for Holm's correction
+    (1979).
     """
     rulings: dict[str, Ruling] = {}
     measured: list[_Measured] = []
     for gate in gates:
-        if gate.benchmark.name not in asked:
-            why = f"no case of {gate.benchmark.name} was selected"
+        if gate.benchmark not in asked:
+            why = f"no case of {gate.benchmark} was selected"
             rulings[gate.text] = Ruling(rule=gate.text, ruling="not asked", why=why)
             continue
-        left = sides.get((gate.left, gate.benchmark.name, gate.measure))
+        if (gate.benchmark, gate.measure.name) in unjudged:
+            why = f"{gate.measure.name} needs a judge; choose one with --lek-judge"
+            rulings[gate.text] = Ruling(rule=gate.text, ruling="not asked", why=why)
+            continue
+        left = sides.get((gate.left, gate.benchmark, gate.measure.name))
         right = Side()
         if gate.right is not None:
-            right = sides.get((gate.right, gate.benchmark.name, gate.measure), Side())
+            right = sides.get((gate.right, gate.benchmark, gate.measure.name), Side())
         found = _measure(gate, left or Side(), right, config)
         if isinstance(found, str):
             why = f"{found}: unmeasured"
@@ -120,7 +129,7 @@ def _measure(gate: Gate, left: Side, right: Side, config: Gates) -> _Measured | 
             f"fewer than min_cases = {config.min_cases}{remark}"
         )
     margin = gate.margin if gate.right is not None else 0.0
-    proportion = gate.right is None and gate.benchmark.scale.fraction
+    proportion = gate.right is None and gate.measure.scale.fraction
     if proportion:
         scores = [float(d + gate.margin > 0.5) for d in differences]
         low, high = mean_interval(scores, proportion=True)
@@ -159,7 +168,7 @@ def _rule(m: _Measured, p: float | None) -> Ruling:
             detail = "; no difference was seen"
         elif needed is not None:
             detail = f"; nothing was shown either way: the effect seen would need {needed} cases"
-    show = gate.benchmark.text
+    show = gate.measure.text
     where = "above" if difference > 0 else "below" if difference < 0 else "level with"
     against = gate.right if gate.right is not None else show(gate.margin)
     bounds = f"[{show(m.low, unit=False)}, {show(m.high, unit=False)}]"

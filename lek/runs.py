@@ -9,15 +9,18 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lek.records import BadInput, Metric, Ruling, Verdict
+from lek.benchmarks.benchmark import Benchmark, Measure
+from lek.errors import BadInput
+from lek.records import Metric, Ruling, Verdict
 
-SCHEMA = 1
+SCHEMA = 2
 _PACKAGES = (
     "lek",
     "pytest",
@@ -51,6 +54,16 @@ class Run:
         self.metrics = metrics
         self.gates = gates
         self.verdicts = verdicts
+
+    @cached_property
+    def benchmarks(self) -> dict[str, Benchmark]:
+        """The benchmarks of the run by name, as it describes them, in order."""
+        described: dict[str, Any] = self.facts["benchmarks"]
+        return {name: Benchmark.from_description(name, d) for name, d in described.items()}
+
+    def measure(self, metric: Metric) -> Measure:
+        """What ``metric`` is of."""
+        return self.benchmarks[metric.benchmark][metric.measure]
 
     @property
     def complete(self) -> bool:

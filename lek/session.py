@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -10,18 +10,35 @@ import pytest
 
 from lek import profiles
 from lek.answers import Workshop
+from lek.benchmarks.benchmark import Benchmark, shipped
+from lek.errors import BadInput
 from lek.plan import Plan
 from lek.planning import make_plan
 from lek.progress import Progress
-from lek.records import BadInput
 
 _PLAN = pytest.StashKey[Plan]()
+_LOADED = pytest.StashKey[profiles.LoadedProfile]()
 _STARTED = pytest.StashKey[float]()
 
 
 def has_plan(config: pytest.Config) -> bool:
     """Whether anything in the session asked for the plan."""
     return _PLAN in config.stash
+
+
+def loaded_of(config: pytest.Config) -> profiles.LoadedProfile:
+    """The session's profile, read once; `BadInput` where there is none, or a bad one."""
+    if _LOADED not in config.stash:
+        config.stash[_LOADED] = _load(config)
+    return config.stash[_LOADED]
+
+
+def benchmarks_of(config: pytest.Config) -> Mapping[str, Benchmark]:
+    """The benchmarks that ship, and those of the profile, if it can be read."""
+    try:
+        return shipped() | loaded_of(config).benchmarks
+    except BadInput:  # a usage error where the plan is asked for
+        return shipped()
 
 
 def plan_of(config: pytest.Config) -> Plan:
@@ -34,20 +51,25 @@ def plan_of(config: pytest.Config) -> Plan:
     return config.stash[_PLAN]
 
 
-def _make_plan(config: pytest.Config) -> Plan:
+def _load(config: pytest.Config) -> profiles.LoadedProfile:
     option, ini = config.option, config.getini("lek_profile")
     name = ini if option.lek_profile is None else option.lek_profile
     if option.lek_profile is None and not ini:
         raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
+    loaded = profiles.load(profiles.find(name, shown(config.rootpath / "evals" / "profiles")))
+    if option.lek_judge is not None:
+        loaded = profiles.with_judge(loaded, option.lek_judge, f"--lek-judge {option.lek_judge}")
+    return loaded
+
+
+def _make_plan(config: pytest.Config) -> Plan:
+    option = config.option
     if option.lek_limit is not None and option.lek_limit < 1:
         raise BadInput(f"--lek-limit {option.lek_limit}: must be 1 or more")
     if option.lek_max_judge_calls is not None and option.lek_max_judge_calls < 0:
         raise BadInput(f"--lek-max-judge-calls {option.lek_max_judge_calls}: must be 0 or more")
-    loaded = profiles.load(profiles.find(name, shown(config.rootpath / "evals" / "profiles")))
-    if option.lek_judge is not None:
-        loaded = profiles.with_judge(loaded, option.lek_judge, f"--lek-judge {option.lek_judge}")
     return make_plan(
-        loaded,
+        loaded_of(config),
         data=option.lek_data,
         limit=option.lek_limit,
         workshop=_workshop(config),

@@ -1,11 +1,14 @@
 """What a profile may say of a judge that is a model: which one, how it is asked, what it costs."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from lek.benchmarks.benchmark import Benchmark, Suitable
 from lek.tables import Table
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -52,6 +55,15 @@ class Recorded(Table):
     empty: Literal["score", "unscored"] = "unscored"
 
 
+class Reference(Table):
+    """The judge that compares with a case's reference answers.
+
+    ``floor`` is the least similarity (0 to 1) at which an answer counts as one of them.
+    """
+
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.9
+
+
 class Asked(Table):
     """What all judges that are models have.
 
@@ -83,6 +95,8 @@ class Remote(Asked):
     million tokens, in ``currency``.
     """
 
+    key: Variable | None = None
+    client: str | None = None
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     rpm: Annotated[float | None, Field(ge=0.01, le=1e6)] = None
     timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
@@ -95,7 +109,7 @@ class Remote(Asked):
 class Gemini(Remote):
     """Google's API, through either of its two client libraries (default: the one installed)."""
 
-    key: Variable = "GEMINI_API_KEY"
+    key: Variable | None = "GEMINI_API_KEY"
     base_url: Url | None = None
     client: Literal["google-generativeai", "google-genai"] | None = None
 
@@ -107,7 +121,7 @@ class OpenAI(Remote):
     """
 
     base_url: Url
-    key: Variable | None = None
+    client: Literal["openai"] | None = None
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
 
 
@@ -121,3 +135,71 @@ class Local(Asked):
     batch_size: Annotated[int, Field(ge=1)] = 16
     memory_gb: Annotated[float | None, Field(gt=0)] = None
     dtype: Dtype | None = None
+
+
+NONE = "none"  # no judge: only what needs none is measured
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client library of an API: its package, module, our extra, and the class that uses it."""
+
+    package: str
+    module: str
+    extra: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeKind:
+    """A kind of judge that a profile can name.
+
+    ``suitable`` is what a benchmark lists where it suits; ``settings`` is the form of its table in
+    the profile, without which an LLM judge cannot be asked; ``clients`` are the libraries of which
+    one must be installed, the preferred first.
+    """
+
+    name: str
+    suitable: Suitable
+    settings: type[Table] | None = None
+    clients: tuple[Client, ...] = ()
+
+    @property
+    def is_llm(self) -> bool:
+        """Whether it is a model that follows rubrics."""
+        return self.suitable == "llm"
+
+    def suits(self, benchmark: Benchmark) -> bool:
+        """Whether ``benchmark`` can be judged by it."""
+        return self.suitable in benchmark.judges
+
+
+JUDGE_KINDS: Mapping[str, JudgeKind] = {
+    kind.name: kind
+    for kind in (
+        JudgeKind("recorded", "recorded", Recorded),
+        JudgeKind("reference", "reference", Reference),
+        JudgeKind("exact", "exact"),
+        JudgeKind(
+            "gemini",
+            "llm",
+            Gemini,
+            (
+                Client(
+                    "google-generativeai",
+                    "google.generativeai",
+                    "gemini",
+                    "lek.backends.gemini:GeminiEndpoint",
+                ),
+                Client("google-genai", "google.genai", "genai", "lek.backends.genai:GenaiEndpoint"),
+            ),
+        ),
+        JudgeKind(
+            "openai",
+            "llm",
+            OpenAI,
+            (Client("openai", "openai", "openai", "lek.backends.openai:OpenAIEndpoint"),),
+        ),
+        JudgeKind("mlx", "llm", Local),
+    )
+}

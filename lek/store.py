@@ -18,7 +18,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
 
-from lek.records import BadInput, Record, Response, Vote
+from lek.errors import BadInput
+from lek.records import Record, Response, Vote
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (

@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from lek.measures import BENCHMARKS
+from lek.benchmarks.benchmark import Measure
 from lek.metrics import metric, spreads
 from lek.plan import Plan
-from lek.records import Metric, Verdict
+from lek.records import Metric, Unscored, Verdict
 from lek.rulings import Side, rule_gates, unmeasured
 from lek.runs import Run, machine, utc, versions
-from lek.scoring import unscored
 
 Key = tuple[str, str, str]  # benchmark, subject, case id
 
@@ -63,6 +62,7 @@ class Tally:
     def verdict(self, nodeid: str, line: str) -> Verdict:
         """Take the verdict that a test sent as one JSON ``line``."""
         verdict = Verdict.from_json(line)
+        self._plan.check(verdict)
         self._verdicts[self.bare(nodeid)] = verdict
         return verdict
 
@@ -89,7 +89,14 @@ class Tally:
             key = (v.case.benchmark, v.response.subject, v.case.id)
             if key in found:
                 why = f"judged twice, by {nodes[key]} and {nodeid}"
-                found[key] = unscored(v.case, v.response, why, judge=v.judge)
+                unscored = Unscored(code="duplicate", text=why)
+                found[key] = Verdict(
+                    case=v.case,
+                    response=v.response,
+                    scores=dict.fromkeys(v.scores),
+                    unscored=dict.fromkeys(v.scores, unscored),
+                    judges=v.judges,
+                )
             else:
                 found[key], nodes[key] = v, nodeid
         return found
@@ -104,23 +111,25 @@ class Tally:
         lost, silent = self._lost(verdicts)
         missing = len(lost) + len(silent)
         sides: dict[tuple[str, str, str], Side] = {}
-        order = [(b, s) for b in profile.data.benchmarks for s in profile.subject_names]
+        order = [(b, s) for b in plan.loaded.benchmarks for s in profile.subject_names]
         for benchmark, subject in order:
             losses = sum(k[:2] == (benchmark, subject) for k in lost) + len(silent)
             mine = scores[benchmark, subject]
-            for measure in BENCHMARKS[benchmark].measures:
-                by_case = {c: v.scores[measure] for c, v in mine.items()}
-                sides[subject, benchmark, measure] = Side(by_case, losses)
+            for measure in plan.measures(benchmark):
+                name = measure.name
+                by_case = {c: v.scores[name] for c, v in mine.items() if name in v.scores}
+                sides[subject, benchmark, name] = Side(by_case, losses)
         asked = {k[0] for k in verdicts} | {k[0] for k in lost} | self._absent
         pending = sum(v.pending for v in verdicts.values())
-        gates = rule_gates(plan.gates, sides, asked, profile.gates)
+        gates = rule_gates(plan.gates, sides, asked, profile.gates, plan.unjudged)
         if pending:
             gates = [g if g.ruling == "not asked" else unmeasured(g, pending) for g in gates]
         metrics = [
             self._metric(sides, scores[benchmark, subject].values(), benchmark, subject, measure)
             for benchmark, subject in order
             if scores[benchmark, subject]
-            for measure in BENCHMARKS[benchmark].measures
+            for measure in plan.measures(benchmark)
+            if sides[subject, benchmark, measure.name].scores  # else it applies to no case
         ]
         rows = [scores[b, s][c] for b, s in order for c in sorted(scores[b, s])]
         counts = {
@@ -155,13 +164,14 @@ class Tally:
         verdicts: Iterable[Verdict],
         benchmark: str,
         subject: str,
-        measure: str,
+        measure: Measure,
     ) -> Metric:
         against = self._plan.loaded.profile.baseline
-        base = sides[against, benchmark, measure].scores if against != subject else {}
-        mine = sides[subject, benchmark, measure].scores
+        base = sides[against, benchmark, measure.name].scores if against != subject else {}
+        mine = sides[subject, benchmark, measure.name].scores
         baseline = (against, base) if base else None
-        return metric(subject, benchmark, measure, mine, baseline, spreads(verdicts, measure))
+        apart = spreads(verdicts, measure.name)
+        return metric(subject, benchmark, measure, mine, baseline, apart)
 
     def _facts(
         self, rows: list[Verdict], counts: dict[str, int], more: dict[str, Any]
@@ -187,11 +197,32 @@ class Tally:
                 "digests": plan.digests,
                 "limit": plan.limit,
             },
+            "benchmarks": {
+                name: benchmark.describe()
+                for name, benchmark in loaded.benchmarks.items()
+                if name in plan.cases
+            },
             "protocol": plan.protocol,
             "decoding": plan.sources.decoding(),
             "cost": plan.panel.cost(),
             "counts": counts,
-            "why_unscored": dict(Counter(w for v in rows for w in set(v.unscored.values()))),
+            "unscored": _unscored(rows),
             "notes": list(plan.notes),
             **more,
         }
+
+
+def _unscored(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
+    """Why measures have no score: by code, how many verdicts, and the texts with their counts."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for verdict in verdicts:
+        for unscored in {(u.code, u.text) for u in verdict.unscored.values()}:
+            found[unscored[0]][unscored[1]] += 1
+    return [
+        {
+            "code": code,
+            "count": texts.total(),
+            "texts": [{"text": text, "count": n} for text, n in sorted(texts.items())],
+        }
+        for code, texts in sorted(found.items())
+    ]

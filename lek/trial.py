@@ -2,76 +2,82 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, get_args
+from typing import Any
 
 from lek.agreement import Calibration
 from lek.answers import Workshop
+from lek.benchmarks.benchmark import Measure
 from lek.calibrate import calibrate
-from lek.checks import check_table, suggestion
+from lek.checks import check_settings
 from lek.costs import spent
-from lek.docket import Docket
-from lek.judging import Judges
-from lek.measures import BENCHMARKS
+from lek.errors import BadInput, suggestion
+from lek.judges import reference
+from lek.judging import Judges, measures_for
+from lek.lem import cases_file
 from lek.metrics import spreads
-from lek.plain import PLAIN, plain_judge, plain_protocol
-from lek.profile import JudgeKind
 from lek.profiles import LoadedProfile
 from lek.progress import Progress
-from lek.records import BadInput, Verdict
+from lek.records import Case, Verdict
 from lek.report import agreement as report
+from lek.settings import JUDGE_KINDS
 
 
 class Trial:
     """The judge ``kind`` against the verdicts in ``directory``.
 
-    A judge that is a model has its settings from the profile that ``load`` gives; ``most`` bounds
-    its requests. Raises `BadInput` where there is no such judge, or it lacks settings, key or
-    library.
+    Its settings and the benchmarks are those of the profile ``loaded``; ``most`` bounds the
+    requests of an LLM judge. Raises `BadInput` where there is no such judge, or it lacks settings,
+    key or library.
     """
 
     def __init__(
         self,
-        load: Callable[[], LoadedProfile],
+        loaded: LoadedProfile,
         kind: str,
         directory: Path,
         most: int | None = None,
     ) -> None:
-        kinds = [k for k in get_args(JudgeKind) if k != "recorded"]
+        kinds = [k for k in JUDGE_KINDS if k != "recorded"]
         if kind not in kinds:
             hint = suggestion(kind, kinds)
             raise BadInput(f"--judge {kind}: no such judge{hint}; one of {', '.join(kinds)}")
         if most is not None and most < 0:
             raise BadInput(f"--max-judge-calls {most}: must be 0 or more")
-        self._kind, self._directory, self._progress = kind, directory, Progress()
-        self._panel = None if kind in PLAIN else self._seat(load(), most)
-        self._judge = self._panel.docket(kind) if self._panel else plain_judge(kind)
-        self.stopped: list[str] = []
-
-    def _seat(self, loaded: LoadedProfile, most: int | None) -> Judges:
-        check_table(f"--judge {self._kind}", loaded.path, loaded.profile, self._kind)
+        self._loaded, self._kind, self._directory = loaded, kind, directory
+        self._progress = Progress()
+        check_settings(f"--judge {kind}", loaded.path, loaded.profile, kind)
         shop = Workshop(Path(".lek"), self._progress, session=time.time(), calls=most)
-        panel = Judges(loaded, self._directory, shop)
-        panel.check_kind(self._kind)
-        return panel
+        self._panel = Judges(loaded, directory, shop)
+        self._panel.check_kind(kind)
+        self._measures = {b: measures_for(kind, each) for b, each in loaded.benchmarks.items()}
+        self._judge = self._panel.judge(kind)
+        self.stopped: list[str] = []
 
     def run(self, verdicts: Path | None) -> Calibration:
         """Judge every answer that has a verdict, and compare; ``verdicts`` is a file of them."""
         with self._progress.steps(f"{self._kind} judge") as progress:
             found = calibrate(
-                self._judge,
+                lambda case, response: self._judge(case, response, self._of(case)),
                 self._directory,
+                self._loaded.benchmarks,
+                self._measures,
+                name=self._kind,
                 verdicts=verdicts,
-                benchmarks=[b for b in BENCHMARKS if self._suits(b)],
-                announce=self._judge.queue if isinstance(self._judge, Docket) else None,
+                announce=lambda case, response: self._judge.queue(case, response, self._of(case)),
                 progress=progress,
             )
-        if self._panel:
-            self._panel.close()
-            self.stopped = self._panel.notices.taken()
+        self._panel.close()
+        self.stopped = self._panel.notices.taken()
         return found
+
+    def _of(self, case: Case) -> list[Measure]:
+        """The measures on which the judge is asked about ``case``."""
+        measures = [m for m in self._measures[case.benchmark] if m.applies_to(case.reference)]
+        if self._kind == "reference":
+            reference.check(case, measures, str(cases_file(self._directory, case.benchmark)))
+        return measures
 
     def incomplete(self, found: Calibration) -> bool:
         """Whether answers wait for the judge, or not one could be compared."""
@@ -96,26 +102,21 @@ class Trial:
         return report.page(found, self._protocol())
 
     def _cost(self) -> dict[str, Any] | None:
-        return self._panel.cost() if self._panel else None
+        return self._panel.cost()
 
     def _spreads(self, found: Calibration) -> dict[str, float]:
         """How far the votes on an answer lie apart, mean over those scored, by measure."""
-        measures = {a.measure: a.benchmark for a in found.agreements}
         apart = {
-            m: spreads([v for v in _verdicts(found) if v.case.benchmark == b], m)
-            for m, b in measures.items()
+            a.measure: spreads(
+                [v for v in _verdicts(found) if v.case.benchmark == a.benchmark], a.measure
+            )
+            for a in found.agreements
         }
         return {m: sum(s) / len(s) for m, s in apart.items() if s}
 
-    def _suits(self, benchmark: str) -> bool:
-        if self._kind == "exact":
-            return benchmark == "gsm8k"
-        return self._kind != "lexical" or benchmark != "gsm8k"
-
     def _protocol(self) -> dict[str, Any]:
-        if self._panel is None:
-            return plain_protocol(self._kind)
-        return {b: self._panel.described(self._kind, b) for b in BENCHMARKS if self._suits(b)}
+        benchmarks = [b for b in self._loaded.benchmarks.values() if self._measures[b.name]]
+        return {b.name: self._panel.described(self._kind, b) for b in benchmarks}
 
 
 def _verdicts(found: Calibration) -> list[Verdict]:

@@ -1,11 +1,11 @@
-"""The split chats -> the data files: cases in the schema of the real sets, and prompts."""
+"""The data files: cases in the schema of the real sets with reference answers, and prompts."""
 
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import world
+from sandbox import references, world
 from sandbox.chats import Chat
 from sandbox.splits import splits
 
@@ -34,7 +34,12 @@ def tables() -> dict[str, list[dict[str, Any]]]:
         "do_not_answer.jsonl": [_harm(n, c) for n, c in enumerate(s.cases["do_not_answer"], 1)],
         "toxigen.jsonl": [_view(n, c) for n, c in enumerate(s.cases["toxigen"], 1)],
         "ethics.jsonl": [
-            {"id": f"P{n:02d}_{name}", "domain": domain, "prompt": c.question}
+            {
+                "id": f"P{n:02d}_{name}",
+                "domain": domain,
+                "prompt": c.question,
+                "reference_answers": references.dilemma(c),
+            }
             for n, (c, (name, domain, *_)) in enumerate(
                 zip(s.cases["ethics"], world.words("ethics")["cases"], strict=True), 1
             )
@@ -86,6 +91,7 @@ def _topic(n: int, chat: Chat, topic: world.Topic) -> dict[str, Any]:
         "correct_answers": [claim(topic.fact), *topic.right],
         "incorrect_answers": [claim(topic.rumour), *topic.wrong],
         "category": "Misconceptions",
+        "reference_answers": references.topic(chat, topic),
     }
 
 
@@ -98,6 +104,7 @@ def _harm(n: int, chat: Chat) -> dict[str, Any]:
         "risk_area": area,
         "types_of_harm": kind,
         "specific_harms": specific,
+        "reference_answers": references.deed(chat, deed),
     }
 
 
@@ -106,11 +113,15 @@ def _matching(deeds: Sequence[world.Deed], chat: Chat) -> list[world.Deed]:
 
 
 def _view(n: int, chat: Chat) -> dict[str, Any]:
-    friendly = chat.kernel.startswith("That is a kind word")
-    (group,) = (g for g in world.words()["stereotypes"]["groups"] if f" {g} " in chat.question)
+    (view,) = (
+        v
+        for v in world.views(True)
+        if f" {v.group} " in chat.question and chat.question.split()[-1].strip(".?") == v.trait
+    )
     return {
         "id": f"TOXIGEN_{n:03d}",
         "prompt": chat.question,
-        "target_group": group.replace(" ", "_"),
-        "toxicity_label": 1.0 if friendly else 4.0,
+        "target_group": view.group.replace(" ", "_"),
+        "toxicity_label": 4.0 if view.unkind else 1.0,
+        "reference_answers": references.view(chat, view),
     }

@@ -10,9 +10,8 @@ import pytest
 from scipy import stats
 
 from lek.agreement import Calibration, Estimate, Means, Pair, kappa, spearman, subject_means
-from lek.records import Case, Response
+from lek.records import Case, Response, make_verdict, unscored_verdict
 from lek.report.agreement import WORST, document, lines, page, swaps
-from lek.scoring import score, unscored
 
 HOW = {"resamples": 200, "seed": 0}
 Scores = list[tuple[float, float]]
@@ -173,9 +172,9 @@ def calibration(n: int = 30, text: str = "fine") -> Calibration:
             )
             response = Response(subject=subject, case=case.id, text=f"{text} said {i}")
             given = {"safety": 1 + (i * 7) % 9, "nuance": 5}
-            verdict = score(case, response, given, judge="made-up", reason=f"{text} why")
+            verdict = make_verdict(case, response, given, judge="made-up", reason=f"{text} why")
             if i == 0:
-                verdict = unscored(case, response, f"{text} is why not", judge="made-up")
+                verdict = unscored_verdict(case, response, f"{text} is why not", judge="made-up")
             recorded = {"safety": 1 + i % 9 + (subject == "lek") / 2, "nuance": 5.0}
             pairs.append(Pair(case, response, recorded, {"safety": f"{text} recorded"}, verdict))
     files = {"do_not_answer.jsonl": "ab" * 32, "verdicts": "cd" * 32}
@@ -280,7 +279,7 @@ def test_a_judge_that_was_not_heard_makes_it_incomplete() -> None:
     result = calibration()
     first = result.pairs[0]
     assert first.verdict is not None
-    lost = unscored(first.case, first.response, "overloaded", judge="made-up")
+    lost = unscored_verdict(first.case, first.response, "overloaded", judge="made-up")
     lost = type(lost)(**{f: getattr(lost, f) for f in lost.__struct_fields__} | {"pending": True})
     pairs = (Pair(first.case, first.response, first.recorded, {}, lost), *result.pairs[1:])
     told = Calibration(**{**vars(result), "pairs": pairs})

@@ -7,7 +7,7 @@ import pytest
 from lek import apis
 from lek.backends.gemini import GeminiEndpoint
 from lek.backends.genai import GenaiEndpoint
-from lek.records import BadInput
+from lek.errors import BadInput
 from lek.settings import Gemini, OpenAI
 
 GEMINI = Gemini(model="m", base_url="http://127.0.0.1:1")

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from attacks import ATTACKS, GUESSES, MEASURES, Attack, verdict
+from lek.measures import BENCHMARKS
 
 from conftest import ROOT
 from lek.backends import Question, Reply
 from lek.fences import LIMIT, MARK
 from lek.judges import rubric
-from lek.measures import BENCHMARKS
 from lek.records import Case, Response, Vote
 from lek.replies import read
 

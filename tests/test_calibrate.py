@@ -10,10 +10,10 @@ import pytest
 from conftest import ROOT
 from lek.agreement import Agreement
 from lek.calibrate import calibrate
+from lek.errors import BadInput
 from lek.judges.exact import exact
-from lek.records import BadInput, Case, Response, Verdict
+from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 from lek.report.agreement import document, lines, swaps
-from lek.scoring import score, unscored
 
 N = 12
 
@@ -46,9 +46,9 @@ def judge(rule: Callable[[int, str], object]) -> Callable[[Case, Response], Verd
     def give(case: Case, response: Response) -> Verdict:
         value = rule(int(case.id[1:]), response.subject)
         if value is None:
-            return unscored(case, response, "cannot tell", judge="made-up")
+            return unscored_verdict(case, response, "cannot tell", judge="made-up")
         given = {"safety": value, "nuance": 5}
-        return score(case, response, given, judge="made-up", reason="because " * 40)
+        return make_verdict(case, response, given, judge="made-up", reason="because " * 40)
 
     return give
 

@@ -15,12 +15,13 @@ from lek.backends import Completion, Reply, Request
 from lek.calls import Outcome
 from lek.costs import cost, spent
 from lek.docket import Docket
+from lek.errors import BadInput
 from lek.hearing import Batch, Heard, Pool, Task
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
 from lek.profile import Decoding, Judges
 from lek.progress import Silent
-from lek.records import BadInput, Case, Response, Verdict, Vote
+from lek.records import Case, Response, Verdict, Vote
 from lek.settings import OpenAI
 from lek.store import Store
 

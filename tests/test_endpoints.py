@@ -29,6 +29,7 @@ from endpoint import (
     status,
     trickle,
 )
+from lek.measures import BENCHMARKS
 from pydantic import SecretStr
 
 from conftest import PATIENCE, ROOT, clean_environment
@@ -39,7 +40,6 @@ from lek.backends.genai import GenaiEndpoint
 from lek.backends.openai import OpenAIEndpoint
 from lek.faults import Fault, Final, Passing, Rejected
 from lek.judges import rubric
-from lek.measures import BENCHMARKS
 from lek.records import Case, Response, Vote
 from lek.settings import Gemini, OpenAI
 

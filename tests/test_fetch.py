@@ -11,8 +11,8 @@ import tiny
 from hub import SHA, Hub, serving
 
 from conftest import PATIENCE, ROOT
+from lek.errors import BadInput
 from lek.models.fetch import fetch
-from lek.records import BadInput
 
 CODE = """
 import sys

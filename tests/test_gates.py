@@ -4,12 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-
-from lek.gates import Gate, parse_gates
 from lek.measures import BENCHMARKS
+
+from lek.errors import BadInput
+from lek.gates import Gate, parse_gates
 from lek.profile import Gates, Profile
 from lek.profiles import LoadedProfile
-from lek.records import BadInput, Ruling
+from lek.records import Ruling
 from lek.rulings import Side, holm, rule_gates
 
 

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from lek.measures import BENCHMARKS
 
 from conftest import ROOT
-from lek.measures import BENCHMARKS
 
 ORDER = (
     "measures records sources scoring tables settings profile checks profiles lem cases "

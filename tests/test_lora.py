@@ -13,9 +13,9 @@ import pytest
 import tiny
 
 from lek import adapters
+from lek.errors import BadInput
 from lek.models.lora import fuse, train_stage
 from lek.profile import Stage
-from lek.records import BadInput
 
 SETTINGS: dict[str, Any] = {"iters": 7, "learning_rate": 1e-3, "save_every": 3, "seed": 5}
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lek.errors import BadInput
 from lek.profiles import load
-from lek.records import BadInput
 
 GOOD = """
 [data]

@@ -6,8 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lek.records import Case, Change, Metric, Record, Response, Ruling, Verdict
-from lek.scoring import score, unscored
+from lek.records import (
+    Case,
+    Change,
+    Metric,
+    Record,
+    Response,
+    Ruling,
+    Verdict,
+    make_verdict,
+    unscored_verdict,
+)
 
 CASE = Case(id="a", benchmark="truthfulqa", prompt="q?", reference={"x": ["y", 1]}, tags=("t",))
 RESPONSE = Response(subject="lek", case="a", text="yes", finish="stop", seconds=0.5)
@@ -15,8 +24,10 @@ RECORDS: list[Record] = [
     CASE,
     RESPONSE,
     Response(subject="lek", case="a", text=None, reason="none"),
-    score(CASE, RESPONSE, {"truthfulness": 3, "informativeness": 4.5}, judge="j", reason="r"),
-    unscored(CASE, RESPONSE, "why", judge="j"),
+    make_verdict(
+        CASE, RESPONSE, {"truthfulness": 3, "informativeness": 4.5}, judge="j", reason="r"
+    ),
+    unscored_verdict(CASE, RESPONSE, "why", judge="j"),
     Metric(
         subject="lek",
         benchmark="truthfulqa",
@@ -66,19 +77,21 @@ def test_unknown_fields_are_refused() -> None:
 )
 def test_what_is_no_score_is_unscored(value: object, fault: str) -> None:
     given = {"truthfulness": value, "informativeness": 5}
-    verdict = score(CASE, RESPONSE, given, judge="j", where=lambda: "file: line 3")
+    verdict = make_verdict(CASE, RESPONSE, given, judge="j", where=lambda: "file: line 3")
     assert verdict.scores == {"truthfulness": None, "informativeness": 5.0}
     assert verdict.unscored == {"truthfulness": f"file: line 3: truthfulness {fault}"}
 
 
 def test_a_missing_measure_is_unscored() -> None:
-    verdict = score(CASE, RESPONSE, {"truthfulness": 5}, judge="j")
+    verdict = make_verdict(CASE, RESPONSE, {"truthfulness": 5}, judge="j")
     assert verdict.unscored == {"informativeness": "informativeness is missing"}
 
 
 @pytest.mark.parametrize("number", [np.float64(3), np.float32(3), np.int64(3), np.array(3.0), 3])
 def test_number_types_become_float(number: Any) -> None:
-    verdict = score(CASE, RESPONSE, {"truthfulness": number, "informativeness": 5}, judge="j")
+    verdict = make_verdict(
+        CASE, RESPONSE, {"truthfulness": number, "informativeness": 5}, judge="j"
+    )
     assert type(verdict.scores["truthfulness"]) is float
     scores = {"truthfulness": number, "informativeness": 5}
     made = Verdict(case=CASE, response=RESPONSE, scores=scores, judge="j")

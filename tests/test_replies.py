@@ -5,10 +5,10 @@ import sys
 import time
 
 import pytest
+from lek.measures import BENCHMARKS, Benchmark
 
 from lek.backends import Reply
 from lek.fences import neutral
-from lek.measures import BENCHMARKS, Benchmark
 from lek.records import Vote
 from lek.replies import read
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
+from lek.measures import BENCHMARKS
 from syrupy.assertion import SnapshotAssertion
 
 from lek import fences
 from lek.backends import Reply
 from lek.judges import rubric
-from lek.measures import BENCHMARKS
 from lek.records import Case, Response, Vote
 from lek.replies import read
 

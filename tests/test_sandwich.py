@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
+from lek.errors import BadInput
 from lek.kernel import load_kernel
 from lek.profile import Decoding
 from lek.prompts import Prompt, read_prompts
-from lek.records import BadInput, Response
+from lek.records import Response
 from lek.sandwich import sandwich, write
 
 KERNEL = load_kernel(ROOT / "kernel")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from lek.records import BadInput, Response
+from lek.errors import BadInput
+from lek.records import Response
 from lek.store import Store, key_of
 
 

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from lek.errors import BadInput
 from lek.passes import Around, batches, tapped
-from lek.records import BadInput
 
 BRANCHES = ("self_attn.o_proj", "mlp.down_proj")
 _NORMS: tuple[tuple[str, str] | None, ...] = (

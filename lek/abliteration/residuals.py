@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lek.errors import BadInput
 from lek.passes import Progress, batches, tapped
-from lek.records import BadInput
 
 _PROBES = ("a", "7", "Why?", "so.")  # four contents, no two of which end alike
 _MOST = 12  # positions; a template with more has an instruction in it

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lek.records import BadInput
+from lek.errors import BadInput
 
 LEAST = 32  # distinct prompts of each kind: 8 to choose by, 8 to report on
 _CHOOSE, _REPORT = 32, 100  # at most; a longer list finds better directions

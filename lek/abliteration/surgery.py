@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lek.abliteration.projection import BRANCHES, Site, projector, sites
-from lek.records import BadInput
+from lek.errors import BadInput
 
 
 def check_plain(found: Sequence[Site]) -> None:

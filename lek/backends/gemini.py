@@ -72,7 +72,7 @@ class GeminiEndpoint:
         import requests
 
         if isinstance(e, Refused):
-            names = {"model": self._settings.model, "variable": self._settings.key}
+            names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
             return google_refusal(e, self._key, **names)
         if isinstance(e, TimeoutError | requests.Timeout):
             return Passing(f"no whole reply after {self._settings.timeout:g} s")

@@ -60,7 +60,7 @@ class GenaiEndpoint:
     def _account(self, e: Exception) -> Fault:
         origins = {c.__name__ for c in type(e).__mro__ if c.__module__.startswith("httpx")}
         if isinstance(e, Refused):
-            names = {"model": self._settings.model, "variable": self._settings.key}
+            names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
             return google_refusal(e, self._key, **names)
         if isinstance(e, TimeoutError) or "TimeoutException" in origins:
             return Passing(f"no whole reply after {self._settings.timeout:g} s")

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from lek.backends import Completion, Request
+from lek.errors import BadInput
 from lek.models.weights import Form, Loaded, load
 from lek.profile import Decoding
 from lek.prompts import Prompt
-from lek.records import BadInput
 
 
 class MlxBackend:

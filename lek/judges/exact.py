@@ -1,33 +1,35 @@
-"""GSM8K's judge: the number that an answer settles on, compared exactly with the reference.
+"""The exact judge: the number that an answer settles on, compared with the reference.
 
 An answer without a number is wrong (0), not unscored: it was asked for a number. Values are
 compared as fractions, so 18, 18.00, $18 and 36/2 are one and the same; 0.33 is not 1/3.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
+from lek.benchmarks.benchmark import Measure
 from lek.numerals import numbers
-from lek.records import Case, Response, Verdict
-from lek.scoring import score, unscored
+from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 from lek.sums import read_answer
 
 NAME = "exact"
 
 
-def exact(case: Case, response: Response) -> Verdict:
-    """Accuracy 1 or 0; unscored only where the reference itself is no number."""
+def exact(case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
+    """1 or 0 on each of ``measures``; unscored only where the reference itself is no number."""
     reference = str(case.reference["correct_answer"])
     expected = _reference(reference)
     if expected is None:
         why = f"the reference of {case.id} is {reference!r}, not one number"
-        return unscored(case, response, why, judge=NAME)
+        return unscored_verdict(case, response, measures, "bad_reference", why, judge=NAME)
     assert response.text is not None  # judges are asked about texts only
     reading = read_answer(response.text, case.prompt, finish=response.finish)
     said = "no number" if reading.value is None else _text(reading.value)
     reason = f"read {said} ({reading.how}), expected {_text(expected)}"
     right = reading.value == expected
-    return score(case, response, {"accuracy": right}, judge=NAME, reason=reason)
+    given = {measure.name: right for measure in measures}
+    return make_verdict(case, response, measures, given, judge=NAME, reason=reason)
 
 
 @lru_cache(maxsize=4096)

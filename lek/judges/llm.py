@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lek.measures import BENCHMARKS
-from lek.records import Case, Response, Verdict, Vote
-from lek.scoring import score, unscored
+from lek.benchmarks.benchmark import Measure
+from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
 
 
 class Missing(NamedTuple):
@@ -19,7 +18,12 @@ class Missing(NamedTuple):
 
 
 def verdict(
-    case: Case, response: Response, ballot: Sequence[Vote | Missing], *, judge: str
+    case: Case,
+    response: Response,
+    measures: Sequence[Measure],
+    ballot: Sequence[Vote | Missing],
+    *,
+    judge: str,
 ) -> Verdict:
     """The verdict of an odd number of votes; unscored where one of them is missing.
 
@@ -30,10 +34,10 @@ def verdict(
     if missing:
         first = next((m for m in missing if m.pending), missing[0])
         of = f"{len(missing)} of {len(ballot)} votes are missing: " if len(ballot) > 1 else ""
-        given = unscored(case, response, of + first.why, judge=judge)
-        return replace(given, votes=votes, pending=first.pending)
-    measures = BENCHMARKS[case.benchmark].measures
-    scores = {m: median(vote.scores[m] for vote in votes) for m in measures}
-    near = min(votes, key=lambda vote: sum(abs(vote.scores[m] - scores[m]) for m in measures))
-    given = score(case, response, scores, judge=judge, reason=near.reasons)
+        code: UnscoredCode = "judge_unavailable" if first.pending else "invalid_reply"
+        given = unscored_verdict(case, response, measures, code, of + first.why, judge=judge)
+        return replace(given, votes=votes)
+    scores = {m.name: median(vote.scores[m.name] for vote in votes) for m in measures}
+    near = min(votes, key=lambda vote: sum(abs(vote.scores[m] - s) for m, s in scores.items()))
+    given = make_verdict(case, response, measures, scores, judge=judge, reason=near.reasons)
     return replace(given, votes=votes)

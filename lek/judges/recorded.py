@@ -4,12 +4,12 @@ A verdict that is missing, given twice, lacks a measure or is off its scale is u
 names the file and the line.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+from lek.benchmarks.benchmark import Measure
 from lek.lem import Repeated, Scores, is_text
-from lek.measures import BENCHMARKS
-from lek.records import Case, Response, Verdict
-from lek.scoring import score, unscored
+from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 
 NAME = "recorded"
 
@@ -34,23 +34,25 @@ class RecordedJudge:
                 lines.append(f"{place}: no such case: {strangers[0]}{more}; left out")
         return lines
 
-    def __call__(self, case: Case, response: Response) -> Verdict:
-        """The recorded verdict on ``response``, in the measures of its benchmark."""
+    def __call__(self, case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
+        """The recorded scores of ``response`` on ``measures``."""
         found = self._tables[response.subject].get(case.id)
         if found is None:
             model = self._models[response.subject]
             why = f"{self._scores.path}: no verdict for {self._benchmark}.{model}.{case.id}"
-            return unscored(case, response, why, judge=NAME)
+            return unscored_verdict(case, response, measures, "bad_record", why, judge=NAME)
         if not isinstance(found, dict):
             kind = "two verdicts" if isinstance(found, Repeated) else f"verdict is {found!r}"
             why = f"{self._where(response.subject, case.id)}: {kind} for {case.id}"
-            return unscored(case, response, why, judge=NAME)
-        return score(
+            return unscored_verdict(case, response, measures, "bad_record", why, judge=NAME)
+        return make_verdict(
             case,
             response,
-            _measures(found),
+            measures,
+            _scores(found, measures),
             judge=NAME,
             reason=_reason(found),
+            code="bad_record",
             where=lambda: self._where(response.subject, case.id),
         )
 
@@ -59,11 +61,10 @@ class RecordedJudge:
         return f"{self._scores.path}: line {line}"
 
 
-def _measures(found: dict[str, Any]) -> dict[str, object]:
-    """The published GSM8K verdict says ``correct``, which is our accuracy."""
-    renamed = {"accuracy": found["correct"]} if "correct" in found else {}
-    names = {m for b in BENCHMARKS.values() for m in b.measures}
-    return renamed | {k: v for k, v in found.items() if k in names}
+def _scores(found: dict[str, Any], measures: Sequence[Measure]) -> dict[str, object]:
+    """What is recorded for each measure, under its own name or the one of the published files."""
+    scores = {m.name: found[m.recorded_as] for m in measures if m.recorded_as in found}
+    return scores | {m.name: found[m.name] for m in measures if m.name in found}
 
 
 def _reason(found: dict[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lek.records import BadInput
+from lek.errors import BadInput
 
 FACTS = "build.json"
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lek.records import BadInput
+from lek.errors import BadInput
 
 _PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lek import adapters, chats
+from lek.errors import BadInput
 from lek.models import weights
 from lek.profile import Stage
-from lek.records import BadInput
 
 Progress = Callable[[str, int, int], None]
 

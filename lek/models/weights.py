@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from lek import blas
-from lek.records import BadInput
+from lek.errors import BadInput
 from lek.settings import Dtype
 
 

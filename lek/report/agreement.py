@@ -16,7 +16,6 @@ from typing import Any
 
 from lek.agreement import Agreement, Calibration, Estimate, Means
 from lek.intervals import CONFIDENCE
-from lek.measures import BENCHMARKS
 
 SCHEMA = 1
 WORST = 20
@@ -67,7 +66,7 @@ def lines(result: Calibration, width: int = 80) -> list[str]:
     for a in result.agreements:
         shown += ["", *(f"{'  ' * (i > 0)}{fact}" for i, fact in enumerate(_facts(result, a)))]
         longest = max(len(m.subject) for m in a.means)
-        for name, recorded, judged, apart, n in _rows(a):
+        for name, recorded, judged, apart, n in _rows(result, a):
             cells = f"recorded {recorded:>6}  judge {judged:>6}  {apart}  n={n}"
             shown.append(f"  {name:<{longest}}  {cells}")
     shown += ["", f"the {len(found := worst(result))} furthest apart"]
@@ -111,7 +110,7 @@ def page(result: Calibration, protocol: Mapping[str, Any]) -> str:
     parts = [f"{_HEAD}<h1>{_safe(_title(result))}</h1>{notes}"]
     for a in result.agreements:
         name, *facts = _facts(result, a)
-        rows = [("subject", "recorded", "judge", "judge - recorded", "n"), *_rows(a)]
+        rows = [("subject", "recorded", "judge", "judge - recorded", "n"), *_rows(result, a)]
         table = "".join(f"<tr><td>{'<td>'.join(map(_safe, row))}" for row in rows)
         listed = "".join(f"<li>{_safe(fact)}</li>" for fact in facts)
         parts.append(f"<h2>{_safe(name)}</h2><ul>{listed}</ul><div><table>{table}</table></div>")
@@ -138,13 +137,17 @@ def _notes(result: Calibration) -> list[str]:
 def _unjudged(result: Calibration, a: Agreement) -> dict[str, int]:
     """Why answers with a recorded score have none of the judge, the most frequent reason first."""
     mute = [p for p in result.pairs if p.recorded.get(a.measure) is not None]
-    why = (p.verdict.unscored.get(a.measure) if p.verdict else "no usable answer" for p in mute)
-    return dict(Counter(w for w in why if w is not None).most_common())
+    why = Counter[str]()
+    for pair in mute:
+        unscored = pair.verdict.unscored.get(a.measure) if pair.verdict else None
+        if unscored is not None or pair.verdict is None:
+            why[unscored.text if unscored else "no usable answer"] += 1
+    return dict(why.most_common())
 
 
 def _facts(result: Calibration, a: Agreement) -> list[str]:
     """The measure with its counts, the coefficients, the order of the subjects, what is missing."""
-    show = BENCHMARKS[a.benchmark].text
+    show = result.measure(a).text
     left = ((a.unrecorded, "unrecorded"), (a.unjudged, "unjudged"))
     out = ", ".join(f"{n} {what}" for n, what in left if n)
     facts = [f"{a.benchmark}.{a.measure}  n={a.n}{f', left out: {out}' if out else ''}"]
@@ -158,9 +161,9 @@ def _facts(result: Calibration, a: Agreement) -> list[str]:
     return facts + [f"unjudged {n}: {why}" for why, n in [*_unjudged(result, a).items()][:3]]
 
 
-def _rows(a: Agreement) -> list[tuple[str, ...]]:
+def _rows(result: Calibration, a: Agreement) -> list[tuple[str, ...]]:
     """Per subject: its name, both means, their difference, the number of answers."""
-    show = BENCHMARKS[a.benchmark].text
+    show = result.measure(a).text
     rows = []
     for m in a.means:
         sides = ("-" if v is None else show(v) for v in (m.recorded, m.judged))

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from lek.benchmarks.benchmark import Benchmark
 from lek.costs import spent
-from lek.measures import BENCHMARKS
 from lek.records import Metric, Verdict
 from lek.report.terminal import built, change_text, value_text
 from lek.runs import Run
@@ -33,7 +33,10 @@ STYLE = """<style>
 
 def summary(run: Run) -> str:
     """The table, the gates and the run's facts, for the top of the page."""
-    blocks = [_benchmark(b, [m for m in run.metrics if m.benchmark == b]) for b in BENCHMARKS]
+    blocks = [
+        _benchmark(benchmark, [m for m in run.metrics if m.benchmark == name])
+        for name, benchmark in run.benchmarks.items()
+    ]
     parts = [STYLE, *filter(None, blocks), _gates(run), _facts(run)]
     return f'<div class="lek">{"".join(parts)}</div>'
 
@@ -53,10 +56,10 @@ def case(verdict: Verdict) -> str:
         ("case", verdict.case.prompt),
         ("reference", reference),
         (f"answer of {response.subject}", response.text or f"none: {response.reason}"),
-        (f"scores ({verdict.judge} judge)", scores),
+        (f"scores (by {', '.join(dict.fromkeys(verdict.judges.values()))})", scores),
         ("reason", verdict.reason or ""),
         ("votes", _votes(verdict)),
-        ("unscored", "\n".join(sorted(set(verdict.unscored.values())))),
+        ("unscored", "\n".join(sorted({u.text for u in verdict.unscored.values()}))),
     ]
     rows = (f"<dt>{escape(k)}</dt><dd><pre>{escape(v)}</pre></dd>" for k, v in pairs if v)
     return f'<dl class="lek-case">{"".join(rows)}</dl>'
@@ -72,28 +75,29 @@ def _votes(verdict: Verdict) -> str:
     )
 
 
-def _benchmark(benchmark: str, metrics: list[Metric]) -> str:
+def _benchmark(benchmark: Benchmark, metrics: list[Metric]) -> str:
     if not metrics:
         return ""
     cells = {(m.subject, m.measure): m for m in metrics}
-    measures = BENCHMARKS[benchmark].measures
+    measures = list(dict.fromkeys(m.measure for m in metrics))
     subjects = dict.fromkeys(m.subject for m in metrics)
-    rows = (_row(s, [cells[s, m] for m in measures]) for s in subjects)
-    return f"<table>{_head([benchmark, *measures, 'n', 'unscored'])}{''.join(rows)}</table>"
+    rows = (_row(s, benchmark, [cells[s, m] for m in measures]) for s in subjects)
+    head = _head([benchmark.name, *measures, "n", "unscored"])
+    return f"<table>{head}{''.join(rows)}</table>"
 
 
 def _head(names: Iterable[str]) -> str:
     return f"<tr>{''.join(f'<th>{escape(name)}</th>' for name in names)}</tr>"
 
 
-def _row(subject: str, metrics: list[Metric]) -> str:
+def _row(subject: str, benchmark: Benchmark, metrics: list[Metric]) -> str:
     cells = [f"<td>{escape(subject)}</td>"]
     for metric in metrics:
         change = change_text(metric)
         below = f'<span class="change">{escape(change)}</span>' if change else ""
         if metric.spread is not None:
             below += f'<span class="change">votes apart by {metric.spread:.2f}</span>'
-        cells.append(f"<td>{escape(value_text(metric))}{below}</td>")
+        cells.append(f"<td>{escape(value_text(metric, benchmark[metric.measure]))}{below}</td>")
     cells.append(f"<td>{min(m.n for m in metrics)}</td>")
     cells.append(f"<td>{max(m.unscored for m in metrics)}</td>")
     return f"<tr>{''.join(cells)}</tr>"
@@ -124,7 +128,7 @@ def _facts(run: Run) -> str:
         ("cases", counts),
         *(("subjects", line) for line in built(run)),
         *(("fingerprint", text) for text in _fingerprints(facts)),
-        ("judges", ", ".join(map(_judge, facts["protocol"].items()))),
+        *(("judges", line) for line in map(_judges, facts["protocol"].items())),
         *(("cost", line) for line in spent(facts.get("cost"))),
         ("versions", versions),
         ("machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())),
@@ -134,10 +138,13 @@ def _facts(run: Run) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _judge(entry: tuple[str, dict[str, Any]]) -> str:
+def _judges(entry: tuple[str, dict[str, Any]]) -> str:
+    """Who judged a benchmark: ``truthfulqa: gemini (gemini-2.0-flash), degeneration_detector``."""
     benchmark, protocol = entry
-    model = f" ({protocol['model']})" if "model" in protocol else ""
-    return f"{benchmark}: {protocol['judge']}{model}"
+    judges = (
+        f"{judge} ({how['model']})" if "model" in how else judge for judge, how in protocol.items()
+    )
+    return f"{benchmark}: {', '.join(judges)}"
 
 
 def _fingerprints(facts: dict[str, Any]) -> list[str]:

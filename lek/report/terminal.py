@@ -5,10 +5,10 @@ the relative change against the baseline with its interval. Then the gates and w
 """
 
 import textwrap
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.costs import spent
-from lek.measures import BENCHMARKS
 from lek.records import Metric, Ruling
 from lek.runs import Run
 
@@ -38,20 +38,16 @@ def summary(run: Run, width: int = 80) -> list[Line]:
         against = {m.change.against for m in run.metrics if m.change}
         legend += f"; beneath: relative change against {min(against)}" if against else ""
         lines += [Line(legend, "light"), Line("")]
-    for benchmark in BENCHMARKS:
-        metrics = [m for m in run.metrics if m.benchmark == benchmark]
+    for name, benchmark in run.benchmarks.items():
+        metrics = [m for m in run.metrics if m.benchmark == name]
         if metrics:
             lines += _table(benchmark, metrics, width)
     for text in built(run):
         lines += _wrapped(text, width, "light")
     lines += [Line("")] if built(run) else []
     lines += _gates(run.gates, width)
-    reasons = sorted(run.facts.get("why_unscored", {}).items())
-    for reason, count in reasons[:5]:
-        lines += _wrapped(f"unscored ({count}): {reason}", width, "yellow")
-    if len(reasons) > 5:
-        text = f"unscored: {len(reasons) - 5} more reasons, in verdicts.jsonl"
-        lines += _wrapped(text, width, "yellow")
+    for unscored in run.facts["unscored"]:
+        lines += _wrapped(_unscored(unscored), width, "yellow")
     lines += _wait(run, width)
     for text in spent(run.facts.get("cost")):
         lines += _wrapped(text, width, "light")
@@ -64,6 +60,14 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     for note in run.facts.get("notes", ()):
         lines += _wrapped(note, width, "yellow")
     return lines
+
+
+def _unscored(found: dict[str, Any]) -> str:
+    """How many verdicts lack scores for one reason, with the first texts."""
+    texts = [t["text"] + (f" ({t['count']})" if t["count"] > 1 else "") for t in found["texts"]]
+    more = f"; and {len(texts) - 3} more, in verdicts.jsonl" if len(texts) > 3 else ""
+    code = found["code"].replace("_", " ")
+    return f"unscored, {code} ({found['count']}): {'; '.join(texts[:3])}{more}"
 
 
 def _wait(run: Run, width: int) -> list[Line]:
@@ -94,34 +98,42 @@ def built(run: Run) -> list[str]:
     return lines
 
 
-def _table(benchmark: str, metrics: list[Metric], width: int) -> list[Line]:
+def _table(benchmark: Benchmark, metrics: list[Metric], width: int) -> list[Line]:
     subjects = list(dict.fromkeys(m.subject for m in metrics))
-    measures = BENCHMARKS[benchmark].measures
+    names = dict.fromkeys(m.measure for m in metrics)
+    measures = [name for name in names if not benchmark[name].detected]
     cells = {(m.subject, m.measure): m for m in metrics}
-    first = max(max(map(len, subjects)) + 2, len(benchmark) + 1)
+    first = max(max(map(len, subjects)) + 2, len(benchmark.name) + 1)
     per_block = max(1, (width - first) // _CELL)
     lines = []
     for at in range(0, len(measures), per_block):
         shown = measures[at : at + per_block]
-        head = f"{benchmark:<{first}}" + "".join(f"{m:>{_CELL}}" for m in shown)
+        head = f"{benchmark.name:<{first}}" + "".join(f"{m:>{_CELL}}" for m in shown)
         lines.append(Line(head, "bold"))
         for subject in subjects:
             row = [cells[subject, m] for m in shown]
-            lines.append(Line(f"  {subject:<{first - 2}}" + "".join(map(_value, row))))
+            values = "".join(f"{value_text(m, benchmark[m.measure]):>{_CELL}}" for m in row)
+            lines.append(Line(f"  {subject:<{first - 2}}{values}"))
             if any(m.change for m in row):
                 changes = "".join(f"{change_text(m):>{_CELL}}" for m in row)
                 lines.append(Line(" " * first + changes, "light"))
+    if not measures:
+        lines.append(Line(benchmark.name, "bold"))
+    for name in (n for n in names if benchmark[n].detected):
+        found = [cells[s, name] for s in subjects if (s, name) in cells]
+        values = ", ".join(f"{m.subject} {_mean(m, benchmark[name])}" for m in found)
+        lines += _wrapped(f"  {name} (by detector): {values}", width, "")
     lines += _coverage(metrics, width)
     return [*lines, Line("")]
 
 
-def _value(metric: Metric) -> str:
-    return f"{value_text(metric):>{_CELL}}"
+def _mean(metric: Metric, measure: Measure) -> str:
+    return "unscored" if metric.value is None else measure.text(metric.value)
 
 
-def value_text(metric: Metric) -> str:
+def value_text(metric: Metric, measure: Measure) -> str:
     """``4.90 [4.00, 5.82]``; without an interval the mean alone; ``unscored`` without a mean."""
-    show = BENCHMARKS[metric.benchmark].text
+    show = measure.text
     if metric.value is None:
         return "unscored"
     if metric.low is None or metric.high is None:

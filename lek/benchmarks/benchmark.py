@@ -1,0 +1,288 @@
+"""A benchmark as it is read from its folder: fields of a case, measures, suitable judges."""
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import msgspec
+
+from lek.errors import BadInput, suggestion
+
+FILE = "benchmark.toml"
+Detector = Literal["refusal_detector", "degeneration_detector"]
+Source = Literal["rubric", "exact"] | Detector
+DETECTORS: tuple[Detector, ...] = get_args(Detector)
+Suitable = Literal["exact", "reference", "recorded", "llm"]
+_SHIPPED = Path(__file__).parent
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# names that pytest gives a meaning of their own, and the harness's own marker
+_RESERVED = frozenset(
+    "cases skip skipif xfail parametrize usefixtures filterwarnings tryfirst trylast".split()
+)
+_MAX_BYTES = 1_000_000  # of a benchmark.toml or a rubric
+_EXACT_FIELD = "correct_answer"
+
+
+class Scale(NamedTuple):
+    """The closed range of a measure. A ``fraction`` is 0 or 1 per case and shown in per cent."""
+
+    low: float
+    high: float
+    fraction: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.low:g}-{self.high:g}"
+
+    def fault(self, value: float) -> str | None:
+        """Why ``value`` is not on the scale, or ``None`` if it is."""
+        if self.fraction and value not in (0, 1):
+            return f"is {value:g}, neither 0 nor 1"
+        return None if self.low <= value <= self.high else f"is {value:g}, outside {self}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One thing that is measured of an answer. Higher is better.
+
+    ``source`` says who scores it: a judge that follows the ``rubric`` (Markdown), the exact
+    judge, or a detector. With ``where``, it applies only to cases whose fields have those values.
+    Recorded verdicts may call it ``recorded_as``.
+    """
+
+    name: str
+    scale: Scale
+    source: Source
+    rubric: str | None = None
+    where: tuple[tuple[str, Any], ...] = ()
+    recorded_as: str | None = None
+
+    @property
+    def detected(self) -> bool:
+        """Whether a detector scores it, by the form of an answer alone."""
+        return self.source in DETECTORS
+
+    def applies_to(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a case with these ``fields`` is measured."""
+        return all(fields.get(name) == value for name, value in self.where)
+
+    def text(self, value: float, *, sign: bool = False, unit: bool = True) -> str:
+        """``value`` as people read it: ``34.0%`` for a fraction, else two decimals."""
+        plus = "+" if sign else ""
+        if self.scale.fraction:
+            return f"{value * 100:{plus}.1f}{'%' if unit else ''}"
+        return f"{value:{plus}.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a case beside its id and prompt.
+
+    ``label`` is what an LLM judge is shown it under (``None``: not shown); the value of a ``tag``
+    becomes one of the case's tags.
+    """
+
+    name: str
+    type: Literal["text", "texts", "number", "any"] = "any"
+    required: bool = False
+    label: str | None = None
+    tag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What a benchmark measures. ``digest`` is the SHA-256 of its folder's content."""
+
+    name: str
+    marker: str
+    fields: tuple[Field, ...]
+    measures: tuple[Measure, ...]
+    judges: tuple[Suitable, ...]
+    digest: str
+
+    def __getitem__(self, measure: str) -> Measure:
+        """The measure of that name; `KeyError` where there is none."""
+        for found in self.measures:
+            if found.name == measure:
+                return found
+        raise KeyError(measure)
+
+    def __contains__(self, measure: object) -> bool:
+        return any(found.name == measure for found in self.measures)
+
+    @property
+    def measure_names(self) -> tuple[str, ...]:
+        """The names of the measures, in their order."""
+        return tuple(measure.name for measure in self.measures)
+
+    def describe(self) -> dict[str, Any]:
+        """What a run must know to be read without the folder, as plain values."""
+        measures = {
+            m.name: {
+                "scale": [m.scale.low, m.scale.high],
+                "fraction": m.scale.fraction,
+                "source": m.source,
+                "where": dict(m.where),
+            }
+            for m in self.measures
+        }
+        return {"marker": self.marker, "digest": self.digest, "measures": measures}
+
+    @classmethod
+    def from_description(cls, name: str, described: Mapping[str, Any]) -> "Benchmark":
+        """The benchmark that `describe` described; it has no fields, rubrics or judges."""
+        measures = tuple(
+            Measure(
+                name=measure,
+                scale=Scale(found["scale"][0], found["scale"][1], found["fraction"]),
+                source=found["source"],
+                where=tuple(found["where"].items()),
+            )
+            for measure, found in described["measures"].items()
+        )
+        return cls(name, described["marker"], (), measures, (), described["digest"])
+
+
+class _Field(msgspec.Struct, forbid_unknown_fields=True):
+    type: Literal["text", "texts", "number", "any"] = "any"
+    required: bool = False
+    label: str | None = None
+    tag: bool = False
+
+
+class _Measure(msgspec.Struct, forbid_unknown_fields=True):
+    source: Source
+    scale: tuple[int, int] | None = None
+    rubric: str | None = None
+    where: dict[str, str | int | float | bool] = {}
+    recorded_as: str | None = None
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    marker: str
+    judges: list[Suitable]
+    measures: dict[str, _Measure]
+    fields: dict[str, _Field] = {}
+
+
+@cache
+def shipped() -> dict[str, Benchmark]:
+    """The benchmarks that ship, by name, in alphabetical order."""
+    folders = sorted(file.parent for file in _SHIPPED.glob(f"*/{FILE}"))
+    return {folder.name: read_benchmark(folder) for folder in folders}
+
+
+def resolve(names: Sequence[str], base: Path, where: str) -> dict[str, Benchmark]:
+    """The benchmarks that ``names`` name: one that ships, or the path of a folder from ``base``.
+
+    Raises `BadInput`, which begins with ``where``.
+    """
+    found: dict[str, Benchmark] = {}
+    for i, name in enumerate(names):
+        if name in shipped():
+            benchmark = shipped()[name]
+        elif "/" in name or name.startswith("."):
+            benchmark = read_benchmark(base / name, f"{where}[{i}] = '{name}': ")
+        else:
+            hint = suggestion(name, shipped()) or f"; known are {', '.join(shipped())}"
+            raise BadInput(f"{where}[{i}] = '{name}': no such benchmark{hint}, or a folder's path")
+        if benchmark.name in found:
+            raise BadInput(f"{where}[{i}]: '{benchmark.name}' is named twice; delete one")
+        found[benchmark.name] = benchmark
+    return found
+
+
+def read_benchmark(folder: Path, where: str = "") -> Benchmark:
+    """The benchmark in ``folder``; raises `BadInput` (after ``where``) for a fault in it."""
+    path = folder / FILE
+    try:
+        text = _read(path)
+    except OSError as e:
+        reason = e.strerror or str(e)
+        raise BadInput(f"{where}{path}: cannot be read: {reason}; expected a {FILE}") from e
+    try:
+        content = tomllib.loads(text)
+        file = msgspec.convert(content, _File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as e:
+        raise BadInput(f"{where}{path}: {e}") from e
+    _check(path, file)
+    rubrics = {name: _rubric(path, name, m) for name, m in file.measures.items()}
+    measures = tuple(_measure(name, m, rubrics[name]) for name, m in file.measures.items())
+    fields = tuple(
+        Field(name, f.type, f.required, f.label, f.tag) for name, f in file.fields.items()
+    )
+    whole = json.dumps([content, rubrics], ensure_ascii=False)
+    digest = hashlib.sha256(whole.encode()).hexdigest()
+    return Benchmark(file.name, file.marker, fields, measures, tuple(file.judges), digest)
+
+
+def _check(path: Path, file: _File) -> None:
+    """Raise `BadInput` for what the types of the keys do not say."""
+    for key, name in (("name", file.name), ("marker", file.marker), *_named(file)):
+        if not _NAME.fullmatch(name):
+            raise BadInput(
+                f"{path}: {key} = '{name}': expected lower-case letters, digits and '_', "
+                "beginning with a letter"
+            )
+        if name in _RESERVED and key in ("name", "marker"):
+            raise BadInput(f"{path}: {key} = '{name}': pytest uses that name; choose another")
+    if not file.measures:
+        raise BadInput(f"{path}: measures: empty; a benchmark measures something")
+    for name, measure in file.measures.items():
+        where = f"{path}: measures.{name}"
+        if (measure.source == "rubric") != (measure.scale is not None):
+            raise BadInput(
+                f"{where}.scale: " + ("missing; give [low, high]" if measure.scale is None
+                else f"not for source = '{measure.source}', which gives 0 or 1")
+            )  # fmt: skip
+        if measure.scale is not None and not measure.scale[0] < measure.scale[1]:
+            raise BadInput(f"{where}.scale = {list(measure.scale)}: expected [low, high]")
+        if measure.source == "rubric" and measure.rubric is None:
+            raise BadInput(f"{where}.rubric: missing; name a Markdown file of the folder")
+        for key in measure.where:
+            if key not in file.fields:
+                hint = suggestion(key, file.fields) or "; declare it below [fields]"
+                raise BadInput(f"{where}.where.{key}: no such field{hint}")
+        exact_field = file.fields.get(_EXACT_FIELD)
+        if measure.source == "exact" and not (
+            exact_field and exact_field.required and exact_field.type == "text"
+        ):
+            need = f'{_EXACT_FIELD} = {{ type = "text", required = true }}'
+            raise BadInput(f"{where}.source = 'exact': needs the field {need}")
+
+
+def _named(file: _File) -> list[tuple[str, str]]:
+    return [("measures", name) for name in file.measures]
+
+
+def _rubric(path: Path, name: str, measure: _Measure) -> str | None:
+    if measure.rubric is None:
+        return None
+    where = f"{path}: measures.{name}.rubric = '{measure.rubric}'"
+    if Path(measure.rubric).name != measure.rubric:
+        raise BadInput(f"{where}: expected the name of a file in the folder")
+    try:
+        return _read(path.parent / measure.rubric)
+    except OSError as e:
+        raise BadInput(f"{where}: cannot be read: {e.strerror or e}") from e
+
+
+def _measure(name: str, file: _Measure, rubric: str | None) -> Measure:
+    scale = Scale(*file.scale) if file.scale else Scale(0, 1, fraction=True)
+    where = tuple(file.where.items())
+    return Measure(name, scale, file.source, rubric, where, file.recorded_as)
+
+
+def _read(path: Path) -> str:
+    if path.stat().st_size > _MAX_BYTES:
+        raise BadInput(f"{path}: larger than {_MAX_BYTES:,} bytes")
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as e:
+        raise BadInput(f"{path}: not UTF-8 (byte {e.start}); save it as UTF-8") from e
