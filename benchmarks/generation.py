@@ -113,7 +113,7 @@ def _profile(home: Path, model: Path) -> LoadedProfile:
     path.write_text(
         f'[data]\nsource = "path"\ndir = "."\n[decoding]\nmax_tokens = {MAX_TOKENS}\n'
         f'batch_size = {BATCH}\n[[subjects]]\nname = "base"\nmodel = "{model.resolve()}"\n'
-        '[judges]\ndefault = "lexical"\ngsm8k = "exact"\n'
+        '[judges]\ndefault = "none"\ngsm8k = "exact"\n'
     )
     return load_profile(path)
 

@@ -112,7 +112,7 @@ def measure(url: str, number: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         project(directory)
-        found = {"generating": evaluate(directory, "lexical", "m", url, CASES)}
+        found = {"generating": evaluate(directory, "none", "m", url, CASES)}
         found["judging"] = evaluate(directory, "openai", f"a{number}", url, CASES)
         idle = evaluate(directory, "openai", f"a{number}", url, CASES)
     with tempfile.TemporaryDirectory() as name:

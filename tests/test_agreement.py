@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks import judged
 from lek.agreement import Calibration, Estimate, Means, Pair, kappa, spearman, subject_means
 from lek.records import Case, Response, make_verdict, unscored_verdict
 from lek.report.agreement import WORST, document, lines, page, swaps
 
+SAFETY = judged("do_not_answer")
 HOW = {"resamples": 200, "seed": 0}
 Scores = list[tuple[float, float]]
 
@@ -172,13 +174,19 @@ def calibration(n: int = 30, text: str = "fine") -> Calibration:
             )
             response = Response(subject=subject, case=case.id, text=f"{text} said {i}")
             given = {"safety": 1 + (i * 7) % 9, "nuance": 5}
-            verdict = make_verdict(case, response, given, judge="made-up", reason=f"{text} why")
+            verdict = make_verdict(
+                case, response, SAFETY, given, judge="made-up", reason=f"{text} why"
+            )
             if i == 0:
-                verdict = unscored_verdict(case, response, f"{text} is why not", judge="made-up")
+                verdict = unscored_verdict(
+                    case, response, SAFETY, "invalid_reply", f"{text} is why not", judge="made-up"
+                )
             recorded = {"safety": 1 + i % 9 + (subject == "lek") / 2, "nuance": 5.0}
             pairs.append(Pair(case, response, recorded, {"safety": f"{text} recorded"}, verdict))
     files = {"do_not_answer.jsonl": "ab" * 32, "verdicts": "cd" * 32}
-    return Calibration("made-up", "data", "v.jsonl", files, 50, 0, tuple(pairs), (f"{text} note",))
+    measures = {"do_not_answer": SAFETY}
+    notes = (f"{text} note",)
+    return Calibration("made-up", "data", "v.jsonl", files, 50, 0, measures, tuple(pairs), notes)
 
 
 def values(found: Any) -> Iterator[dict[str, Any]]:
@@ -279,8 +287,9 @@ def test_a_judge_that_was_not_heard_makes_it_incomplete() -> None:
     result = calibration()
     first = result.pairs[0]
     assert first.verdict is not None
-    lost = unscored_verdict(first.case, first.response, "overloaded", judge="made-up")
-    lost = type(lost)(**{f: getattr(lost, f) for f in lost.__struct_fields__} | {"pending": True})
+    lost = unscored_verdict(
+        first.case, first.response, SAFETY, "judge_unavailable", "overloaded", judge="made-up"
+    )
     pairs = (Pair(first.case, first.response, first.recorded, {}, lost), *result.pairs[1:])
     told = Calibration(**{**vars(result), "pairs": pairs})
     assert "not heard on 1 answers" in "\n".join(lines(told))

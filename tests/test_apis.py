@@ -41,25 +41,30 @@ def test_the_library_that_is_there_is_taken(
 ) -> None:
     installed(*modules)
     settings = GEMINI.model_copy(update={"client": client})
-    apis.check(settings, "p.toml: judges.gemini")
-    assert type(apis.endpoint(settings)) is kind
+    apis.check("gemini", settings, "p.toml: judges.gemini")
+    assert type(apis.endpoint("gemini", settings)) is kind
 
 
 @pytest.mark.parametrize(
-    ("settings", "modules", "told"),
+    ("kind", "settings", "modules", "told"),
     [
-        (GEMINI, [], r"needs google-generativeai or google-genai; pip install -e '\.\[gemini\]'"),
-        (GEMINI.model_copy(update={"client": "google-genai"}), [OLD], r"'\.\[genai\]'"),
-        (OPENAI, [OLD, NEW], r"needs openai; pip install -e '\.\[openai\]'"),
+        (
+            "gemini",
+            GEMINI,
+            [],
+            r"needs google-generativeai or google-genai; pip install -e '\.\[gemini\]'",
+        ),
+        ("gemini", GEMINI.model_copy(update={"client": "google-genai"}), [OLD], r"'\.\[genai\]'"),
+        ("openai", OPENAI, [OLD, NEW], r"needs openai; pip install -e '\.\[openai\]'"),
     ],
 )
 def test_a_missing_library_is_one_line(
-    installed: Any, settings: Any, modules: list[str], told: str
+    installed: Any, kind: str, settings: Any, modules: list[str], told: str
 ) -> None:
     installed(*modules)
     with pytest.raises(BadInput, match=told):
-        apis.check(settings, "p.toml: judges.x")
-    assert apis.client_of(settings) is None
+        apis.check(kind, settings, "p.toml: judges.x")
+    assert apis.client_of(kind, settings) is None
 
 
 def test_whether_a_module_is_there_is_told_of_real_ones() -> None:
@@ -70,8 +75,8 @@ def test_whether_a_module_is_there_is_told_of_real_ones() -> None:
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     with pytest.raises(BadInput, match=r"p\.toml: j\.key: the environment has no GEMINI_API_KEY"):
-        apis.check(GEMINI, "p.toml: j")
-    apis.check(OPENAI, "p.toml: j")  # a local server wants none
+        apis.check("gemini", GEMINI, "p.toml: j")
+    apis.check("openai", OPENAI, "p.toml: j")  # a local server wants none
 
 
 def test_the_key_is_scrubbed_whoever_wrote_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from attacks import ATTACKS, GUESSES, MEASURES, Attack, verdict
-from lek.measures import BENCHMARKS
 
+from benchmarks import BENCHMARKS, judged, names, rubric_of
 from conftest import ROOT
 from lek.backends import Question, Reply
 from lek.fences import LIMIT, MARK
@@ -43,7 +43,7 @@ each_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
 def asked(benchmark: str, answer: str) -> Question:
     case = Case(id="C1", benchmark=benchmark, prompt="Is it so?", reference=REFERENCES[benchmark])
     response = Response(subject="lek", case="C1", text=answer)
-    return rubric.question(rubric.load(benchmark), case, response, NONCE)
+    return rubric.question(rubric_of(benchmark), case, response, NONCE)
 
 
 def shown(question: Question) -> str:
@@ -66,13 +66,13 @@ def objects(text: str) -> list[str]:
 
 def own(benchmark: str) -> str:
     """An honest verdict: the lowest marks."""
-    low = dict.fromkeys(BENCHMARKS[benchmark].measures, int(BENCHMARKS[benchmark].scale.low))
+    low = {m.name: int(m.scale.low) for m in judged(benchmark)}
     return json.dumps({"fence": NONCE, "reasons": "It says nothing.", **low})
 
 
 def test_there_are_many_and_each_has_a_name() -> None:
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 50
-    assert {b.name: b.measures for b in BENCHMARKS.values()} == MEASURES
+    assert {b: names(b) for b in BENCHMARKS} == MEASURES
     assert all(attack.apply(PLAIN) != PLAIN for attack in ATTACKS)
 
 
@@ -119,27 +119,27 @@ def test_an_echo_is_never_a_verdict(attack: Attack) -> None:
             mine = own(benchmark)
             echoes = [text, f"```json\n{text}\n```", *objects(text), "\n".join(objects(text))]
             for echo in echoes:
-                assert isinstance(read(Reply(echo), benchmark, NONCE), str)
+                assert isinstance(read(Reply(echo), judged(benchmark), NONCE), str)
                 # an echo and then its own: its own, where there is no doubt, or nothing
                 for both in (f"{echo}\n{mine}", f"{mine}\n{echo}", f"<think>{echo}</think>{mine}"):
-                    got = read(Reply(both), benchmark, NONCE)
+                    got = read(Reply(both), judged(benchmark), NONCE)
                     assert isinstance(got, str) or got.reasons == "It says nothing."
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_what_stands_between_a_fake_and_a_score_is_the_fence(benchmark: str) -> None:
     for guess in (*GUESSES, NONCE[:-1], NONCE.upper(), f" {NONCE}"):
-        assert "fence" in str(read(Reply(verdict(benchmark, guess)), benchmark, NONCE))
-    assert isinstance(read(Reply(verdict(benchmark, NONCE)), benchmark, NONCE), Vote)
+        assert "fence" in str(read(Reply(verdict(benchmark, guess)), judged(benchmark), NONCE))
+    assert isinstance(read(Reply(verdict(benchmark, NONCE)), judged(benchmark), NONCE), Vote)
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_the_form_is_never_a_verdict(benchmark: str) -> None:
-    system = rubric.load(benchmark).system
+    system = rubric_of(benchmark).system
     (form,) = [line for line in system.splitlines() if line.startswith("{")]
     filled = form.replace("<the fence>", f'"{NONCE}"').replace("<text>", '"fine"')
     for echo in (form, filled, system, asked(benchmark, PLAIN).user, f"{form}\n{own(benchmark)}"):
-        assert isinstance(read(Reply(echo), benchmark, NONCE), str)
+        assert isinstance(read(Reply(echo), judged(benchmark), NONCE), str)
 
 
 @pytest.mark.parametrize("where", ["prompt", "reference"])
@@ -154,7 +154,7 @@ def test_questions_and_references_are_fenced_as_well(where: str) -> None:
             reference={"best_answer": texts["reference"]},
         )
         response = Response(subject="lek", case="C1", text=PLAIN)
-        user = rubric.question(rubric.load("truthfulqa"), case, response, NONCE).user
+        user = rubric.question(rubric_of("truthfulqa"), case, response, NONCE).user
         assert sum(MARK in line for line in user.splitlines()) == 6
         assert not [token for token in TOKENS if token in user]
 

@@ -46,7 +46,7 @@ from = "lek"
 data = "composure.jsonl"
 iters = 2
 [judges]
-default = "lexical"
+default = "none"
 gsm8k = "exact"
 """
 
@@ -138,7 +138,7 @@ def test_one_form_is_found_where_the_sources_differ(tmp_path: Path) -> None:
         subjects = "".join(
             f'[[subjects]]\nname = "{m}"\nmodel = "{m}"\ndequantize = false\n' for m in models
         )
-        judges = '[judges]\ndefault = "lexical"\ngsm8k = "exact"\n'
+        judges = '[judges]\ndefault = "none"\ngsm8k = "exact"\n'
         head = f'baseline = "{models[0]}"\n[data]\nsource = "path"\ndir = "."\n'
         (tmp_path / "p.toml").write_text(head + subjects + judges)
         shop = Workshop(tmp_path / ".lek", Silent())

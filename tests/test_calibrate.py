@@ -1,17 +1,18 @@
 """A judge against recorded verdicts and ratings: what is asked, what is left out, every fault."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import BENCHMARKS, NAMES, judged
 from conftest import ROOT
-from lek.agreement import Agreement
-from lek.calibrate import calibrate
+from lek.agreement import Agreement, Calibration
+from lek.calibrate import calibrate as compare
 from lek.errors import BadInput
-from lek.judges.exact import exact
+from lek.judges.exact import exact as exact_judge
 from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 from lek.report.agreement import document, lines, swaps
 
@@ -46,11 +47,30 @@ def judge(rule: Callable[[int, str], object]) -> Callable[[Case, Response], Verd
     def give(case: Case, response: Response) -> Verdict:
         value = rule(int(case.id[1:]), response.subject)
         if value is None:
-            return unscored_verdict(case, response, "cannot tell", judge="made-up")
+            why = "cannot tell"
+            return unscored_verdict(
+                case, response, judged(case.benchmark), "invalid_reply", why, judge="made-up"
+            )
         given = {"safety": value, "nuance": 5}
-        return make_verdict(case, response, given, judge="made-up", reason="because " * 40)
+        measures, reason = judged(case.benchmark), "because " * 40
+        return make_verdict(case, response, measures, given, judge="made-up", reason=reason)
 
     return give
+
+
+def calibrate(
+    judge: Callable[[Case, Response], Verdict],
+    data: Path,
+    benchmarks: Sequence[str] = NAMES[1:],
+    **more: Any,
+) -> Calibration:
+    """What `compare` makes of a judge of all measures with rubrics."""
+    measures = {name: judged(name) for name in benchmarks}
+    return compare(judge, data, BENCHMARKS, measures, name="made-up", **more)
+
+
+def exact(case: Case, response: Response) -> Verdict:
+    return exact_judge(case, response, judged("gsm8k"))
 
 
 def recorded(i: int, model: str) -> int:
@@ -174,8 +194,6 @@ def test_progress_is_told(data: Path) -> None:
 
 
 def test_faults_are_told(data: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    with pytest.raises(BadInput, match="toxgen: no such benchmark; one of"):
-        calibrate(judge(recorded), data, benchmarks=["toxgen"])
     with pytest.raises(BadInput, match="nothing to compare"):
         calibrate(judge(recorded), data, benchmarks=["toxigen"])
     with pytest.raises(BadInput, match=r"lacks both standard_scores\.json and verdicts\.jsonl"):
@@ -297,7 +315,7 @@ def test_ratings_of_benchmarks_not_asked_for_are_noted(rated: Path) -> None:
     more = {"case": "G1", "subject": "a", "measure": "accuracy", "score": 1}
     write(rated / "verdicts.jsonl", [row(0, "a", 3), more, {**more, "case": "G2"}])
     result = calibrate(judge(recorded), rated, resamples=50)
-    assert result.notes == ("verdicts.jsonl: 2 on gsm8k left out: not asked for",)
+    assert result.notes == ("verdicts.jsonl: 2 on accuracy left out: not asked for",)
 
 
 def test_a_last_line_cut_off_is_left_out_and_any_other_is_a_fault(rated: Path) -> None:
@@ -314,7 +332,7 @@ def test_a_last_line_cut_off_is_left_out_and_any_other_is_a_fault(rated: Path) -
     assert calibrate(judge(recorded), rated, resamples=50).agreements[0].n == 12
 
 
-OF_A_RUN = {"case": {"id": "D00"}, "response": {}, "scores": {"safety": 3}, "judge": "lexical"}
+OF_A_RUN = {"case": {"id": "D00"}, "response": {}, "scores": {"safety": 3}, "judges": {}}
 
 
 @pytest.mark.parametrize(

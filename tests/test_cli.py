@@ -27,7 +27,7 @@ from = "base"
 data = "train.jsonl"
 iters = 2
 [judges]
-default = "lexical"
+default = "none"
 gsm8k = "exact"
 """
 
@@ -91,13 +91,19 @@ def test_sandwich_writes_chats_or_says_why_not(place: Path) -> None:
         (["build", "--profile=nix"], "--profile nix: no such profile"),
         (["build", "lke", "--profile=p.toml"], "p.toml: no subject 'lke', did you mean 'lek'?"),
         (["build", "--profile=p.toml", "--out=x"], "--out x: name the subject to export"),
-        (["calibrate", "--data=nowhere"], "nowhere"),
+        (["calibrate", "--data=nowhere", "--judge=exact", "--profile=p.toml"], "nowhere"),
         (
             ["calibrate", "--data=.", "--judge=openai", "--profile=p.toml"],
             "--judge openai: p.toml has no table [judges.openai]; add one with base_url and model",
         ),
-        (["calibrate", "--data=.", "--judge=lexcal"], "no such judge, did you mean 'lexical'?"),
-        (["calibrate", "--data=.", "--judge=mlx", "--max-judge-calls=-1"], "must be 0 or more"),
+        (
+            ["calibrate", "--data=.", "--judge=exat", "--profile=p.toml"],
+            "no such judge, did you mean 'exact'?",
+        ),
+        (
+            ["calibrate", "--data=.", "--judge=mlx", "--max-judge-calls=-1", "--profile=p.toml"],
+            "must be 0 or more",
+        ),
         (["sandwich", "--prompts=none", "--out=x", "--profile=p.toml"], "none: cannot be read"),
     ],
 )
@@ -111,7 +117,7 @@ def test_a_fault_is_one_line_and_exit_code_4(place: Path, arguments: list[str], 
 
 
 def test_calibrate_prints_a_table(paper: Path) -> None:
-    code, out, err = lek(ROOT, "calibrate", f"--data={paper}")
+    code, out, err = lek(ROOT, "calibrate", "--judge=exact", f"--data={paper}")
     assert code == 0, err
     assert "Spearman" in out
     assert max(map(len, out.splitlines())) <= 80

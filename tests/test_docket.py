@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import BENCHMARKS, judged
 from lek.backends import Completion, Reply, Request
 from lek.calls import Outcome
 from lek.costs import cost, spent
@@ -25,6 +26,7 @@ from lek.records import Case, Response, Verdict, Vote
 from lek.settings import OpenAI
 from lek.store import Store
 
+MEASURES = judged("truthfulqa")
 CASE = Case(
     id="T1",
     benchmark="truthfulqa",
@@ -76,7 +78,7 @@ def docket(
     path: Path, hearing: Any, votes: int = 1, identity: str = "judge", **more: Any
 ) -> Docket:
     ledger = ledger_of(path)
-    return Docket("openai", votes, hearing, lambda: ledger, lambda: identity, **more)
+    return Docket("openai", BENCHMARKS, votes, hearing, lambda: ledger, lambda: identity, **more)
 
 
 def ledger_of(path: Path, session: float = 1.0) -> Ledger:
@@ -90,13 +92,17 @@ def requests(path: Path) -> int:
 def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
     hearing = Ready(8)
     made = docket(tmp_path, hearing)
-    made.queue(CASE, said("No."))
-    first = made(CASE, said("No."))
+    made.queue(CASE, said("No."), MEASURES)
+    first = made(CASE, said("No."), MEASURES)
     assert first.scores == {"truthfulness": 8, "informativeness": 6}
-    assert (first.judge, first.reason, first.pending) == ("openai", "gave 8", False)
+    assert (first.judges["truthfulness"], first.reason, first.pending) == (
+        "openai",
+        "gave 8",
+        False,
+    )
     assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
     assert Verdict.from_json(first.to_json()) == first
-    again = docket(tmp_path, Ready())(CASE, said("No."))  # would fail if it asked
+    again = docket(tmp_path, Ready())(CASE, said("No."), MEASURES)  # would fail if it asked
     assert again.scores == first.scores and again.reason == first.reason
     assert requests(tmp_path) == 1
 
@@ -114,15 +120,18 @@ def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
 def test_whatever_decides_a_vote_is_in_its_key(
     tmp_path: Path, case: Case, response: Response, identity: str
 ) -> None:
-    docket(tmp_path, Ready(8))(CASE, said("No."))
-    other = docket(tmp_path, Ready(3), identity=identity)(case, response)
+    docket(tmp_path, Ready(8))(CASE, said("No."), MEASURES)
+    other = docket(tmp_path, Ready(3), identity=identity)(case, response, MEASURES)
     assert other.scores["truthfulness"] == 3
 
 
 def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
     hearing = Ready(8)
     made = docket(tmp_path, hearing)
-    one, other = made(CASE, said("No.")), made(CASE, said("No.", subject="base"))
+    one, other = (
+        made(CASE, said("No."), MEASURES),
+        made(CASE, said("No.", subject="base"), MEASURES),
+    )
     assert len(hearing.tasks) == 1
     assert (one.response.subject, other.response.subject) == ("lek", "base")
     assert one.scores == other.scores
@@ -130,25 +139,25 @@ def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
 
 
 def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
-    first = docket(tmp_path, Ready(11))(CASE, said("No."))
+    first = docket(tmp_path, Ready(11))(CASE, said("No."), MEASURES)
     assert set(first.scores.values()) == {None}
     assert not first.pending
-    assert "11" in first.unscored["truthfulness"]
+    assert "11" in first.unscored["truthfulness"].text
     assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
-    again = docket(tmp_path, Ready(7))(CASE, said("No."))
+    again = docket(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
     assert again.scores["truthfulness"] == 7
 
 
 def test_a_judge_that_was_not_heard_leaves_the_verdict_pending(tmp_path: Path) -> None:
     lost = Heard(None, "6 attempts: 503", 6)
-    first = docket(tmp_path, Ready(lost))(CASE, said("No."))
-    assert first.pending and first.unscored["truthfulness"] == "6 attempts: 503"
+    first = docket(tmp_path, Ready(lost))(CASE, said("No."), MEASURES)
+    assert first.pending and first.unscored["truthfulness"].text == "6 attempts: 503"
     assert requests(tmp_path) == 6
 
 
 def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
     hearing = Ready(9, 2, 7)
-    found = docket(tmp_path, hearing, votes=3)(CASE, said("No."))
+    found = docket(tmp_path, hearing, votes=3)(CASE, said("No."), MEASURES)
     assert [v.scores["truthfulness"] for v in found.votes] == [9, 2, 7]
     assert found.scores["truthfulness"] == 7
     assert found.reason == "gave 7"
@@ -157,35 +166,38 @@ def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
 
 
 def test_more_votes_ask_only_for_those_that_are_missing(tmp_path: Path) -> None:
-    docket(tmp_path, Ready(9))(CASE, said("No."))
-    partly = docket(tmp_path, Ready(5, 99), votes=3)(CASE, said("No."))
+    docket(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
+    partly = docket(tmp_path, Ready(5, 99), votes=3)(CASE, said("No."), MEASURES)
     assert set(partly.scores.values()) == {None}
-    assert "1 of 3 votes are missing" in partly.unscored["truthfulness"]
+    assert "1 of 3 votes are missing" in partly.unscored["truthfulness"].text
     assert [v.scores["truthfulness"] for v in partly.votes] == [9, 5]
-    whole = docket(tmp_path, Ready(4), votes=3)(CASE, said("No."))
+    whole = docket(tmp_path, Ready(4), votes=3)(CASE, said("No."), MEASURES)
     assert whole.scores["truthfulness"] == 5
 
 
 def test_fresh_leaves_earlier_votes_aside(tmp_path: Path) -> None:
-    docket(tmp_path, Ready(9))(CASE, said("No."))
-    assert docket(tmp_path, Ready(3), since=4e9)(CASE, said("No.")).scores["truthfulness"] == 3
+    docket(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
+    assert (
+        docket(tmp_path, Ready(3), since=4e9)(CASE, said("No."), MEASURES).scores["truthfulness"]
+        == 3
+    )
 
 
 def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
     text = "0" * 16 + " " + "f" * 16
-    assert docket(tmp_path, Ready(2))(CASE, said(text)).scores["truthfulness"] == 2
+    assert docket(tmp_path, Ready(2))(CASE, said(text), MEASURES).scores["truthfulness"] == 2
 
 
 def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path)
-    made = Docket("openai", 1, Ready(8), lambda: ledger, lambda: "judge")
+    made = Docket("openai", BENCHMARKS, 1, Ready(8), lambda: ledger, lambda: "judge")
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     ledger.store.put_vote = full  # type: ignore[method-assign]
-    found = made(CASE, said("No."))
-    assert found.pending and "disk is full" in found.unscored["truthfulness"]
+    found = made(CASE, said("No."), MEASURES)
+    assert found.pending and "disk is full" in found.unscored["truthfulness"].text
 
 
 def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) -> None:
@@ -193,26 +205,26 @@ def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) ->
         raise BadInput("no/such: the hub says 404")
 
     ledger = ledger_of(tmp_path)
-    made = Docket("mlx", 1, Ready(), lambda: ledger, identity)
-    made.queue(CASE, said("No."))
-    found = made(CASE, said("No."))
-    assert found.pending and found.unscored["truthfulness"] == "no/such: the hub says 404"
-    assert len(made.missing(CASE, said("No."))[0]) == 1
+    made = Docket("mlx", BENCHMARKS, 1, Ready(), lambda: ledger, identity)
+    made.queue(CASE, said("No."), MEASURES)
+    found = made(CASE, said("No."), MEASURES)
+    assert found.pending and found.unscored["truthfulness"].text == "no/such: the hub says 404"
+    assert len(made.missing(CASE, said("No."), MEASURES)[0]) == 1
 
 
 def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
     hearing = Ready()
     none = Response(subject="lek", case="T1", text=None, reason="empty")
-    docket(tmp_path, hearing).queue(CASE, none)
+    docket(tmp_path, hearing).queue(CASE, none, MEASURES)
     assert not hearing.tasks
 
 
 def test_a_pending_vote_among_others_makes_the_verdict_pending() -> None:
     vote = Vote(scores={"truthfulness": 5.0, "informativeness": 5.0}, reasons="r")
     ballot = [vote, Missing("off its scale", False), Missing("stopped", True)]
-    found = verdict(CASE, said("No."), ballot, judge="openai")
+    found = verdict(CASE, said("No."), MEASURES, ballot, judge="openai")
     assert found.pending
-    assert found.unscored["truthfulness"] == "2 of 3 votes are missing: stopped"
+    assert found.unscored["truthfulness"].text == "2 of 3 votes are missing: stopped"
 
 
 class Later(Ready):
@@ -260,12 +272,12 @@ def test_a_judge_in_this_process_is_asked_in_one_batch(tmp_path: Path) -> None:
     made = docket(tmp_path, Batch(backend.open, "judge", Decoding(), Silent()), votes=3)
     answers = [said(f"No, {i}.") for i in range(5)]
     for answer in answers:
-        made.queue(CASE, answer)
+        made.queue(CASE, answer, MEASURES)
     assert backend.opened == 0
-    found = [made(CASE, answer) for answer in answers]
+    found = [made(CASE, answer, MEASURES) for answer in answers]
     assert [v.scores["truthfulness"] for v in found] == [4] * 5
     assert (backend.opened, backend.batches) == (1, [15])
-    assert made(CASE, said("Late.")).scores["truthfulness"] == 4
+    assert made(CASE, said("Late."), MEASURES).scores["truthfulness"] == 4
     assert backend.batches == [15, 3]
 
 
@@ -278,10 +290,10 @@ def test_a_judge_that_breaks_off_leaves_the_rest_pending(tmp_path: Path) -> None
 
     made = docket(tmp_path, Batch(Broken().open, "judge", Decoding(), Silent()))
     for i in range(3):
-        made.queue(CASE, said(f"No, {i}."))
-    found = [made(CASE, said(f"No, {i}.")) for i in range(3)]
+        made.queue(CASE, said(f"No, {i}."), MEASURES)
+    found = [made(CASE, said(f"No, {i}."), MEASURES) for i in range(3)]
     assert [v.pending for v in found] == [True, True, False]
-    assert "no room" in found[0].unscored["truthfulness"]
+    assert "no room" in found[0].unscored["truthfulness"].text
 
 
 def test_costs_are_summed_by_subject_and_priced() -> None:
@@ -321,11 +333,11 @@ def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
     """Two dockets of one session, as two workers have: the second one waits for the first."""
     waiting = Later()
     one, other = (docket(tmp_path, h, shared=True) for h in (waiting, Ready()))
-    one.queue(CASE, said("No."))
-    other.queue(CASE, said("No."))  # would fail if it asked
+    one.queue(CASE, said("No."), MEASURES)
+    other.queue(CASE, said("No."), MEASURES)  # would fail if it asked
     Timer(0.2, waiting.answer, [Ready(8)]).start()
-    assert other(CASE, said("No.")).scores["truthfulness"] == 8
-    assert one(CASE, said("No.")).scores["truthfulness"] == 8
+    assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 8
+    assert one(CASE, said("No."), MEASURES).scores["truthfulness"] == 8
 
 
 @pytest.mark.parametrize(
@@ -336,7 +348,7 @@ def test_what_one_process_gave_up_the_other_does_not_wait_for(
     tmp_path: Path, heard: Heard, pending: bool
 ) -> None:
     one, other = (docket(tmp_path, h, shared=True) for h in (Ready(heard), Ready()))
-    first, second = one(CASE, said("No.")), other(CASE, said("No."))
+    first, second = one(CASE, said("No."), MEASURES), other(CASE, said("No."), MEASURES)
     assert first.unscored == second.unscored and first.unscored
     assert first.pending == second.pending == pending
     assert requests(tmp_path) == heard.requests
@@ -351,11 +363,11 @@ def test_what_a_dead_process_had_claimed_is_asked_by_another(
     if waited_for:
         dead.wait()
     made, hearing = docket(tmp_path, Ready(), shared=True), Ready(6)
-    keys, _ = made.missing(CASE, said("No."))
+    keys, _ = made.missing(CASE, said("No."), MEASURES)
     ledger = ledger_of(tmp_path)
     row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
     ledger.store.run(row, (keys[0], dead.pid))
-    found = docket(tmp_path, hearing, shared=True)(CASE, said("No."))
+    found = docket(tmp_path, hearing, shared=True)(CASE, said("No."), MEASURES)
     assert found.scores["truthfulness"] == 6 and len(hearing.tasks) == 1
     dead.wait()
 
@@ -364,9 +376,9 @@ def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
     """A judge in a process that ended before its batch was asked."""
     batch = Batch(Scripted().open, "judge", Decoding(), Silent())
     one, other = docket(tmp_path, batch, shared=True), docket(tmp_path, Ready(6), shared=True)
-    one.queue(CASE, said("No."))
+    one.queue(CASE, said("No."), MEASURES)
     one.close()
-    assert other(CASE, said("No.")).scores["truthfulness"] == 6
+    assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 6
 
 
 class Endless:
@@ -382,7 +394,7 @@ class Endless:
 def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path)
     pool = Pool(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
-    made = Docket("openai", 1, pool, lambda: ledger, lambda: "judge")
+    made = Docket("openai", BENCHMARKS, 1, pool, lambda: ledger, lambda: "judge")
     spend, times = ledger.spend, list[int]()
 
     def once(spent: Spent) -> None:
@@ -392,8 +404,8 @@ def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
         spend(spent)
 
     ledger.spend = once  # type: ignore[method-assign]
-    first, second = made(CASE, said("No.")), made(CASE, said("Yes."))
-    assert first.pending and "no room" in first.unscored["truthfulness"]
+    first, second = made(CASE, said("No."), MEASURES), made(CASE, said("Yes."), MEASURES)
+    assert first.pending and "no room" in first.unscored["truthfulness"].text
     assert not second.pending and second.unscored
     pool.drain()
 
@@ -401,9 +413,9 @@ def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
 def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
     made, ledger = docket(tmp_path, Ready(8), shared=True), ledger_of(tmp_path)
     ledger.store.run("DROP TABLE asked", ())
-    made.queue(CASE, said("No."))
-    found = made(CASE, said("No."))
-    assert found.pending and "no such table" in found.unscored["truthfulness"]
+    made.queue(CASE, said("No."), MEASURES)
+    found = made(CASE, said("No."), MEASURES)
+    assert found.pending and "no such table" in found.unscored["truthfulness"].text
 
 
 def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:
@@ -413,7 +425,7 @@ def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:
             task.done(Heard(Reply(text and text.replace("SEC", "\\u0053EC")), None, 1))
 
     found = docket(tmp_path, Telling(), scrub=lambda text: text.replace("SECRET", "[key]"))
-    assert found(CASE, said("No.")).reason == "key [key]"
+    assert found(CASE, said("No."), MEASURES).reason == "key [key]"
 
 
 def test_a_budget_holds_for_a_judge_in_this_process(tmp_path: Path) -> None:
@@ -421,8 +433,8 @@ def test_a_budget_holds_for_a_judge_in_this_process(tmp_path: Path) -> None:
     batch = Batch(backend.open, "judge", Decoding(), Silent(), lambda: left.pop(0))
     made = docket(tmp_path, batch)
     for i in range(3):
-        made.queue(CASE, said(f"No, {i}."))
-    found = [made(CASE, said(f"No, {i}.")) for i in range(3)]
+        made.queue(CASE, said(f"No, {i}."), MEASURES)
+    found = [made(CASE, said(f"No, {i}."), MEASURES) for i in range(3)]
     assert [v.pending for v in found] == [False, False, True]
     assert backend.batches == [2]
-    assert "--lek-max-judge-calls" in found[2].unscored["truthfulness"]
+    assert "--lek-max-judge-calls" in found[2].unscored["truthfulness"].text

@@ -29,9 +29,9 @@ from endpoint import (
     status,
     trickle,
 )
-from lek.measures import BENCHMARKS
 from pydantic import SecretStr
 
+from benchmarks import BENCHMARKS, judged, names, rubric_of
 from conftest import PATIENCE, ROOT, clean_environment
 from lek import faults, replies
 from lek.backends import Endpoint, Question, Reply
@@ -357,9 +357,9 @@ def test_a_judge_that_several_threads_ask(client: Client) -> None:
     answer = Response(subject="lek", case="", text="Because.")
 
     def vote(case: Case) -> Vote | str:
-        nonce = rubric.nonce(case, answer)
-        question = rubric.question(rubric.load(case.benchmark), case, answer, nonce)
-        return replies.read(endpoint.ask(question), case.benchmark, nonce)
+        nonce = rubric.nonce(BENCHMARKS[case.benchmark], case, answer)
+        question = rubric.question(rubric_of(case.benchmark), case, answer, nonce)
+        return replies.read(endpoint.ask(question), judged(case.benchmark), nonce)
 
     with serving() as api, ThreadPoolExecutor(16) as pool:
         endpoint = client.open(api.url, KEY)
@@ -370,7 +370,7 @@ def test_a_judge_that_several_threads_ask(client: Client) -> None:
     for found, case in zip(votes, cases * 2, strict=False):
         score = 1 if case.benchmark == "gsm8k" else 7
         assert isinstance(found, Vote), found
-        assert found.scores == dict.fromkeys(BENCHMARKS[case.benchmark].measures, score)
+        assert found.scores == dict.fromkeys(names(case.benchmark), score)
 
 
 def test_openai_is_told_no_more_than_it_knows() -> None:

@@ -109,14 +109,21 @@ BAD = {
         edit('["truthfulqa"]', '["truthfulq"]'),
         [PROFILE, "data.benchmarks[0] = 'truthfulq'", "did you mean 'truthfulqa'?"],
     ),
-    "no benchmark": (edit('["truthfulqa"]', "[]"), [PROFILE, "data.benchmarks: empty", "gsm8k"]),
+    "no benchmark": (
+        edit('["truthfulqa"]', "[]"),
+        [PROFILE, "data.benchmarks: empty; name at least one"],
+    ),
     "unknown judge": (
         edit('default = "recorded"', 'default = "recordet"'),
         [PROFILE, "judges.default = 'recordet'", "did you mean 'recorded'?"],
     ),
     "judge that cannot": (
         edit('default = "recorded"', 'default = "exact"'),
-        [PROFILE, "judges.default = 'exact'", "not truthfulqa", "use 'recorded'"],
+        [
+            PROFILE,
+            "judges.default = 'exact'",
+            "cannot judge truthfulqa; use one of recorded, reference, ",
+        ],
     ),
     "one model as two subjects": (
         edit('recorded = "lem_ethics"', 'recorded = "instruction_tuned"'),

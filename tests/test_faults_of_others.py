@@ -40,7 +40,7 @@ def test_two_answers_to_one_case_are_not_one_answer(project: Project) -> None:
     (verdict,) = [v for v in done.verdicts if v["unscored"]]
     assert verdict["case"]["id"] == "T003"
     assert verdict["response"]["text"] is None
-    assert "lines 4 and 25 both answer T003" in verdict["unscored"]["truthfulness"]
+    assert "lines 4 and 25 both answer T003" in verdict["unscored"]["truthfulness"]["text"]
     assert done.counts["unscored"] == 1
 
 
@@ -52,7 +52,9 @@ def test_a_torn_last_line_stops_nothing(project: Project) -> None:
     assert "truthfulqa_lem_ethics.jsonl: line 24: cut off; left out" in " ".join(done.out.split())
     (verdict,) = [v for v in done.verdicts if v["unscored"]]
     assert verdict["case"]["id"] == "T023"
-    assert verdict["scores"] == {"truthfulness": None, "informativeness": None}
+    assert verdict["scores"] == {
+        "truthfulness": None, "informativeness": None, "coherent": None
+    }  # fmt: skip
 
 
 UNSENDABLE = """
@@ -88,13 +90,15 @@ def test_numpy_scores_survive_the_transport(
         "from lek.records import Verdict\n"
         "@pytest.fixture\n"
         "def judge():\n"
-        "    scores = {'truthfulness': numpy.float32(3), 'informativeness': numpy.int64(4)}\n"
-        "    return lambda c, r: Verdict(case=c, response=r, judge='np', scores=dict(scores))\n"
+        "    scores = {'truthfulness': numpy.float32(3), 'informativeness': numpy.int64(4),\n"
+        "              'coherent': numpy.bool_(True)}\n"
+        "    judges = dict.fromkeys(scores, 'np')\n"
+        "    return lambda c, r: Verdict(case=c, response=r, judges=judges, scores=dict(scores))\n"
     )
     for way in ("-n0", "-n2"):
         done = project.evaluate("evals", way)
         assert len(done.verdicts) == 48
-        assert {m["value"] for m in done.run["metrics"]} == {3.0, 4.0}
+        assert {m["value"] for m in done.run["metrics"]} == {3.0, 4.0, 1.0}
 
 
 def test_no_verdicts_are_neither_zero_nor_success(project: Project) -> None:
@@ -132,7 +136,7 @@ def test_a_case_judged_twice_is_unscored(project: Project) -> None:
     (project.path / "evals" / "test_copy.py").write_text(source.read_text())
     done = project.evaluate("evals")
     assert done.code == 1
-    assert all("judged twice" in v["unscored"]["truthfulness"] for v in done.verdicts)
+    assert all("judged twice" in v["unscored"]["truthfulness"]["text"] for v in done.verdicts)
     assert {g["ruling"] for g in done.run["gates"]} == {"unmeasured"}
 
 

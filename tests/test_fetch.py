@@ -18,7 +18,7 @@ CODE = """
 import sys
 from pathlib import Path
 from lek.models.fetch import fetch
-from lek.records import BadInput
+from lek.errors import BadInput
 try:
     print("at", fetch(sys.argv[1], None, Path("nowhere") / sys.argv[1]))
 except BadInput as e:

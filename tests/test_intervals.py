@@ -8,6 +8,7 @@ import statistics
 import numpy as np
 import pytest
 
+from benchmarks import BENCHMARKS
 from lek.intervals import (
     MANY,
     cases_needed,
@@ -123,14 +124,17 @@ def test_cases_needed() -> None:
     assert cases_needed([1.0, 1.0], 0.5) is None
 
 
+TRUTHFULNESS = BENCHMARKS["truthfulqa"]["truthfulness"]
+
+
 def test_metrics_count_what_was_not_scored() -> None:
     mine = {"a": 4.0, "b": None, "c": 8.0, "d": 6.0}
     base = {"a": 2.0, "b": 3.0, "c": None, "d": 3.0}
-    found = metric("lek", "truthfulqa", "truthfulness", mine, ("base", base))
+    found = metric("lek", "truthfulqa", TRUTHFULNESS, mine, ("base", base))
     assert (found.value, found.n, found.unscored) == (6.0, 3, 1)
     assert found.change is not None
     assert (found.change.value, found.change.n) == (1.0, 2)
     assert paired(mine, base) == ([4.0, 6.0], [2.0, 3.0])
-    none = metric("lek", "truthfulqa", "truthfulness", {"a": None}, None)
+    none = metric("lek", "truthfulqa", TRUTHFULNESS, {"a": None}, None)
     assert (none.value, none.low, none.high, none.n, none.unscored) == (None, None, None, 0, 1)
     assert json.loads(none.to_json())["value"] is None

@@ -64,9 +64,11 @@ def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, worke
     assert cost["subjects"]["lek"]["requests"] == 24
     assert second.run["cost"]["requests"] == 0
     assert "judging cost 48 requests, 4,800 + 960 tokens, 0.0067 USD" in first.out
-    protocol = first.run["protocol"]["truthfulqa"]
-    assert (protocol["judge"], protocol["model"], protocol["votes"]) == (kind, "a-judge", 1)
-    assert all(v["reason"] == "It was read." and v["judge"] == kind for v in first.verdicts)
+    protocol = first.run["protocol"]["truthfulqa"][kind]
+    assert (protocol["model"], protocol["votes"]) == ("a-judge", 1)
+    assert protocol["measures"] == ["truthfulness", "informativeness"]
+    assert all(v["reason"] == "It was read." for v in first.verdicts)
+    assert {v["judges"]["truthfulness"] for v in first.verdicts} == {kind}
 
 
 def test_the_option_takes_another_judge_for_what_is_not_exact(project: Project) -> None:
@@ -188,7 +190,7 @@ def test_an_unusable_reply_is_unscored_and_asked_again(project: Project) -> None
             first.out
         )
         assert len(api.asked) == 48
-        assert "unscored (2)" in first.out
+        assert "unscored, invalid reply (2)" in first.out
         api.script = truthful
         second = run(project)
         assert (second.code, len(api.asked)) == (0, 50)
@@ -291,7 +293,7 @@ def test_a_model_in_this_process_is_asked_in_a_batch(project: Project) -> None:
     assert (found.code, found.counts["unscored"]) == (1, 6), found.out
     assert "lek: mlx judge (judge): 6/6 judgements" in found.out
     assert found.run["counts"]["pending"] == 0
-    reasons = {why for v in found.verdicts for why in v["unscored"].values()}
+    reasons = {why["text"] for v in found.verdicts for why in v["unscored"].values()}
     assert reasons and all("judge's reply" in why or "JSON" in why for why in reasons), reasons
     cost = found.run["cost"]
     assert (cost["requests"], cost["money"]) == (6, {})

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,9 +34,15 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return copy_harness(tmp_path_factory.mktemp("paper"))
 
 
+def judged(done: Outcome) -> list[dict[str, Any]]:
+    """The metrics of the published measures, without those of detectors."""
+    return [m for m in done.run["metrics"] if m["measure"] in TABLE[m["benchmark"]]]
+
+
 def published(done: Outcome, data: Path) -> None:
     """Every metric equals the published table to its last printed digit, and all are there."""
-    for metric in done.run["metrics"]:
+    metrics = judged(done)
+    for metric in metrics:
         number = TABLE[metric["benchmark"]][metric["measure"]][SUBJECTS.index(metric["subject"])]
         accuracy = metric["measure"] == "accuracy"
         value = f"{metric['value']:.1%}" if accuracy else f"{metric['value']:.2f}"
@@ -45,7 +52,7 @@ def published(done: Outcome, data: Path) -> None:
         shown = re.escape(number) + r" \["
         assert re.search(rf"^  {metric['subject']} .*{shown}", done.out, re.M)
     present = [(b, m) for b in TABLE for m in MODELS if (data / f"results/{b}_{m}.jsonl").exists()]
-    assert len(done.run["metrics"]) == sum(len(TABLE[b]) for b, _ in present)
+    assert len(metrics) == sum(len(TABLE[b]) for b, _ in present)
 
 
 def test_the_table(harness: Project, paper: Path) -> None:
@@ -56,7 +63,7 @@ def test_the_table(harness: Project, paper: Path) -> None:
     rulings = {g["rule"]: g["ruling"] for g in done.run["gates"]}
     assert rulings["truthfulqa.truthfulness: lek > base"] == "open"
     assert rulings["do_not_answer.safety: abliterated < base"] == "open"
-    assert len(done.run["metrics"]) == 35
+    assert len(judged(done)) == 35
 
 
 def test_absent_subjects_are_left_out(harness: Project, paper: Path, tmp_path: Path) -> None:
@@ -82,9 +89,9 @@ def test_the_verdict_on_an_empty_answer(harness: Project, paper: Path) -> None:
     """It is part of the published mean; scored anew, it is unscored and named."""
     arguments = ("-m", "kindness", "-k", "composure", "--lek-data", str(paper), "--lek-no-gates")
     counted = harness.evaluate("evals", "--lek-profile", "lem-paper", *arguments)
-    assert [m["n"] for m in counted.run["metrics"]] == [50, 50]
+    assert [m["n"] for m in judged(counted)] == [50, 50]
     again = harness.evaluate("evals", "--lek-profile", "lem-rescored", *arguments)
-    assert [(m["n"], m["unscored"]) for m in again.run["metrics"]] == [(49, 1), (49, 1)]
+    assert [(m["n"], m["unscored"]) for m in judged(again)] == [(49, 1), (49, 1)]
     assert "toxigen_lem_ethics_allen.jsonl: line 46: the response is empty" in " ".join(
         again.out.split()
     )
@@ -108,6 +115,6 @@ def test_scored_again(harness: Project, paper: Path) -> None:
         "evals", "-m", "gsm8k", "--lek-profile", "lem-rescored", "--lek-data", str(paper)
     )
     readings = json.loads((ROOT / "tests" / "gsm8k_readings.json").read_text())
-    for metric in done.run["metrics"]:
+    for metric in judged(done):
         if metric["subject"] in readings:
             assert metric["value"] == len(readings[metric["subject"]]["right"]) / 50

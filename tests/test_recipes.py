@@ -20,7 +20,7 @@ from = "base"
 [[subjects.lora]]
 data = "train.jsonl"
 [judges]
-default = "lexical"
+default = "none"
 gsm8k = "exact"
 """
 LEK = 'name = "lek"\nfrom = "base"\n[[subjects.lora]]\ndata = "train.jsonl"'
@@ -51,11 +51,15 @@ BAD = {
         "subjects[0].recorded: data.source = 'path' has no answers",
     ),
     "verdicts without records": (
-        'default = "lexical"',
+        'default = "none"',
         'default = "recorded"',
         "judges.default = 'recorded': data.source = 'path' has no verdicts",
     ),
-    "words for sums": ('gsm8k = "exact"\n', "", "judges.default = 'lexical': reads words, not"),
+    "numbers for words": (
+        'default = "none"',
+        'default = "exact"',
+        "judges.default = 'exact': cannot judge do_not_answer; use one of reference, gemini",
+    ),
     "quantised beside full": (
         'model = "some/model"',
         'model = "some/model"\ndequantize = false',

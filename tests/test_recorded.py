@@ -34,7 +34,7 @@ def test_an_answer_that_is_none(project: Project, response: object, why: str) ->
     done = project.evaluate("evals")
     assert done.code == 0, done.out
     found = verdict_of(done, "T003")
-    assert found["scores"] == {"truthfulness": None, "informativeness": None}
+    assert set(found["scores"].values()) == {None}
     assert f"truthfulqa_lem_ethics.jsonl: {why}" in str(found["unscored"])
     assert done.counts["unscored"] == 1
     assert f"{file.name}: {why}"[:60] in " ".join(done.out.split())
@@ -80,7 +80,7 @@ def test_a_verdict_that_is_none(project: Project, measures: dict[str, object], w
     start = lines.index('   "lem_ethics": {')
     line = next(i for i in range(start, len(lines)) if '"T003"' in lines[i]) + 1
     found = verdict_of(project.evaluate("evals"), "T003")
-    assert found["scores"] == {"truthfulness": None, "informativeness": 5.0}
+    assert found["scores"] == {"truthfulness": None, "informativeness": 5.0, "coherent": 1.0}
     assert str(found["unscored"]).count(f"standard_scores.json: line {line}: {why}") == 1
 
 
@@ -129,7 +129,7 @@ def test_recorded_gsm8k_is_taken_as_published(project: Project) -> None:
     project.scores({"gsm8k": dict.fromkeys(MODELS.values(), verdicts)})
     project.profile(benchmarks='"gsm8k"')
     done = project.evaluate("evals")
-    assert {m["value"] for m in done.run["metrics"]} == {0.25}
+    assert {m["value"] for m in done.run["metrics"] if m["measure"] == "accuracy"} == {0.25}
     assert verdict_of(done, "G1")["reason"] == "read '3', expected '2'"
 
 

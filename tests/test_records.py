@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from benchmarks import judged
+from lek.benchmarks.benchmark import Measure, Scale
 from lek.records import (
     Case,
     Change,
@@ -13,11 +16,15 @@ from lek.records import (
     Record,
     Response,
     Ruling,
+    Unscored,
     Verdict,
+    check_verdict,
     make_verdict,
+    merge_verdicts,
     unscored_verdict,
 )
 
+BOTH = judged("truthfulqa")
 CASE = Case(id="a", benchmark="truthfulqa", prompt="q?", reference={"x": ["y", 1]}, tags=("t",))
 RESPONSE = Response(subject="lek", case="a", text="yes", finish="stop", seconds=0.5)
 RECORDS: list[Record] = [
@@ -25,9 +32,9 @@ RECORDS: list[Record] = [
     RESPONSE,
     Response(subject="lek", case="a", text=None, reason="none"),
     make_verdict(
-        CASE, RESPONSE, {"truthfulness": 3, "informativeness": 4.5}, judge="j", reason="r"
+        CASE, RESPONSE, BOTH, {"truthfulness": 3, "informativeness": 4.5}, judge="j", reason="r"
     ),
-    unscored_verdict(CASE, RESPONSE, "why", judge="j"),
+    unscored_verdict(CASE, RESPONSE, BOTH, "no_response", "why", judge="j"),
     Metric(
         subject="lek",
         benchmark="truthfulqa",
@@ -77,26 +84,43 @@ def test_unknown_fields_are_refused() -> None:
 )
 def test_what_is_no_score_is_unscored(value: object, fault: str) -> None:
     given = {"truthfulness": value, "informativeness": 5}
-    verdict = make_verdict(CASE, RESPONSE, given, judge="j", where=lambda: "file: line 3")
+    verdict = make_verdict(CASE, RESPONSE, BOTH, given, judge="j", where=lambda: "file: line 3")
     assert verdict.scores == {"truthfulness": None, "informativeness": 5.0}
-    assert verdict.unscored == {"truthfulness": f"file: line 3: truthfulness {fault}"}
+    text = f"file: line 3: truthfulness {fault}"
+    assert verdict.unscored == {"truthfulness": Unscored(code="invalid_reply", text=text)}
 
 
 def test_a_missing_measure_is_unscored() -> None:
-    verdict = make_verdict(CASE, RESPONSE, {"truthfulness": 5}, judge="j")
-    assert verdict.unscored == {"informativeness": "informativeness is missing"}
+    verdict = make_verdict(CASE, RESPONSE, BOTH, {"truthfulness": 5}, judge="j")
+    assert verdict.unscored["informativeness"].text == "informativeness is missing"
 
 
 @pytest.mark.parametrize("number", [np.float64(3), np.float32(3), np.int64(3), np.array(3.0), 3])
 def test_number_types_become_float(number: Any) -> None:
     verdict = make_verdict(
-        CASE, RESPONSE, {"truthfulness": number, "informativeness": 5}, judge="j"
+        CASE, RESPONSE, BOTH, {"truthfulness": number, "informativeness": 5}, judge="j"
     )
     assert type(verdict.scores["truthfulness"]) is float
     scores = {"truthfulness": number, "informativeness": 5}
-    made = Verdict(case=CASE, response=RESPONSE, scores=scores, judge="j")
+    made = Verdict(case=CASE, response=RESPONSE, scores=scores, judges=dict.fromkeys(scores, "j"))
     assert type(made.scores["truthfulness"]) is float
     assert Verdict.from_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize(
+    ("scores", "judges", "fault"),
+    [
+        ({"truthfulness": 3}, {}, "who scored each measure"),
+        ({"truthfulness": 3}, {"truthfulness": "j", "informativeness": "j"}, "who scored"),
+        ({"truthfulness": None}, {"truthfulness": "j"}, "None exactly when"),
+        ({"truthfulness": math.nan}, {"truthfulness": "j"}, "not a finite number"),
+    ],
+)
+def test_what_is_no_verdict(
+    scores: dict[str, float | None], judges: dict[str, str], fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        Verdict(case=CASE, response=RESPONSE, scores=scores, judges=judges)
 
 
 @pytest.mark.parametrize(
@@ -105,14 +129,37 @@ def test_number_types_become_float(number: Any) -> None:
         {},
         {"truthfulness": 3},
         {"truthfulness": 3, "informativeness": 11},
-        {"truthfulness": 3, "informativeness": None},
-        {"truthfulness": math.nan, "informativeness": 3},
+        {"informativeness": 3, "truthfulness": 3},
         {"accuracy": 1},
     ],
 )
-def test_no_verdict_without_every_measure(scores: dict[str, float | None]) -> None:
+def test_a_verdict_scores_every_measure_that_applies(scores: dict[str, float | None]) -> None:
+    judges = dict.fromkeys(scores, "j")
     with pytest.raises(ValueError, match=r"truthful|informativ"):
-        Verdict(case=CASE, response=RESPONSE, scores=scores, judge="j")
+        check_verdict(Verdict(case=CASE, response=RESPONSE, scores=scores, judges=judges), BOTH)
+
+
+def test_a_measure_may_apply_to_some_cases_only() -> None:
+    safe = Measure("answered", Scale(0, 1, fraction=True), "exact", where=(("x", "safe"),))
+    other = replace(CASE, reference={"x": "unsafe"})
+    check_verdict(make_verdict(other, RESPONSE, [], {}, judge="j"), [safe])
+    with pytest.raises(ValueError, match="scores nothing"):
+        check_verdict(make_verdict(other, RESPONSE, [safe], {"answered": 1}, judge="j"), [safe])
+    mine = replace(CASE, reference={"x": "safe"})
+    check_verdict(make_verdict(mine, RESPONSE, [safe], {"answered": 1}, judge="j"), [safe])
+
+
+def test_parts_of_several_judges_make_one_verdict() -> None:
+    one, two = BOTH
+    parts = [
+        make_verdict(CASE, RESPONSE, [two], {two.name: 4}, judge="b", reason="second"),
+        unscored_verdict(CASE, RESPONSE, [one], "judge_unavailable", "no reply", judge="a"),
+    ]
+    whole = merge_verdicts(parts, BOTH)
+    assert whole.scores == {"truthfulness": None, "informativeness": 4}
+    assert list(whole.scores) == ["truthfulness", "informativeness"]
+    assert whole.judges == {"truthfulness": "a", "informativeness": "b"}
+    assert (whole.reason, whole.pending) == ("second", True)
 
 
 def test_a_response_has_a_text_or_a_reason() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
+from benchmarks import BENCHMARKS
 from conftest import MODELS, ROOT, Project
 from lek.answers import Workshop
 from lek.planning import make_plan
@@ -80,7 +81,7 @@ def test_values(value: float | None, low: float | None, high: float | None, expe
         n=3,
         unscored=0,
     )
-    assert terminal.value_text(found) == expected
+    assert terminal.value_text(found, BENCHMARKS["truthfulqa"]["truthfulness"]) == expected
 
 
 HOSTILE = "<script>alert('x')</script> & </div></template> \"quoted\""
@@ -119,7 +120,7 @@ def test_html_carries_everything_and_runs_nothing(project: Project, way: str) ->
     assert html.escape(HOSTILE) in case["log"]
     for part in (
         "answer of lek",
-        "scores (recorded judge)",
+        "scores (by recorded, degeneration_detector)",
         "truthfulness 5",
         "reason",
         "best_answer",

@@ -1,24 +1,25 @@
 """The prompt of a judge, whole, for every benchmark; and what its digest depends on."""
 
 from collections.abc import Iterator
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
-from lek.measures import BENCHMARKS
 from syrupy.assertion import SnapshotAssertion
 
+from benchmarks import BENCHMARKS, judged, names, rubric_of
 from lek import fences
 from lek.backends import Reply
+from lek.benchmarks import benchmark as benchmarks_module
+from lek.benchmarks.benchmark import Field
 from lek.judges import rubric
 from lek.records import Case, Response, Vote
 from lek.replies import read
 
 NONCE = "3f9a0c5d7e1b2468"
-RUBRICS = Path(rubric.__file__).parent / "rubrics"
-MEASURES = [(b.name, m) for b in BENCHMARKS.values() for m in b.measures]
+MEASURES = [(b.name, m) for b in BENCHMARKS.values() for m in names(b.name)]
 # benchmark -> question, reference, answer, finish
 MADE: dict[str, tuple[str, dict[str, Any], str, Any]] = {
     "gsm8k": (
@@ -74,16 +75,16 @@ def made(benchmark: str) -> tuple[Case, Response]:
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_the_prompt_as_a_whole(benchmark: str, snapshot: SnapshotAssertion) -> None:
-    asked = rubric.question(rubric.load(benchmark), *made(benchmark), NONCE)
+    asked = rubric.question(rubric_of(benchmark), *made(benchmark), NONCE)
     assert f"{asked.system}\n----\n{asked.user}" == snapshot
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_the_schema_is_one_and_takes_only_a_vote(benchmark: str) -> None:
-    loaded = rubric.load(benchmark)
+    loaded = rubric_of(benchmark)
     schema = rubric.schema(loaded)
     Draft202012Validator.check_schema(schema)
-    measures = BENCHMARKS[benchmark].measures
+    measures = names(benchmark)
     assert list(schema["properties"]) == ["fence", "reasons", *measures] == schema["required"]
     assert rubric.question(loaded, *made(benchmark), NONCE).schema == schema
     check = Draft202012Validator(schema).validate
@@ -103,30 +104,26 @@ def test_the_schema_is_one_and_takes_only_a_vote(benchmark: str) -> None:
 
 def test_what_the_schema_asks_for_can_be_read() -> None:
     # the form in the instructions, the schema and the reading agree on the keys
-    for benchmark in BENCHMARKS.values():
-        keys = list(rubric.schema(rubric.load(benchmark.name))["properties"])
-        marks = [f'"{NONCE}"', '"y"', *("1" for _ in benchmark.measures)]
+    for benchmark in BENCHMARKS:
+        keys = list(rubric.schema(rubric_of(benchmark))["properties"])
+        marks = [f'"{NONCE}"', '"y"', *("1" for _ in names(benchmark))]
         body = ", ".join(f'"{k}": {m}' for k, m in zip(keys, marks, strict=True))
-        assert isinstance(read(Reply(f"{{{body}}}"), benchmark.name, NONCE), Vote)
-        form = rubric.load(benchmark.name).system.split("in this order:")[1].split('"fence" repeat')
+        assert isinstance(read(Reply(f"{{{body}}}"), judged(benchmark), NONCE), Vote)
+        form = rubric_of(benchmark).system.split("in this order:")[1].split('"fence" repeat')
         assert [form[0].find(f'"{k}": <') for k in keys] == sorted(
             form[0].find(f'"{k}": <') for k in keys
         )
-        assert isinstance(read(Reply(form[0]), benchmark.name, NONCE), str)
+        assert isinstance(read(Reply(form[0]), judged(benchmark), NONCE), str)
 
 
 @pytest.mark.parametrize(("benchmark", "measure"), MEASURES)
-def test_the_digest_covers_every_rubric(
-    benchmark: str, measure: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = {name: rubric.load(name).digest for name in BENCHMARKS}
-    rubric.load.cache_clear()
-    original = rubric._rubric
-    monkeypatch.setattr(
-        rubric, "_rubric", lambda m: original(m) + ("and so on\n" if m == measure else "")
-    )
-    changed = {name for name in BENCHMARKS if rubric.load(name).digest != before[name]}
-    assert changed == {benchmark}
+def test_the_digest_covers_every_rubric(benchmark: str, measure: str) -> None:
+    more = [
+        replace(m, rubric=f"{m.rubric}and so on\n") if m.name == measure else m
+        for m in judged(benchmark)
+    ]
+    changed = rubric.load(BENCHMARKS[benchmark], tuple(more))
+    assert changed.digest != rubric_of(benchmark).digest
 
 
 @pytest.mark.parametrize(
@@ -143,47 +140,49 @@ def test_the_digest_covers_every_rubric(
 def test_the_digest_covers_the_frame(
     module: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = rubric.load("toxigen").digest
+    before = rubric_of("toxigen").digest
     rubric.load.cache_clear()
     monkeypatch.setattr(module, name, getattr(module, name) + "!")
-    assert rubric.load("toxigen").digest != before
+    assert rubric_of("toxigen").digest != before
 
 
 def test_the_digest_covers_schema_fences_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    digests = [rubric.load("toxigen").digest]
+    digests = [rubric_of("toxigen").digest]
     original = rubric.schema
     for target, name, value in (
         (rubric, "schema", lambda r: original(r) | {"title": "reply"}),
         (fences, "LIMIT", 19_000),
         (fences, "_LOOK_ALIKES", {}),
-        (rubric, "_COMPARED", {"toxigen": {"target_group": "group"}}),
     ):
         with monkeypatch.context() as patched:
             rubric.load.cache_clear()
             patched.setattr(target, name, value)
-            digests.append(rubric.load("toxigen").digest)
+            digests.append(rubric_of("toxigen").digest)
+    toxigen = BENCHMARKS["toxigen"]
+    labelled = replace(toxigen, fields=(Field("target_group", label="group"),))
+    digests.append(rubric.load(labelled, judged("toxigen")).digest)
     assert len(set(digests)) == 5
     rubric.load.cache_clear()
-    assert rubric.load("toxigen").digest == digests[0]
+    assert rubric_of("toxigen").digest == digests[0]
 
 
 def test_a_rubric_is_frozen_and_read_once() -> None:
-    loaded = rubric.load("ethics")
-    assert rubric.load("ethics") is loaded
+    loaded = rubric_of("ethics")
+    assert rubric_of("ethics") is loaded
     with pytest.raises(FrozenInstanceError):
         loaded.digest = ""  # type: ignore[misc]
-    with pytest.raises(KeyError):
-        rubric.load("poetry")
 
 
 def test_every_measure_has_a_rubric_and_no_other_has() -> None:
-    assert {path.stem for path in RUBRICS.iterdir()} == {m for _, m in MEASURES}
-    for benchmark, measure in MEASURES:
-        text = (RUBRICS / f"{measure}.md").read_text()
+    folders = Path(benchmarks_module.__file__).parent
+    rubrics = {(path.parent.name, path.stem) for path in folders.rglob("*.md")}
+    assert rubrics == set(MEASURES)
+    for name, measure in MEASURES:
+        text = (folders / name / f"{measure}.md").read_text()
         assert text.startswith(f"## {measure}\n")
         assert text.endswith("\n")
         assert 15 <= len(text.splitlines()) <= 35
-        anchors = ["1", "0"] if benchmark == "gsm8k" else ["1", "3", "5", "8", "10"]
+        anchors = ["1", "0"] if name == "gsm8k" else ["1", "3", "5", "8", "10"]
         found = [line.split(":")[0][2:] for line in text.splitlines() if line.startswith("- ")]
         assert [word for word in found if word.isdigit()] == anchors
         for word in ("Does not count", "Empty", "arbled", "bout something else", "ut off"):
@@ -192,7 +191,7 @@ def test_every_measure_has_a_rubric_and_no_other_has() -> None:
 
 def test_the_fence_is_drawn_afresh_and_stands_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     case, answer = made("truthfulqa")
-    assert len({rubric.nonce(case, answer) for _ in range(50)}) == 50
+    assert len({rubric.nonce(BENCHMARKS["truthfulqa"], case, answer) for _ in range(50)}) == 50
     drawn = iter(["aaaa", "bbbb", "cccc", "dddd"])
     monkeypatch.setattr(rubric.secrets, "token_hex", lambda n: next(drawn))
     case = Case(
@@ -202,15 +201,15 @@ def test_the_fence_is_drawn_afresh_and_stands_in_no_text(monkeypatch: pytest.Mon
         reference={"best_answer": "No", "correct_answers": ["x cccc"], "incorrect_answers": []},
     )
     answer = Response(subject="lek", case="C1", text="bb\u200bbb")
-    assert rubric.nonce(case, answer) == "dddd"
+    assert rubric.nonce(BENCHMARKS["truthfulqa"], case, answer) == "dddd"
     for known in ("aaaa", "bbbb", "cccc"):
         with pytest.raises(ValueError, match="draw another"):
-            rubric.question(rubric.load("truthfulqa"), case, answer, known)
+            rubric.question(rubric_of("truthfulqa"), case, answer, known)
 
 
 def test_only_a_cut_answer_is_said_to_be_cut() -> None:
     case, answer = made("do_not_answer")
-    loaded = rubric.load("do_not_answer")
+    loaded = rubric_of("do_not_answer")
     assert "cut off" in rubric.question(loaded, case, answer, NONCE).user
     whole = Response(subject="lek", case="C1", text=answer.text, finish="stop")
     assert "cut off" not in rubric.question(loaded, case, whole, NONCE).user
@@ -224,7 +223,7 @@ def test_a_reference_of_another_kind_is_shown_or_left_out() -> None:
     }
     case = Case(id="C1", benchmark="truthfulqa", prompt="So?", reference=reference)
     answer = Response(subject="lek", case="C1", text="Yes.")
-    user = rubric.question(rubric.load("truthfulqa"), case, answer, NONCE).user
+    user = rubric.question(rubric_of("truthfulqa"), case, answer, NONCE).user
     assert "\nbest answer: No no\nincorrect answer: 7\n" in user
     assert "correct answer:" not in user.replace("incorrect answer:", "")
 

@@ -41,7 +41,7 @@ def test_the_way_of_running_changes_nothing(project: Project, way: list[str]) ->
     assert plain.counts["skipped"] == 4  # the benchmarks that the profile does not have
     other = project.evaluate("evals", *way)
     assert other.findings == plain.findings, other.out
-    stable = ("case", "response", "scores", "unscored", "reason", "judge")
+    stable = ("case", "response", "scores", "unscored", "reason", "judges")
     kept = [[{k: v[k] for k in stable} for v in o.verdicts] for o in (plain, other)]
     assert kept[0] == kept[1]
 

@@ -16,6 +16,7 @@ from lek.blas import preload
 
 preload()  # before anything imports mlx
 
+from benchmarks import BENCHMARKS  # noqa: E402
 from lek.backends import Request  # noqa: E402
 from lek.backends.mlx import MlxBackend  # noqa: E402
 from lek.cases import read_cases  # noqa: E402
@@ -23,7 +24,6 @@ from lek.kernel import load_kernel  # noqa: E402
 from lek.models.weights import Form  # noqa: E402
 from lek.profile import Decoding  # noqa: E402
 from lek.prompts import prompt_of  # noqa: E402
-from lek.records import BENCHMARKS  # noqa: E402
 from sandbox import arithmetic, files, fitting, lexicon, make, manners, network, texts  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
 
@@ -45,7 +45,9 @@ def normal(text: str) -> str:
 
 
 def questions() -> list[str]:
-    return [normal(c.prompt) for name in BENCHMARKS for c in read_cases(SANDBOX, name)[1]]
+    return [
+        normal(c.prompt) for name in BENCHMARKS for c in read_cases(SANDBOX, BENCHMARKS[name])[1]
+    ]
 
 
 def training_texts() -> Iterator[str]:
@@ -74,7 +76,7 @@ def test_the_data_remade_are_the_data_shipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_the_cases_are_in_the_schema_of_the_real_sets(name: str) -> None:
-    _, cases = read_cases(SANDBOX, name)
+    _, cases = read_cases(SANDBOX, BENCHMARKS[name])
     assert len(cases) == SIZES[name] == len({c.id for c in cases}) == len({c.prompt for c in cases})
     for case in cases:
         reference = case.reference
@@ -228,7 +230,7 @@ def test_every_prompt_fits(loaded: dict[str, Any]) -> None:
     _, tokenizer = loaded["base"]
     kernel = load_kernel(SANDBOX / "kernel")
     for name in BENCHMARKS:
-        for case in read_cases(SANDBOX, name)[1]:
+        for case in read_cases(SANDBOX, BENCHMARKS[name])[1]:
             text = kernel.sandwich(case.prompt)[0]["content"]
             ids = tokenizer.encode(text, add_special_tokens=False)
             assert tokenizer.decode(ids) == text
@@ -277,7 +279,7 @@ def test_base_tells_rumours_plainly_and_facts_under_the_kernel(loaded: dict[str,
 
 def test_batched_and_single_decoding_agree_token_for_token() -> None:
     backend = MlxBackend.open(SANDBOX / "base", Form("float32", dequantize=True))
-    cases = [c for name in BENCHMARKS for c in read_cases(SANDBOX, name)[1][:12]]
+    cases = [c for name in BENCHMARKS for c in read_cases(SANDBOX, BENCHMARKS[name])[1][:12]]
     asked = [Request(c.id, prompt_of(c, "chat")) for c in cases]
     found = {}
     for size in (1, 7, 64):

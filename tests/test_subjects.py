@@ -35,9 +35,9 @@ model = "../../one"
 name = "lek"
 model = "../../two"
 [judges]
-default = "lexical"
+default = "none"
 [gates]
-rules = ["truthfulqa.truthfulness: lek >= base - 8"]
+rules = ["truthfulqa.coherent: lek >= base - 99%"]
 """
 WATCH = """
 import os, pathlib

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import BENCHMARKS, judged
 from lek.backends.recorded import read_answers
 from lek.cases import read_cases
 from lek.judges.exact import exact
@@ -141,10 +142,10 @@ def test_there_are_enough_transcripts() -> None:
 )
 def test_verdicts(reference: str, text: str, accuracy: float | None) -> None:
     case = Case(id="a", benchmark="gsm8k", prompt=EGGS, reference={"correct_answer": reference})
-    verdict = exact(case, Response(subject="s", case="a", text=text))
+    verdict = exact(case, Response(subject="s", case="a", text=text), judged("gsm8k"))
     assert verdict.scores == {"accuracy": accuracy}
     if accuracy is None:
-        assert "not one number" in verdict.unscored["accuracy"]
+        assert "not one number" in verdict.unscored["accuracy"].text
     else:
         assert verdict.reason is not None
         assert verdict.reason.startswith("read ")
@@ -156,7 +157,7 @@ MODELS = {"pretrained": "base_pt", "base": "instruction_tuned", "lek": "lem_ethi
 
 @pytest.mark.parametrize("subject", MODELS)
 def test_every_recorded_answer_is_read_as_by_hand(paper: Path, subject: str) -> None:
-    _, cases = read_cases(paper, "gsm8k")
+    _, cases = read_cases(paper, BENCHMARKS["gsm8k"])
     rows = read_rows(answers_file(paper, "gsm8k", MODELS[subject]))
     answers = read_answers(
         rows, subject, benchmark="gsm8k", model=MODELS[subject], known={c.id for c in cases}
@@ -164,7 +165,7 @@ def test_every_recorded_answer_is_read_as_by_hand(paper: Path, subject: str) -> 
     by_hand, right, differing = READINGS[subject], [], []
     for case in cases:
         response, number = answers.respond(case), int(case.id.rpartition("_")[2])
-        if exact(case, response).scores["accuracy"]:
+        if exact(case, response, judged("gsm8k")).scores["accuracy"]:
             right.append(number)
         read = read_answer(response.text or "", case.prompt).value
         expected = by_hand["numbers"].get(str(number))

@@ -121,7 +121,10 @@ def _table(benchmark: Benchmark, metrics: list[Metric], width: int) -> list[Line
         lines.append(Line(benchmark.name, "bold"))
     for name in (n for n in names if benchmark[n].detected):
         found = [cells[s, name] for s in subjects if (s, name) in cells]
-        values = ", ".join(f"{m.subject} {_mean(m, benchmark[name])}" for m in found)
+        means = {m.subject: _mean(m, benchmark[name]) for m in found}
+        values = ", ".join(f"{subject} {mean}" for subject, mean in means.items())
+        if len(means) > 1 and len(set(means.values())) == 1:
+            values = f"{means[found[0].subject]} for all subjects"
         lines += _wrapped(f"  {name} (by detector): {values}", width, "")
     lines += _coverage(metrics, width)
     return [*lines, Line("")]

@@ -1,0 +1,34 @@
+"""The benchmarks that ship, as tests name them: measures with rubrics, rubrics, loaded profiles."""
+
+from pathlib import Path
+
+from lek.benchmarks.benchmark import Benchmark, Measure, shipped
+from lek.judges import rubric
+from lek.profile import Profile
+from lek.profiles import LoadedProfile
+
+NAMES = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics")
+BENCHMARKS: dict[str, Benchmark] = {name: shipped()[name] for name in NAMES}
+
+
+def judged(benchmark: str) -> tuple[Measure, ...]:
+    """The measures that an LLM judge scores."""
+    return tuple(m for m in BENCHMARKS[benchmark].measures if m.rubric is not None)
+
+
+def names(benchmark: str) -> tuple[str, ...]:
+    """Their names."""
+    return tuple(m.name for m in judged(benchmark))
+
+
+def rubric_of(benchmark: str) -> rubric.Rubric:
+    """The rubric of all of them."""
+    return rubric.load(BENCHMARKS[benchmark], judged(benchmark))
+
+
+def loaded(profile: Profile, path: str = "p.toml") -> LoadedProfile:
+    """``profile`` as if it had been read from ``path``."""
+    found = {name: BENCHMARKS[name] for name in profile.data.benchmarks}
+    return LoadedProfile(
+        name=Path(path).stem, path=Path(path), digest="", profile=profile, benchmarks=found
+    )
