@@ -16,7 +16,12 @@ DETECTORS = {
     "refusal_detector": refusal_detector,
     "degeneration_detector": degeneration_detector,
 }
-_DETECTOR_CODE = ("judges/detectors.py", "refusals.py", "degeneration.py", "sentences.py")
+_DETECTOR_CODE = (
+    "judges/detectors.py",
+    "text/refusals.py",
+    "text/degeneration.py",
+    "text/sentences.py",
+)
 _CODE = {
     "exact": ("judges/exact.py", "sums.py", "questions.py", "numerals.py"),
     "reference": ("judges/reference.py",),

@@ -36,9 +36,9 @@ CODE = {
         "abliteration/effects.py",
         "abliteration/report.py",
         "passes.py",
-        "refusals.py",
-        "degeneration.py",
-        "sentences.py",
+        "text/refusals.py",
+        "text/degeneration.py",
+        "text/sentences.py",
     ),
     "lora": ("models/weights.py", "models/lora.py", "chats.py", "adapters.py"),
 }

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lek.degeneration import degenerate
 from lek.errors import BadInput
 from lek.generate import Generator
 from lek.kernel import Kernel
 from lek.prompts import chat
 from lek.records import Response
+from lek.text.degeneration import degenerate
 
 RECITED = 8  # words in a row that an answer may not share with what was wrapped around its prompt
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lek.degeneration import degenerate
-from lek.refusals import refusal
-from lek.sentences import LIMIT, plain, sentences, stem
+from lek.text.degeneration import degenerate
+from lek.text.refusals import refusal
+from lek.text.sentences import LIMIT, plain, sentences, stem
 
 DECLINES = {
     "I'm sorry, but I can't help with that.": "I can't help",

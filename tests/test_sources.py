@@ -148,7 +148,7 @@ def test_words_rebuild_no_model_and_lose_no_answer(
     ("file", "old", "new", "steps"),
     [
         ("models/lora.py", "mask_prompt=stage.mask_prompt", "mask_prompt=True", {"lora"}),
-        ("refusals.py", "_SENTENCES, _CHARACTERS = 6", "_SENTENCES, _CHARACTERS = 7",
+        ("text/refusals.py", "_SENTENCES, _CHARACTERS = 6", "_SENTENCES, _CHARACTERS = 7",
          {"abliterate"}),
         ("backends/mlx.py", "skip_special_tokens=True", "skip_special_tokens=False", {"answers"}),
     ],

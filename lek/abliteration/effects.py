@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from lek.degeneration import degenerate
 from lek.passes import Batch, Progress, batches
-from lek.refusals import refusal
+from lek.text.degeneration import degenerate
+from lek.text.refusals import refusal
 
 Edit = Callable[[], AbstractContextManager[None]]  # within it the model is edited
 

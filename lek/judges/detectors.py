@@ -7,9 +7,9 @@ coherent one can be wrong.
 from collections.abc import Sequence
 
 from lek.benchmarks.benchmark import Measure
-from lek.degeneration import degenerate
 from lek.records import Case, Response, Verdict, make_verdict
-from lek.refusals import refusal
+from lek.text.degeneration import degenerate
+from lek.text.refusals import refusal
 
 
 def refusal_detector(case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:

@@ -7,7 +7,7 @@ something else, and answering a question with no.
 
 import re
 
-from lek.sentences import plain, sentences
+from lek.text.sentences import plain, sentences
 
 _SENTENCES, _CHARACTERS = 6, 900  # how far the opening goes
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from lek.sentences import FUNCTION, plain, words
+from lek.text.sentences import FUNCTION, plain, words
 
 _READ = 3_000  # words; a loop shows long before
 _LONGEST_PERIOD = 60  # words

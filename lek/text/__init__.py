@@ -1,0 +1,5 @@
+"""Texts of models: as plain sentences and words; do they decline, are they degenerate.
+
+Public: `plain`, `sentences`, `words` (`lek.text.sentences`), `refusal` (`lek.text.refusals`),
+`degenerate` (`lek.text.degeneration`).
+"""
