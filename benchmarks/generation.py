@@ -16,15 +16,16 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 
-from lek.answers import Sources, Workshop
+from lek.answers import Sources
 from lek.backends.mlx import MlxBackend
 from lek.blas import missing
 from lek.cases import read_cases
 from lek.models.weights import Form, load
 from lek.profiles import LoadedProfile
 from lek.profiles import load as load_profile
-from lek.progress import Silent
 from lek.prompts import prompt_of
+from lek.workspace.progress import Silent
+from lek.workspace.workspace import Workshop
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics")

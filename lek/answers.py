@@ -1,7 +1,6 @@
 """A profile and its data -> who answers: recorded answers, or models built and asked at need."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +10,8 @@ from lek.errors import BadInput
 from lek.lem import answers_file, read_rows
 from lek.profile import Subject
 from lek.profiles import LoadedProfile
-from lek.progress import Progress
 from lek.records import Case, Response
+from lek.workspace.workspace import Workshop
 
 Heard = Callable[[Case, Response], None]
 
@@ -31,25 +30,6 @@ class Answers(Protocol):
 
     def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
         """The responses to ``cases`` that need not be generated, by case id."""
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """Where models are built and answers stored: ``home``, the ``.lek`` of a project.
-
-    ``since`` (seconds of the epoch) leaves aside what was stored earlier. ``share`` is the number
-    of processes at the same work, ``session`` what they are told apart from others by, and
-    ``calls`` how many calls to judges they may make (``None``: any number). Where it is ``dry``
-    nothing will be generated or judged.
-    """
-
-    home: Path
-    progress: Progress
-    since: float = 0.0
-    share: int = 1
-    session: float = 0.0
-    calls: int | None = None
-    dry: bool = False
 
 
 class Sources:
@@ -100,7 +80,7 @@ class Sources:
         from lek.generate import Generator
         from lek.memory import Models
         from lek.recipes import Recipes
-        from lek.store import Store
+        from lek.workspace.store import Store
 
         shop = self._workshop
         store = Store(shop.home / "store.sqlite3")

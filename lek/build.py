@@ -11,9 +11,9 @@ from lek.models.abliterate import abliterate
 from lek.models.cache import facts_of, made_once
 from lek.models.lora import fuse, train_stage
 from lek.models.weights import load, save, stored_form
-from lek.progress import Progress
 from lek.prompts import read_prompts
 from lek.recipes import Ground, Recipe, Recipes
+from lek.workspace.progress import Progress
 
 
 class Builder:

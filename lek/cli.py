@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from lek import profiles
-from lek.answers import Sources, Workshop
+from lek.answers import Sources
 from lek.errors import BadInput, suggestion
 from lek.profiles import LoadedProfile
-from lek.progress import Progress
+from lek.workspace.progress import Progress
+from lek.workspace.workspace import Workshop
 
 app = typer.Typer(
     name="lek",

@@ -23,7 +23,7 @@ from lek.judges import rubric
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
 from lek.records import Case, Response, Verdict, Vote
-from lek.store import key_of
+from lek.workspace.store import key_of
 
 _LOOK = 0.05  # seconds between two looks at what another process does
 

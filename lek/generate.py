@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from lek.backends import Request
 from lek.memory import Models
 from lek.profile import Decoding, Subject
-from lek.progress import Progress
 from lek.prompts import Prompt, prompt_of
 from lek.records import Case, Response
-from lek.sources import code_digest
-from lek.store import Store, key_of
+from lek.workspace.fingerprint import code_digest
+from lek.workspace.progress import Progress
+from lek.workspace.store import Store, key_of
 
 CODE = ("backends/mlx.py",)  # the files that compute an answer from weights and messages
 Heard = Callable[[Case, Response], None]

@@ -9,8 +9,8 @@ from lek.backends import OVER_BUDGET, Backend, Question, Reply, Request
 from lek.errors import BadInput
 from lek.ledger import CANCELLED
 from lek.profile import Decoding
-from lek.progress import Progress
 from lek.prompts import chat
+from lek.workspace.progress import Progress
 
 if TYPE_CHECKING:
     from lek.calls import Calls

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from lek import apis
-from lek.answers import Workshop
 from lek.backends import Backend
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.costs import cost
@@ -19,7 +18,6 @@ from lek.judges.recorded import RecordedJudge
 from lek.ledger import Ledger
 from lek.lem import Scores, read_scores, scores_file
 from lek.local import LocalJudge
-from lek.notices import Notices
 from lek.plain import (
     BenchmarkJudge,
     ImmediateJudge,
@@ -30,7 +28,9 @@ from lek.plain import (
 from lek.profiles import LoadedProfile
 from lek.records import Case
 from lek.settings import JUDGE_KINDS, NONE, Local, Remote
-from lek.store import Store
+from lek.workspace.progress import Notices
+from lek.workspace.store import Store
+from lek.workspace.workspace import Workshop
 
 _Made = tuple[Pool | Batch, Callable[[], str], Callable[[str], str]]
 

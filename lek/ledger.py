@@ -7,7 +7,7 @@ twice, and what was paid is counted even where its verdict is lost.
 import os
 from typing import NamedTuple
 
-from lek.store import Store
+from lek.workspace.store import Store
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS calls (session REAL PRIMARY KEY, made INTEGER NOT NULL)",

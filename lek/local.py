@@ -13,7 +13,7 @@ from lek.errors import BadInput
 from lek.profile import Decoding
 from lek.profiles import LoadedProfile
 from lek.settings import Local
-from lek.store import Store
+from lek.workspace.store import Store
 
 
 class LocalJudge:

@@ -3,7 +3,7 @@
 from lek import blas
 from lek.backends import Backend
 from lek.build import Builder
-from lek.progress import Progress
+from lek.workspace.progress import Progress
 
 
 class Models:

@@ -10,7 +10,7 @@ from lek.judges.exact import exact
 from lek.judges.reference import reference
 from lek.profile import Judges as JudgesConfig
 from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdict
-from lek.sources import code_digest
+from lek.workspace.fingerprint import code_digest
 
 DETECTORS = {
     "refusal_detector": refusal_detector,

@@ -5,7 +5,7 @@ It is found here, before the first test.
 
 from pathlib import Path
 
-from lek.answers import Sources, Workshop
+from lek.answers import Sources
 from lek.cases import read_cases, select
 from lek.errors import BadInput
 from lek.gates import parse_gates
@@ -13,6 +13,7 @@ from lek.judging import Judges
 from lek.lem import cases_file
 from lek.plan import Plan
 from lek.profiles import LoadedProfile
+from lek.workspace.workspace import Workshop
 
 
 def make_plan(

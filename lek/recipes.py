@@ -19,8 +19,8 @@ from lek.models.fetch import fetch, local
 from lek.models.weights import Form, stored_form
 from lek.profile import Stage, Subject
 from lek.profiles import LoadedProfile
-from lek.sources import code_digest
-from lek.store import Store
+from lek.workspace.fingerprint import code_digest
+from lek.workspace.store import Store
 
 _LIBRARIES = ("mlx", "mlx-lm", "transformers", "tokenizers")
 # the files that compute what a step makes; tests/test_recipes.py sees that none is missing

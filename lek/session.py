@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from lek import profiles
-from lek.answers import Workshop
 from lek.benchmarks.benchmark import Benchmark, shipped
 from lek.errors import BadInput
 from lek.plan import Plan
 from lek.planning import make_plan
-from lek.progress import Progress
+from lek.workspace.progress import Progress
+from lek.workspace.workspace import Workshop
 
 _PLAN = pytest.StashKey[Plan]()
 _LOADED = pytest.StashKey[profiles.LoadedProfile]()

@@ -7,7 +7,6 @@ from textwrap import wrap
 from typing import Any
 
 from lek.agreement import Calibration
-from lek.answers import Workshop
 from lek.benchmarks.benchmark import Measure
 from lek.calibrate import calibrate
 from lek.checks import check_settings
@@ -18,10 +17,11 @@ from lek.judging import Judges, measures_for
 from lek.lem import cases_file
 from lek.metrics import spreads
 from lek.profiles import LoadedProfile
-from lek.progress import Progress
 from lek.records import Case, Verdict
 from lek.report import agreement as report
 from lek.settings import JUDGE_KINDS
+from lek.workspace.progress import Progress
+from lek.workspace.workspace import Workshop
 
 
 class Trial:

@@ -14,13 +14,14 @@ import pytest
 import tiny
 
 from conftest import PATIENCE, ROOT
-from lek.answers import Sources, Workshop
+from lek.answers import Sources
 from lek.build import Builder
 from lek.errors import BadInput
 from lek.models.cache import facts_of, made_once
 from lek.models.weights import Form, load, stored_form
 from lek.profiles import load as load_profile
-from lek.progress import Silent
+from lek.workspace.progress import Silent
+from lek.workspace.workspace import Workshop
 
 PROFILE = """
 [data]

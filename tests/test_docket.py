@@ -21,10 +21,10 @@ from lek.hearing import Batch, Heard, Pool, Task
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
 from lek.profile import Decoding, Judges
-from lek.progress import Silent
 from lek.records import Case, Response, Verdict, Vote
 from lek.settings import OpenAI
-from lek.store import Store
+from lek.workspace.progress import Silent
+from lek.workspace.store import Store
 
 MEASURES = judged("truthfulqa")
 CASE = Case(

@@ -9,12 +9,13 @@ import pytest
 from filelock import FileLock
 
 from conftest import ROOT, Outcome, Project, copy_harness
-from lek.answers import Sources, Workshop
+from lek.answers import Sources
 from lek.kernel import load_kernel
 from lek.profiles import load
-from lek.progress import Silent
 from lek.prompts import read_prompts
 from lek.sandwich import sandwich
+from lek.workspace.progress import Silent
+from lek.workspace.workspace import Workshop
 
 SANDBOX = ROOT / "sandbox"
 

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from lek import progress
-from lek.progress import Progress, Silent
+from lek.workspace import progress
+from lek.workspace.progress import Progress, Silent
 
 
 class Terminal(io.StringIO):

@@ -10,14 +10,14 @@ from syrupy.assertion import SnapshotAssertion
 
 from benchmarks import BENCHMARKS
 from conftest import MODELS, ROOT, Project
-from lek.answers import Workshop
 from lek.planning import make_plan
 from lek.profiles import load
-from lek.progress import Silent
 from lek.records import Metric
 from lek.report import terminal
 from lek.runs import Run
 from lek.tally import Tally
+from lek.workspace.progress import Silent
+from lek.workspace.workspace import Workshop
 
 
 def finished(profile: str, data: Path | None = None, leave_out: str = "nothing") -> Run:

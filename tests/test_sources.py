@@ -7,7 +7,7 @@ import pytest
 
 from conftest import ROOT
 from lek import generate, recipes
-from lek.sources import code_digest
+from lek.workspace.fingerprint import code_digest
 
 LEK = ROOT / "lek"
 BEFORE = '''"""A module."""

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from lek.errors import BadInput
 from lek.records import Response
-from lek.store import Store, key_of
+from lek.workspace.store import Store, key_of
 
 
 def answer(text: str) -> Response:
@@ -59,7 +59,7 @@ def test_whatever_decides_an_answer_is_in_its_key(other: tuple[str, object, dict
 
 def test_a_killed_writer_loses_nothing_that_was_put(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from lek.store import Store\n"
+        "import sys; from pathlib import Path; from lek.workspace.store import Store\n"
         "from lek.records import Response\n"
         "store = Store(Path(sys.argv[1]))\n"
         "for i in range(10**6):\n"
@@ -94,7 +94,7 @@ def test_a_row_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_many_first_openings_at_once_all_work(tmp_path: Path) -> None:
-    code = "import sys, pathlib, lek.store; lek.store.Store(pathlib.Path(sys.argv[1]))"
+    code = "import sys, pathlib, lek.workspace.store; lek.workspace.store.Store(pathlib.Path(sys.argv[1]))"
     path = tmp_path / "store.sqlite3"
     command = [sys.executable, "-c", code, str(path)]
     env = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parent.parent
 _NOT_COMPUTED = ("annotation", "returns", "type_comment", "ctx")
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -139,3 +140,37 @@ class Silent(Progress):
 
     def bar(self, what: str, total: int, unit: str) -> None:
         """Draw nothing."""
+
+
+_EVERY = 10.0  # seconds between two lines on what is left
+
+
+class Notices:
+    """Lines that wait to be shown."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._lines: deque[str] = deque()
+        self._told = time.monotonic()
+
+    def add(self, line: str) -> None:
+        """Have ``line`` shown, from any thread."""
+        self._lines.append(line)
+
+    def taken(self) -> list[str]:
+        """The lines that nobody has seen yet."""
+        return [self._lines.popleft() for _ in range(len(self._lines))]
+
+    def show(self) -> None:
+        """Write them, past what captures output."""
+        if self._lines:
+            with self._progress.shown():
+                for line in self.taken():
+                    self._progress.say(line)
+
+    def waiting(self, kind: str, left: int) -> None:
+        """Somebody waits for a judge that has about ``left`` questions to go."""
+        if time.monotonic() - self._told >= _EVERY:
+            self._told = time.monotonic()
+            self.add(f"{kind} judge: {left} questions wait for a reply")
+        self.show()
