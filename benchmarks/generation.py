@@ -21,8 +21,8 @@ from lek.backends.mlx import MlxBackend
 from lek.blas import missing
 from lek.cases import read_cases
 from lek.models.weights import Form, load
-from lek.profiles import LoadedProfile
-from lek.profiles import load as load_profile
+from lek.profile.loading import LoadedProfile
+from lek.profile.loading import load as load_profile
 from lek.prompts import prompt_of
 from lek.workspace.progress import Silent
 from lek.workspace.workspace import Workshop

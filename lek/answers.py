@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from lek.backends.recorded import Recorded, read_answers
 from lek.errors import BadInput
 from lek.lem import answers_file, read_rows
-from lek.profile import Subject
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
+from lek.profile.schema import Subject
 from lek.records import Case, Response
 from lek.workspace.workspace import Workshop
 

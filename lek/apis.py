@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from lek.backends import Endpoint, Question, Reply
 from lek.errors import BadInput
 from lek.faults import Final
+from lek.profile.schema import JUDGE_KINDS, Client, Remote
 from lek.secrecy import line, without
-from lek.settings import JUDGE_KINDS, Client, Remote
 
 
 def check(kind: str, settings: Remote, where: str) -> None:

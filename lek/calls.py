@@ -9,7 +9,7 @@ from typing import NamedTuple
 from lek.backends import OVER_BUDGET, Endpoint, Question, Reply
 from lek.faults import Final, Passing, Rejected
 from lek.ledger import CANCELLED
-from lek.settings import Remote
+from lek.profile.schema import Remote
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
 _ALL_REJECTED = 10

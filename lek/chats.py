@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 
 from lek.errors import BadInput
-from lek.profile import Stage
+from lek.profile.schema import Stage
 
 EXPECTED = 'expected {"messages": [{"role": ..., "content": ...}, ...]}'
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lek import profiles
 from lek.answers import Sources
 from lek.errors import BadInput, suggestion
-from lek.profiles import LoadedProfile
+from lek.profile import loading
+from lek.profile.loading import LoadedProfile
 from lek.workspace.progress import Progress
 from lek.workspace.workspace import Workshop
 
@@ -121,7 +121,7 @@ def doctor() -> None:
 
 def _load(name: str) -> LoadedProfile:
     try:
-        return profiles.load(profiles.find(name, Path("evals/profiles")))
+        return loading.load(loading.find(name, Path("evals/profiles")))
     except BadInput as e:
         raise BadInput(str(e).replace("--lek-profile", "--profile")) from e
 

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lek.ledger import Spent
-from lek.profile import Judges
-from lek.settings import Remote
+from lek.profile.schema import Judges, Remote
 
 
 def cost(spent: Iterable[Spent], judges: Judges) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from textwrap import wrap
 from lek.costs import price
 from lek.errors import BadInput
 from lek.plan import Plan
+from lek.profile.schema import Remote
 from lek.records import Case, Response
-from lek.settings import Remote
 
 _CHARACTERS = 4  # a token, in English
 

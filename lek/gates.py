@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from lek.benchmarks.benchmark import Measure, Scale
 from lek.errors import BadInput, suggestion
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
 
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _RULE = re.compile(

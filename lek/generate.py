@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from lek.backends import Request
 from lek.memory import Models
-from lek.profile import Decoding, Subject
+from lek.profile.schema import Decoding, Subject
 from lek.prompts import Prompt, prompt_of
 from lek.records import Case, Response
 from lek.workspace.fingerprint import code_digest

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from lek.errors import BadInput
 from lek.generate import Generator, Heard
-from lek.profile import Subject
+from lek.profile.schema import Subject
 from lek.records import Case, Response
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from lek.backends import OVER_BUDGET, Backend, Question, Reply, Request
 from lek.errors import BadInput
 from lek.ledger import CANCELLED
-from lek.profile import Decoding
+from lek.profile.schema import Decoding
 from lek.prompts import chat
 from lek.workspace.progress import Progress
 

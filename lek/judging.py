@@ -25,9 +25,9 @@ from lek.plain import (
     builtin_judge,
     builtin_protocol,
 )
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
+from lek.profile.schema import JUDGE_KINDS, NONE, Local, Remote
 from lek.records import Case
-from lek.settings import JUDGE_KINDS, NONE, Local, Remote
 from lek.workspace.progress import Notices
 from lek.workspace.store import Store
 from lek.workspace.workspace import Workshop

@@ -10,9 +10,8 @@ from typing import Any
 from lek import blas
 from lek.backends import Backend
 from lek.errors import BadInput
-from lek.profile import Decoding
-from lek.profiles import LoadedProfile
-from lek.settings import Local
+from lek.profile.loading import LoadedProfile
+from lek.profile.schema import Decoding, Local
 from lek.workspace.store import Store
 
 

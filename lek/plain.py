@@ -8,7 +8,7 @@ from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.judges.detectors import degeneration_detector, refusal_detector
 from lek.judges.exact import exact
 from lek.judges.reference import reference
-from lek.profile import Judges as JudgesConfig
+from lek.profile.schema import Judges as JudgesConfig
 from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdict
 from lek.workspace.fingerprint import code_digest
 

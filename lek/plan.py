@@ -15,7 +15,7 @@ from lek.gates import Gate
 from lek.judging import Judges
 from lek.lem import cases_file
 from lek.plain import BenchmarkJudge
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
 from lek.records import Case, Response, Verdict, check_verdict
 
 

@@ -12,7 +12,7 @@ from lek.gates import parse_gates
 from lek.judging import Judges
 from lek.lem import cases_file
 from lek.plan import Plan
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
 from lek.workspace.workspace import Workshop
 
 

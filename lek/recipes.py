@@ -17,8 +17,8 @@ from lek import blas
 from lek.errors import BadInput
 from lek.models.fetch import fetch, local
 from lek.models.weights import Form, stored_form
-from lek.profile import Stage, Subject
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
+from lek.profile.schema import Stage, Subject
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.store import Store
 

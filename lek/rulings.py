@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lek.gates import Gate
 from lek.intervals import binomial_p, cases_needed, mean, mean_interval, sign_flip_p
 from lek.metrics import paired
-from lek.profile import Gates
+from lek.profile.schema import Gates
 from lek.records import Ruling
 
 ALPHA = 0.05

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from lek import profiles
 from lek.benchmarks.benchmark import Benchmark, shipped
 from lek.errors import BadInput
 from lek.plan import Plan
 from lek.planning import make_plan
+from lek.profile import loading
 from lek.workspace.progress import Progress
 from lek.workspace.workspace import Workshop
 
 _PLAN = pytest.StashKey[Plan]()
-_LOADED = pytest.StashKey[profiles.LoadedProfile]()
+_LOADED = pytest.StashKey[loading.LoadedProfile]()
 _STARTED = pytest.StashKey[float]()
 
 
@@ -26,7 +26,7 @@ def has_plan(config: pytest.Config) -> bool:
     return _PLAN in config.stash
 
 
-def loaded_of(config: pytest.Config) -> profiles.LoadedProfile:
+def loaded_of(config: pytest.Config) -> loading.LoadedProfile:
     """The session's profile, read once; `BadInput` where there is none, or a bad one."""
     if _LOADED not in config.stash:
         config.stash[_LOADED] = _load(config)
@@ -51,14 +51,14 @@ def plan_of(config: pytest.Config) -> Plan:
     return config.stash[_PLAN]
 
 
-def _load(config: pytest.Config) -> profiles.LoadedProfile:
+def _load(config: pytest.Config) -> loading.LoadedProfile:
     option, ini = config.option, config.getini("lek_profile")
     name = ini if option.lek_profile is None else option.lek_profile
     if option.lek_profile is None and not ini:
         raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
-    loaded = profiles.load(profiles.find(name, shown(config.rootpath / "evals" / "profiles")))
+    loaded = loading.load(loading.find(name, shown(config.rootpath / "evals" / "profiles")))
     if option.lek_judge is not None:
-        loaded = profiles.with_judge(loaded, option.lek_judge, f"--lek-judge {option.lek_judge}")
+        loaded = loading.with_judge(loaded, option.lek_judge, f"--lek-judge {option.lek_judge}")
     return loaded
 
 

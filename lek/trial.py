@@ -9,17 +9,16 @@ from typing import Any
 from lek.agreement import Calibration
 from lek.benchmarks.benchmark import Measure
 from lek.calibrate import calibrate
-from lek.checks import check_settings
 from lek.costs import spent
 from lek.errors import BadInput, suggestion
 from lek.judges import reference
 from lek.judging import Judges, measures_for
 from lek.lem import cases_file
 from lek.metrics import spreads
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile, check_settings
+from lek.profile.schema import JUDGE_KINDS
 from lek.records import Case, Verdict
 from lek.report import agreement as report
-from lek.settings import JUDGE_KINDS
 from lek.workspace.progress import Progress
 from lek.workspace.workspace import Workshop
 

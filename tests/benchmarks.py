@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lek.benchmarks.benchmark import Benchmark, Measure, shipped
 from lek.judges import rubric
-from lek.profile import Profile
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
+from lek.profile.schema import Profile
 
 NAMES = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics")
 BENCHMARKS: dict[str, Benchmark] = {name: shipped()[name] for name in NAMES}

@@ -26,7 +26,7 @@ from lek.errors import BadInput
 from lek.models.abliterate import abliterate
 from lek.models.weights import Form, Loaded, load
 from lek.passes import tapped
-from lek.profile import Abliterate
+from lek.profile.schema import Abliterate
 from lek.prompts import read_prompts
 
 RIDGE = 0.01

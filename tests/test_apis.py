@@ -8,7 +8,7 @@ from lek import apis
 from lek.backends.gemini import GeminiEndpoint
 from lek.backends.genai import GenaiEndpoint
 from lek.errors import BadInput
-from lek.settings import Gemini, OpenAI
+from lek.profile.schema import Gemini, OpenAI
 
 GEMINI = Gemini(model="m", base_url="http://127.0.0.1:1")
 OPENAI = OpenAI(model="m", base_url="http://127.0.0.1:1/v1")

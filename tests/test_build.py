@@ -19,7 +19,7 @@ from lek.build import Builder
 from lek.errors import BadInput
 from lek.models.cache import facts_of, made_once
 from lek.models.weights import Form, load, stored_form
-from lek.profiles import load as load_profile
+from lek.profile.loading import load as load_profile
 from lek.workspace.progress import Silent
 from lek.workspace.workspace import Workshop
 

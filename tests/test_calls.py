@@ -20,7 +20,7 @@ from lek.backends.openai import OpenAIEndpoint
 from lek.calls import Calls, Outcome
 from lek.deadline import within
 from lek.faults import Fault, Final, Passing, Rejected
-from lek.settings import Gemini, OpenAI, Remote
+from lek.profile.schema import Gemini, OpenAI, Remote
 
 QUESTION = Question("judge", "this", {"type": "object", "properties": {}})
 YES = Reply("yes", finish="stop")

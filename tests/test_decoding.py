@@ -8,7 +8,7 @@ import tiny
 from lek.backends import Completion, Request
 from lek.backends.mlx import MlxBackend, bytes_per_sequence
 from lek.models.weights import Form, load
-from lek.profile import Decoding
+from lek.profile.schema import Decoding
 from lek.prompts import chat
 
 FORM = Form("float32", dequantize=True)

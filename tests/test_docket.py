@@ -20,9 +20,8 @@ from lek.errors import BadInput
 from lek.hearing import Batch, Heard, Pool, Task
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
-from lek.profile import Decoding, Judges
+from lek.profile.schema import Decoding, Judges, OpenAI
 from lek.records import Case, Response, Verdict, Vote
-from lek.settings import OpenAI
 from lek.workspace.progress import Silent
 from lek.workspace.store import Store
 

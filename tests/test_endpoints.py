@@ -40,8 +40,8 @@ from lek.backends.genai import GenaiEndpoint
 from lek.backends.openai import OpenAIEndpoint
 from lek.faults import Fault, Final, Passing, Rejected
 from lek.judges import rubric
+from lek.profile.schema import Gemini, OpenAI
 from lek.records import Case, Response, Vote
-from lek.settings import Gemini, OpenAI
 
 KEY = "AIza-not-a-real-key-0123456789"
 SCHEMA = {

@@ -8,8 +8,8 @@ from benchmarks import NAMES
 from benchmarks import loaded as load
 from lek.errors import BadInput
 from lek.gates import Gate, parse_gates
-from lek.profile import Gates, Profile
-from lek.profiles import LoadedProfile
+from lek.profile.loading import LoadedProfile
+from lek.profile.schema import Gates, Profile
 from lek.records import Ruling
 from lek.rulings import Side, holm, rule_gates
 

@@ -15,7 +15,7 @@ import tiny
 from lek import adapters
 from lek.errors import BadInput
 from lek.models.lora import fuse, train_stage
-from lek.profile import Stage
+from lek.profile.schema import Stage
 
 SETTINGS: dict[str, Any] = {"iters": 7, "learning_rate": 1e-3, "save_every": 3, "seed": 5}
 

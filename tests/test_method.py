@@ -11,7 +11,7 @@ from filelock import FileLock
 from conftest import ROOT, Outcome, Project, copy_harness
 from lek.answers import Sources
 from lek.kernel import load_kernel
-from lek.profiles import load
+from lek.profile.loading import load
 from lek.prompts import read_prompts
 from lek.sandwich import sandwich
 from lek.workspace.progress import Silent

@@ -15,7 +15,7 @@ from lek import adapters, chats
 from lek.errors import BadInput
 from lek.models import weights
 from lek.models.lora import fuse, train_stage
-from lek.profile import Stage
+from lek.profile.schema import Stage
 
 TOKENS = np.random.default_rng(3).integers(6, 500, (2, 24)).tolist()
 

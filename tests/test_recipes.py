@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lek.errors import BadInput
-from lek.profiles import load
+from lek.profile.loading import load
 
 GOOD = """
 [data]

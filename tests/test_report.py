@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 from benchmarks import BENCHMARKS
 from conftest import MODELS, ROOT, Project
 from lek.planning import make_plan
-from lek.profiles import load
+from lek.profile.loading import load
 from lek.records import Metric
 from lek.report import terminal
 from lek.runs import Run

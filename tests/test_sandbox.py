@@ -22,7 +22,7 @@ from lek.backends.mlx import MlxBackend  # noqa: E402
 from lek.cases import read_cases  # noqa: E402
 from lek.kernel import load_kernel  # noqa: E402
 from lek.models.weights import Form  # noqa: E402
-from lek.profile import Decoding  # noqa: E402
+from lek.profile.schema import Decoding  # noqa: E402
 from lek.prompts import prompt_of  # noqa: E402
 from sandbox import arithmetic, files, fitting, lexicon, make, manners, network, texts  # noqa: E402
 from sandbox.splits import splits  # noqa: E402

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from lek.errors import BadInput
 from lek.kernel import load_kernel
-from lek.profile import Decoding
+from lek.profile.schema import Decoding
 from lek.prompts import Prompt, read_prompts
 from lek.records import Response
 from lek.sandwich import sandwich, write

@@ -94,7 +94,10 @@ def test_a_row_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
 
 
 def test_many_first_openings_at_once_all_work(tmp_path: Path) -> None:
-    code = "import sys, pathlib, lek.workspace.store; lek.workspace.store.Store(pathlib.Path(sys.argv[1]))"
+    code = (
+        "import sys, pathlib; from lek.workspace.store import Store; "
+        "Store(pathlib.Path(sys.argv[1]))"
+    )
     path = tmp_path / "store.sqlite3"
     command = [sys.executable, "-c", code, str(path)]
     env = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-from lek.profile import Decoding
+from lek.profile.schema import Decoding
 from lek.prompts import Prompt
 
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from lek.backends import Question, Reply
 from lek.deadline import within
 from lek.faults import Fault, Final, Passing, Refused, Rejected, google_refusal
+from lek.profile.schema import Gemini
 from lek.secrecy import hush, line, sendable, without
-from lek.settings import Gemini
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
 # The judge must read harmful texts to judge them: whatever can be turned off, is.

@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 from lek.backends import Completion, Request
 from lek.errors import BadInput
 from lek.models.weights import Form, Loaded, load
-from lek.profile import Decoding
+from lek.profile.schema import Decoding
 from lek.prompts import Prompt
 
 

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from lek.backends import Question, Reply
 from lek.deadline import within
 from lek.faults import Fault, Final, Passing, Rejected, duration, named_wait, refusal, resume
+from lek.profile.schema import OpenAI
 from lek.secrecy import hush, line, sendable, without
-from lek.settings import OpenAI
 
 _DAILY = re.compile(r"\b(?:requests|tokens) per day\b|\((?:RPD|TPD)\)", re.I)
 

@@ -19,7 +19,7 @@ from lek.abliteration.surgery import check_plain, edited, put, swapped
 from lek.errors import BadInput
 from lek.models.weights import Loaded
 from lek.passes import Progress
-from lek.profile import Abliterate
+from lek.profile.schema import Abliterate
 
 _SKIM = 8  # prompts of each kind on which every direction is tried
 _FINALISTS, _ROUNDS = 8, 3  # directions that are asked in earnest, and how often that many more

@@ -14,7 +14,7 @@ from typing import Any
 from lek import adapters, chats
 from lek.errors import BadInput
 from lek.models import weights
-from lek.profile import Stage
+from lek.profile.schema import Stage
 
 Progress = Callable[[str, int, int], None]
 

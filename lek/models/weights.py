@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from lek import blas
 from lek.errors import BadInput
-from lek.settings import Dtype
+from lek.profile.schema import Dtype
 
 
 @dataclass(frozen=True)
