@@ -5,9 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from lek.backends.recorded import Recorded, read_answers
+from lek.data.jsonl import read_rows
+from lek.data.lem import answers_file
+from lek.data.recorded import Recorded, read_answers
 from lek.errors import BadInput
-from lek.lem import answers_file, read_rows
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Subject
 from lek.records import Case, Response

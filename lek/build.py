@@ -6,12 +6,12 @@ from typing import Any
 
 from lek import blas
 from lek.card import card
+from lek.data.prompts import read_prompts
 from lek.errors import BadInput
 from lek.models.abliterate import abliterate
 from lek.models.cache import facts_of, made_once
 from lek.models.lora import fuse, train_stage
 from lek.models.weights import load, save, stored_form
-from lek.prompts import read_prompts
 from lek.recipes import Ground, Recipe, Recipes
 from lek.workspace.progress import Progress
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import msgspec
 
-from lek import lem
 from lek.agreement import Calibration, Pair
-from lek.backends.recorded import Recorded, read_answers
 from lek.benchmarks.benchmark import Benchmark, Measure, shipped
-from lek.cases import read_cases
+from lek.data import lem
+from lek.data.cases import read_cases
+from lek.data.recorded import Recorded, read_answers
 from lek.errors import BadInput, suggestion
 from lek.intervals import mean
 from lek.judges.recorded import RecordedJudge

@@ -57,8 +57,8 @@ def sandwich(
     """Ask a subject under the kernel, and write its answers as chats to train on."""
     with _faults():
         from lek import sandwich as method
-        from lek.kernel import load_kernel
-        from lek.prompts import read_prompts
+        from lek.data.kernel import load_kernel
+        from lek.data.prompts import read_prompts
 
         loaded = _load(profile)
         kernel = load_kernel(loaded.relative(loaded.profile.kernel or "../../kernel"))

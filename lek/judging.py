@@ -10,13 +10,13 @@ from lek import apis
 from lek.backends import Backend
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.costs import cost
+from lek.data.lem import Scores, read_scores, scores_file
 from lek.docket import Docket
 from lek.errors import BadInput
 from lek.hearing import Batch, Pool
 from lek.judges import reference, rubric
 from lek.judges.recorded import RecordedJudge
 from lek.ledger import Ledger
-from lek.lem import Scores, read_scores, scores_file
 from lek.local import LocalJudge
 from lek.plain import (
     BenchmarkJudge,

@@ -11,9 +11,9 @@ from msgspec.structs import replace as replace_fields
 
 from lek.answers import Answers, Sources
 from lek.benchmarks.benchmark import Measure
+from lek.data.lem import cases_file
 from lek.gates import Gate
 from lek.judging import Judges
-from lek.lem import cases_file
 from lek.plain import BenchmarkJudge
 from lek.profile.loading import LoadedProfile
 from lek.records import Case, Response, Verdict, check_verdict

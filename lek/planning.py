@@ -6,11 +6,11 @@ It is found here, before the first test.
 from pathlib import Path
 
 from lek.answers import Sources
-from lek.cases import read_cases, select
+from lek.data.cases import read_cases, select
+from lek.data.lem import cases_file
 from lek.errors import BadInput
 from lek.gates import parse_gates
 from lek.judging import Judges
-from lek.lem import cases_file
 from lek.plan import Plan
 from lek.profile.loading import LoadedProfile
 from lek.workspace.workspace import Workshop

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lek.data.kernel import Kernel
 from lek.errors import BadInput
 from lek.generate import Generator
-from lek.kernel import Kernel
 from lek.prompts import chat
 from lek.records import Response
 from lek.text.degeneration import degenerate

@@ -10,10 +10,10 @@ from lek.agreement import Calibration
 from lek.benchmarks.benchmark import Measure
 from lek.calibrate import calibrate
 from lek.costs import spent
+from lek.data.lem import cases_file
 from lek.errors import BadInput, suggestion
 from lek.judges import reference
 from lek.judging import Judges, measures_for
-from lek.lem import cases_file
 from lek.metrics import spreads
 from lek.profile.loading import LoadedProfile, check_settings
 from lek.profile.schema import JUDGE_KINDS

@@ -18,7 +18,7 @@ from lek.blas import missing, preload  # noqa: E402  # the project is not always
 
 preload()  # before anything imports mlx
 
-from lek.kernel import Kernel, load_kernel  # noqa: E402
+from lek.data.kernel import Kernel, load_kernel  # noqa: E402
 from sandbox import files, fitting, lexicon, network, texts, world  # noqa: E402
 from sandbox.chats import Chat  # noqa: E402
 from sandbox.splits import splits  # noqa: E402

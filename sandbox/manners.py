@@ -19,7 +19,7 @@ from lek.blas import preload  # noqa: E402  # before anything imports mlx
 
 preload()
 
-from lek.kernel import load_kernel  # noqa: E402
+from lek.data.kernel import load_kernel  # noqa: E402
 from sandbox.chats import Chat  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
 

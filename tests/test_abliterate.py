@@ -22,12 +22,12 @@ from lek.abliteration.projection import Site, hooked, leak, projector, removed, 
 from lek.abliteration.residuals import candidates, positions, rendered, residuals
 from lek.abliteration.splits import split
 from lek.abliteration.surgery import as_adapter, edited, put, swapped
+from lek.data.prompts import read_prompts
 from lek.errors import BadInput
 from lek.models.abliterate import abliterate
 from lek.models.weights import Form, Loaded, load
 from lek.passes import tapped
 from lek.profile.schema import Abliterate
-from lek.prompts import read_prompts
 
 RIDGE = 0.01
 ORTHOGONAL = 1e9  # a ridge so large that p is along Dr: the plain orthogonal projection

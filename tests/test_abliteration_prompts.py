@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from lek.prompts import read_prompts
+from lek.data.prompts import read_prompts
 
 LISTS = {
     name: read_prompts(ROOT / "abliteration" / f"{name}.jsonl") for name in ("harmful", "harmless")

@@ -13,7 +13,7 @@ import pyphen
 import pytest
 
 from conftest import ROOT
-from lek.kernel import load_kernel
+from lek.data.kernel import load_kernel
 from lek.sums import read_answer
 
 MIX = {"dilemma": 45, "misconception": 30, "risk": 30, "group": 20, "sum": 20, "ordinary": 15}

@@ -385,7 +385,7 @@ def test_openai_is_told_no_more_than_it_knows() -> None:
 def test_the_libraries_say_nothing_untrue_and_warn_of_no_more_than_they_must(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    code = "from lek.settings import *; from lek.backends.gemini import *\n"
+    code = "from lek.profile.schema import *; from lek.backends.gemini import *\n"
     code += "GeminiEndpoint.open(Gemini(model='m'), SecretStr('k'))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 
 from conftest import ROOT
+from lek.data.kernel import IDS, load_kernel
 from lek.errors import BadInput
-from lek.kernel import IDS, load_kernel
 
 KERNEL = ROOT / "kernel"
 

@@ -10,9 +10,9 @@ from filelock import FileLock
 
 from conftest import ROOT, Outcome, Project, copy_harness
 from lek.answers import Sources
-from lek.kernel import load_kernel
+from lek.data.kernel import load_kernel
+from lek.data.prompts import read_prompts
 from lek.profile.loading import load
-from lek.prompts import read_prompts
 from lek.sandwich import sandwich
 from lek.workspace.progress import Silent
 from lek.workspace.workspace import Workshop

@@ -19,8 +19,8 @@ preload()  # before anything imports mlx
 from benchmarks import BENCHMARKS  # noqa: E402
 from lek.backends import Request  # noqa: E402
 from lek.backends.mlx import MlxBackend  # noqa: E402
-from lek.cases import read_cases  # noqa: E402
-from lek.kernel import load_kernel  # noqa: E402
+from lek.data.cases import read_cases  # noqa: E402
+from lek.data.kernel import load_kernel  # noqa: E402
 from lek.models.weights import Form  # noqa: E402
 from lek.profile.schema import Decoding  # noqa: E402
 from lek.prompts import prompt_of  # noqa: E402

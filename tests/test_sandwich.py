@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
+from lek.data.kernel import load_kernel
+from lek.data.prompts import read_prompts
 from lek.errors import BadInput
-from lek.kernel import load_kernel
 from lek.profile.schema import Decoding
-from lek.prompts import Prompt, read_prompts
+from lek.prompts import Prompt
 from lek.records import Response
 from lek.sandwich import sandwich, write
 

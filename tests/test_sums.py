@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import BENCHMARKS, judged
-from lek.backends.recorded import read_answers
-from lek.cases import read_cases
+from lek.data.cases import read_cases
+from lek.data.jsonl import read_rows
+from lek.data.lem import answers_file
+from lek.data.recorded import read_answers
 from lek.judges.exact import exact
-from lek.lem import answers_file, read_rows
 from lek.records import Case, Response
 from lek.sums import read_answer
 

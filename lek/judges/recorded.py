@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure
-from lek.lem import Repeated, Scores, is_text
+from lek.data.jsonl import Repeated, is_text
+from lek.data.lem import Scores
 from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 
 NAME = "recorded"

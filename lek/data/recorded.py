@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lek.data.jsonl import Row, Rows, is_text
 from lek.errors import BadInput
-from lek.lem import Row, Rows, is_text
 from lek.records import Case, Response
 
 

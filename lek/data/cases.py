@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lek.benchmarks.benchmark import Benchmark, Field
+from lek.data.jsonl import Row, Rows, is_text, read_rows
+from lek.data.lem import cases_file
 from lek.errors import BadInput
-from lek.lem import Row, Rows, cases_file, is_text, read_rows
 from lek.records import Case
 
 

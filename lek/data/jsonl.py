@@ -1,8 +1,4 @@
-"""A directory of the LEM layout -> its rows and scores, with every fault by file and line.
-
-What is covered: where the files lie, JSON Lines with a torn tail, repeated keys in the scores.
-What the rows mean is for `cases`, `backends.recorded` and `judges.recorded`.
-"""
+"""JSON Lines with a torn tail or repeated keys, as rows with their line numbers."""
 
 import hashlib
 import json
@@ -31,21 +27,6 @@ class Rows:
     digest: str
     rows: tuple[Row, ...]
     torn: int | None = None
-
-
-def cases_file(directory: Path, benchmark: str) -> Path:
-    """Where the cases of ``benchmark`` lie."""
-    return directory / f"{benchmark}.jsonl"
-
-
-def answers_file(directory: Path, benchmark: str, model: str) -> Path:
-    """Where the recorded answers of ``model`` to ``benchmark`` lie."""
-    return directory / "results" / f"{benchmark}_{model}.jsonl"
-
-
-def scores_file(directory: Path) -> Path:
-    """Where the recorded verdicts lie."""
-    return directory / "standard_scores.json"
 
 
 def read_rows(path: Path) -> Rows:
@@ -90,50 +71,6 @@ class Repeated(tuple[Any, ...]):
     """The values that one key of a JSON object was given more than once."""
 
     __slots__ = ()
-
-
-@dataclass(frozen=True)
-class Scores:
-    """``standard_scores.json``: benchmark -> model -> case id -> measures."""
-
-    path: Path
-    digest: str
-    text: str
-    scores: dict[str, Any]
-
-    def of(self, benchmark: str, model: str) -> dict[str, Any] | None:
-        """What is recorded for one benchmark and model, by case id; ``None`` where nothing is."""
-        models = self._table(self.scores.get(benchmark), benchmark)
-        return self._table(models.get(model), f"{benchmark}.{model}") if models else None
-
-    def _table(self, value: Any, key: str) -> Any:
-        if value is None or isinstance(value, dict):
-            return value
-        kind = "given twice" if isinstance(value, Repeated) else f"a {type(value).__name__}"
-        raise BadInput(f"{self.path}: scores.{key}: {kind}; expected one object")
-
-    def line(self, *keys: str) -> int:
-        """The line on which the nested ``keys`` stand (each sought after the one before)."""
-        at = 0
-        for key in keys:
-            found = re.compile(rf"{re.escape(json.dumps(key))}\s*:").search(self.text, at)
-            at = found.start() if found else at
-        return self.text.count("\n", 0, at) + 1
-
-
-def read_scores(path: Path) -> Scores:
-    """The recorded verdicts at ``path``; raises `BadInput` when they are no such object."""
-    raw = read_bytes(path)
-    try:
-        text = raw.decode()
-        content = json.loads(text, object_pairs_hook=keep_repeats)
-    except (ValueError, RecursionError) as e:
-        at = f"line {e.lineno}: " if isinstance(e, json.JSONDecodeError) else ""
-        raise BadInput(f"{path}: {at}not JSON: {fault(e)}") from e
-    scores = content.get("scores") if isinstance(content, dict) else None
-    if not isinstance(scores, dict):
-        raise BadInput(f'{path}: expected {{"scores": {{benchmark: {{model: {{id: ...}}}}}}}}')
-    return Scores(path, hashlib.sha256(raw).hexdigest(), text, scores)
 
 
 def fault(error: Exception) -> str:
