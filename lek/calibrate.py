@@ -14,7 +14,7 @@ import msgspec
 
 from lek.agreement import Calibration, Pair
 from lek.benchmarks.benchmark import Benchmark, Measure, shipped
-from lek.data import lem
+from lek.data import jsonl, lem
 from lek.data.cases import read_cases
 from lek.data.recorded import Recorded, read_answers
 from lek.errors import BadInput, suggestion
@@ -67,7 +67,7 @@ class _Data:
             for subject, model in self.models.items():
                 path = lem.answers_file(directory, name, model)
                 if path.is_file():
-                    rows = lem.read_rows(path)
+                    rows = jsonl.read_rows(path)
                     self.digests[f"results/{path.name}"] = rows.digest
                     found = read_answers(rows, subject, benchmark=name, model=model, known=known)
                     self.answers[name, subject] = found
@@ -218,13 +218,13 @@ def _known(where: str, key: str, value: str, known: Collection[str]) -> str:
 
 
 def _rows(path: Path, data: _Data) -> Iterator[tuple[int, _Row]]:
-    raw = lem.read_bytes(path)
+    raw = jsonl.read_bytes(path)
     data.digests["verdicts"] = sha256(raw).hexdigest()
     texts = raw.split(b"\n")
     for n, text in enumerate(texts, 1):
         try:
             if text.strip():
-                fields = json.loads(text, object_pairs_hook=lem.keep_repeats)
+                fields = json.loads(text, object_pairs_hook=jsonl.keep_repeats)
                 yield n, msgspec.convert(fields, _Row)
         except msgspec.ValidationError as e:
             of_run = isinstance(fields, dict) and {"response", "scores"} <= fields.keys()
@@ -232,5 +232,5 @@ def _rows(path: Path, data: _Data) -> Iterator[tuple[int, _Row]]:
             raise BadInput(f"{path}: line {n}: {what}; expected {_FORM}") from e
         except (ValueError, RecursionError) as e:
             if n < len(texts):
-                raise BadInput(f"{path}: line {n}: not JSON: {lem.fault(e)}; mend it") from e
+                raise BadInput(f"{path}: line {n}: not JSON: {jsonl.fault(e)}; mend it") from e
             data.notes.append(f"{path.name}: line {n}: cut off; left out")
