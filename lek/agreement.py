@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure
-from lek.intervals import CONFIDENCE, mean, mean_interval
 from lek.records import Case, Response, Verdict
+from lek.stats.intervals import CONFIDENCE, mean, mean_interval
 
 _BLOCK = 1_000_000  # weights in memory at once
 _ENOUGH = 0.95  # of the resamples must have a value, or there is no interval

@@ -18,9 +18,9 @@ from lek.data import jsonl, lem
 from lek.data.cases import read_cases
 from lek.data.recorded import Recorded, read_answers
 from lek.errors import BadInput, suggestion
-from lek.intervals import mean
 from lek.judges.recorded import RecordedJudge
 from lek.records import Case, Response, Verdict, make_verdict
+from lek.stats.intervals import mean
 
 OURS = {"base_pt": "pretrained", "instruction_tuned": "base", "abliterated": "abliterated"}
 OURS |= {"lem_ethics": "lek", "lem_ethics_allen": "lek-composure"}

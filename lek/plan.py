@@ -12,11 +12,11 @@ from msgspec.structs import replace as replace_fields
 from lek.answers import Answers, Sources
 from lek.benchmarks.benchmark import Measure
 from lek.data.lem import cases_file
-from lek.gates import Gate
 from lek.judging import Judges
 from lek.plain import BenchmarkJudge
 from lek.profile.loading import LoadedProfile
 from lek.records import Case, Response, Verdict, check_verdict
+from lek.stats.gates import Gate
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from lek.answers import Sources
 from lek.data.cases import read_cases, select
 from lek.data.lem import cases_file
 from lek.errors import BadInput
-from lek.gates import parse_gates
 from lek.judging import Judges
 from lek.plan import Plan
 from lek.profile.loading import LoadedProfile
+from lek.stats.gates import parse_gates
 from lek.workspace.workspace import Workshop
 
 

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure
-from lek.metrics import metric, spreads
 from lek.plan import Plan
 from lek.records import Metric, Unscored, Verdict
-from lek.rulings import Side, rule_gates, unmeasured
 from lek.runs import Run, machine, utc, versions
+from lek.stats.gates import Side, rule_gates, unmeasured
+from lek.stats.metrics import metric, spreads
 
 Key = tuple[str, str, str]  # benchmark, subject, case id
 

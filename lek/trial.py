@@ -14,11 +14,11 @@ from lek.data.lem import cases_file
 from lek.errors import BadInput, suggestion
 from lek.judges import reference
 from lek.judging import Judges, measures_for
-from lek.metrics import spreads
 from lek.profile.loading import LoadedProfile, check_settings
 from lek.profile.schema import JUDGE_KINDS
 from lek.records import Case, Verdict
 from lek.report import agreement as report
+from lek.stats.metrics import spreads
 from lek.workspace.progress import Progress
 from lek.workspace.workspace import Workshop
 

@@ -7,11 +7,10 @@ import pytest
 from benchmarks import NAMES
 from benchmarks import loaded as load
 from lek.errors import BadInput
-from lek.gates import Gate, parse_gates
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Gates, Profile
 from lek.records import Ruling
-from lek.rulings import Side, holm, rule_gates
+from lek.stats.gates import Gate, Side, holm, parse_gates, rule_gates
 
 
 def loaded(*rules: str) -> LoadedProfile:

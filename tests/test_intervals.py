@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 
 from benchmarks import BENCHMARKS
-from lek.intervals import (
-    MANY,
-    cases_needed,
-    mean_interval,
-    relative_change,
-    sign_flip_p,
-)
-from lek.metrics import metric, paired
+from lek.stats.intervals import MANY, cases_needed, mean_interval, relative_change, sign_flip_p
+from lek.stats.metrics import metric, paired
 
 DIFFERENCES = [2.0, -1.0, 3.0, 0.0, 1.0, 4.0, -2.0, 1.0, 2.0, 5.0, -1.0, 0.0]
 

@@ -15,7 +15,7 @@ from textwrap import shorten, wrap
 from typing import Any
 
 from lek.agreement import Agreement, Calibration, Estimate, Means
-from lek.intervals import CONFIDENCE
+from lek.stats.intervals import CONFIDENCE
 
 SCHEMA = 1
 WORST = 20

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from lek.benchmarks.benchmark import Measure
-from lek.intervals import NO_INTERVAL, mean, mean_interval, relative_change
 from lek.records import Change, Metric, Verdict
+from lek.stats.intervals import NO_INTERVAL, mean, mean_interval, relative_change
 
 
 def metric(
