@@ -14,7 +14,6 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from lek import replies
-from lek.backends import Question
 from lek.ballot import Ballot
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
@@ -22,6 +21,7 @@ from lek.hearing import Batch, Heard, Hearing, Task
 from lek.judges import rubric
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
+from lek.providers.request import Question
 from lek.records import Case, Response, Verdict, Vote
 from lek.workspace.store import key_of
 

@@ -5,15 +5,15 @@ from queue import Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lek.backends import OVER_BUDGET, Backend, Question, Reply, Request
+from lek.backends import Backend, Request
 from lek.errors import BadInput
-from lek.ledger import CANCELLED
 from lek.profile.schema import Decoding
 from lek.prompts import chat
+from lek.providers.request import CANCELLED, OVER_BUDGET, Question, Reply
 from lek.workspace.progress import Progress
 
 if TYPE_CHECKING:
-    from lek.calls import Calls
+    from lek.providers.client import Calls
 
 
 class Heard(NamedTuple):

@@ -6,7 +6,6 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lek import apis
 from lek.backends import Backend
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.costs import cost
@@ -27,6 +26,7 @@ from lek.plain import (
 )
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import JUDGE_KINDS, NONE, Local, Remote
+from lek.providers import endpoint
 from lek.records import Case
 from lek.workspace.progress import Notices
 from lek.workspace.store import Store
@@ -164,10 +164,10 @@ class Judges:
         shop = self._workshop
 
         def calls() -> Any:  # what talks to APIs is not imported before it is needed
-            from lek.calls import Calls
+            from lek.providers.client import Calls
 
             return Calls(
-                apis.endpoint(kind, settings),
+                endpoint.endpoint(kind, settings),
                 settings,
                 take=self._take_call,
                 say=lambda line: self.notices.add(f"{kind} judge: {line}"),
@@ -177,7 +177,7 @@ class Judges:
         size = max(1, settings.concurrency // shop.share)
         pool = Pool(calls, size, lambda left: self.notices.waiting(kind, left))
         identity = json.dumps([kind, settings.deciding()])
-        return pool, lambda: identity, partial(apis.scrub, settings)
+        return pool, lambda: identity, partial(endpoint.scrub, settings)
 
     def _take_call(self) -> bool:
         most = self._workshop.calls
@@ -205,7 +205,7 @@ class Judges:
         if settings is not None:
             assert self.ledger  # a store that is broken is told now
         if isinstance(settings, Remote):
-            apis.check(kind, settings, f"{where}: judges.{kind}")
+            endpoint.check(kind, settings, f"{where}: judges.{kind}")
             if settings.concurrency < self._workshop.share:
                 raise BadInput(
                     f"{where}: judges.{kind}.concurrency = {settings.concurrency}: fewer than the "
@@ -250,7 +250,7 @@ class Judges:
         digest = rubric.load(benchmark, measures).digest
         described: dict[str, Any] = {"digest": digest, "votes": settings.votes}
         if isinstance(settings, Remote):
-            described["client"] = apis.client_of(kind, settings)
+            described["client"] = endpoint.client_of(kind, settings)
         return described | settings.told(include=settings.DECIDE)
 
 

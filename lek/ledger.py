@@ -7,6 +7,7 @@ twice, and what was paid is counted even where its verdict is lost.
 import os
 from typing import NamedTuple
 
+from lek.providers.request import CANCELLED
 from lek.workspace.store import Store
 
 _SCHEMA = (
@@ -16,7 +17,6 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS asked (key TEXT, session REAL, pid INTEGER NOT NULL, why TEXT, "
     "pending INTEGER, PRIMARY KEY (key, session))",
 )
-CANCELLED = "cancelled"  # why what nobody asks any more has no vote
 _DAY = 86_400.0  # seconds; sessions are named by when they began
 
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lek.backends import Reply
 from lek.benchmarks.benchmark import Measure, Scale
 from lek.fences import neutral
+from lek.providers.request import Reply
 from lek.records import Vote
 
 VERSION = 1  # part of the key of every vote: raise it when replies are read in another way

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from lek import apis
-from lek.backends.gemini import GeminiEndpoint
-from lek.backends.genai import GenaiEndpoint
 from lek.errors import BadInput
 from lek.profile.schema import Gemini, OpenAI
+from lek.providers import endpoint
+from lek.providers.gemini import GeminiEndpoint
+from lek.providers.genai import GenaiEndpoint
 
 GEMINI = Gemini(model="m", base_url="http://127.0.0.1:1")
 OPENAI = OpenAI(model="m", base_url="http://127.0.0.1:1/v1")
@@ -41,8 +41,8 @@ def test_the_library_that_is_there_is_taken(
 ) -> None:
     installed(*modules)
     settings = GEMINI.model_copy(update={"client": client})
-    apis.check("gemini", settings, "p.toml: judges.gemini")
-    assert type(apis.endpoint("gemini", settings)) is kind
+    endpoint.check("gemini", settings, "p.toml: judges.gemini")
+    assert type(endpoint.endpoint("gemini", settings)) is kind
 
 
 @pytest.mark.parametrize(
@@ -63,23 +63,23 @@ def test_a_missing_library_is_one_line(
 ) -> None:
     installed(*modules)
     with pytest.raises(BadInput, match=told):
-        apis.check(kind, settings, "p.toml: judges.x")
-    assert apis.client_of(kind, settings) is None
+        endpoint.check(kind, settings, "p.toml: judges.x")
+    assert endpoint.client_of(kind, settings) is None
 
 
 def test_whether_a_module_is_there_is_told_of_real_ones() -> None:
-    assert apis._installed("json") and not apis._installed("no_such.module")
-    assert not apis._installed("no_such_module")
+    assert endpoint._installed("json") and not endpoint._installed("no_such.module")
+    assert not endpoint._installed("no_such_module")
 
 
 def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     with pytest.raises(BadInput, match=r"p\.toml: j\.key: the environment has no GEMINI_API_KEY"):
-        apis.check("gemini", GEMINI, "p.toml: j")
-    apis.check("openai", OPENAI, "p.toml: j")  # a local server wants none
+        endpoint.check("gemini", GEMINI, "p.toml: j")
+    endpoint.check("openai", OPENAI, "p.toml: j")  # a local server wants none
 
 
 def test_the_key_is_scrubbed_whoever_wrote_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", " a-long-key ")
-    assert apis.scrub(GEMINI, "it is a-long-key, said it") == "it is [key], said it"
-    assert apis.scrub(OPENAI, "it is a-long-key") == "it is a-long-key"
+    assert endpoint.scrub(GEMINI, "it is a-long-key, said it") == "it is [key], said it"
+    assert endpoint.scrub(OPENAI, "it is a-long-key") == "it is a-long-key"

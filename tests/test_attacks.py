@@ -13,9 +13,9 @@ from attacks import ATTACKS, GUESSES, MEASURES, Attack, verdict
 
 from benchmarks import BENCHMARKS, judged, names, rubric_of
 from conftest import ROOT
-from lek.backends import Question, Reply
 from lek.fences import LIMIT, MARK
 from lek.judges import rubric
+from lek.providers.request import Question, Reply
 from lek.records import Case, Response, Vote
 from lek.replies import read
 

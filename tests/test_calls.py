@@ -14,13 +14,12 @@ from endpoint import Answer, Api, ok, reset, serving, status, trickle
 from pydantic import SecretStr
 
 from conftest import PATIENCE
-from lek.backends import Endpoint, Question, Reply
-from lek.backends.genai import GenaiEndpoint
-from lek.backends.openai import OpenAIEndpoint
-from lek.calls import Calls, Outcome
-from lek.deadline import within
-from lek.faults import Fault, Final, Passing, Rejected
 from lek.profile.schema import Gemini, OpenAI, Remote
+from lek.providers.client import Calls, Outcome
+from lek.providers.errors import Fault, Final, Passing, Rejected
+from lek.providers.genai import GenaiEndpoint
+from lek.providers.openai import OpenAIEndpoint
+from lek.providers.request import Endpoint, Question, Reply, within
 
 QUESTION = Question("judge", "this", {"type": "object", "properties": {}})
 YES = Reply("yes", finish="stop")

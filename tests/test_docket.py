@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks import BENCHMARKS, judged
-from lek.backends import Completion, Reply, Request
-from lek.calls import Outcome
+from lek.backends import Completion, Request
 from lek.costs import cost, spent
 from lek.docket import Docket
 from lek.errors import BadInput
@@ -21,6 +20,8 @@ from lek.hearing import Batch, Heard, Pool, Task
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent
 from lek.profile.schema import Decoding, Judges, OpenAI
+from lek.providers.client import Outcome
+from lek.providers.request import Reply
 from lek.records import Case, Response, Verdict, Vote
 from lek.workspace.progress import Silent
 from lek.workspace.store import Store

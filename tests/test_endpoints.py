@@ -33,14 +33,15 @@ from pydantic import SecretStr
 
 from benchmarks import BENCHMARKS, judged, names, rubric_of
 from conftest import PATIENCE, ROOT, clean_environment
-from lek import faults, replies
-from lek.backends import Endpoint, Question, Reply
-from lek.backends.gemini import GeminiEndpoint
-from lek.backends.genai import GenaiEndpoint
-from lek.backends.openai import OpenAIEndpoint
-from lek.faults import Fault, Final, Passing, Rejected
+from lek import replies
 from lek.judges import rubric
 from lek.profile.schema import Gemini, OpenAI
+from lek.providers import errors
+from lek.providers.errors import Fault, Final, Passing, Rejected
+from lek.providers.gemini import GeminiEndpoint
+from lek.providers.genai import GenaiEndpoint
+from lek.providers.openai import OpenAIEndpoint
+from lek.providers.request import Endpoint, Question, Reply
 from lek.records import Case, Response, Vote
 
 KEY = "AIza-not-a-real-key-0123456789"
@@ -275,17 +276,17 @@ def test_gemini_says_more_in_details(client: Client) -> None:
 
 
 def test_midnight_pacific_is_within_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    when = re.search(r"\(?(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\)?$", faults.midnight_pacific())
+    when = re.search(r"\(?(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\)?$", errors.midnight_pacific())
     assert when is not None
     left = datetime.fromisoformat(f"{when[1]}+00:00") - datetime.now(UTC)
     assert timedelta(minutes=-1) <= left <= timedelta(hours=25)  # 25: the clocks go back
     assert when[1][-5:] in ("07:00", "08:00")
 
     def none(name: str) -> None:
-        raise faults.ZoneInfoNotFoundError(name)
+        raise errors.ZoneInfoNotFoundError(name)
 
     monkeypatch.setattr(faults, "ZoneInfo", none)
-    assert faults.midnight_pacific() == "resume after midnight Pacific time"
+    assert errors.midnight_pacific() == "resume after midnight Pacific time"
 
 
 def test_openai_says_more_in_codes_and_words() -> None:
@@ -307,7 +308,7 @@ def test_openai_says_more_in_codes_and_words() -> None:
     ],
 )  # fmt: skip
 def test_durations(text: Any, seconds: float | None) -> None:
-    assert faults.duration(text) == (None if seconds is None else pytest.approx(seconds))
+    assert errors.duration(text) == (None if seconds is None else pytest.approx(seconds))
 
 
 def shortened(client: Client, url: str) -> Endpoint:
@@ -385,7 +386,7 @@ def test_openai_is_told_no_more_than_it_knows() -> None:
 def test_the_libraries_say_nothing_untrue_and_warn_of_no_more_than_they_must(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    code = "from lek.profile.schema import *; from lek.backends.gemini import *\n"
+    code = "from lek.profile.schema import *; from lek.providers.gemini import *\n"
     code += "GeminiEndpoint.open(Gemini(model='m'), SecretStr('k'))"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from benchmarks import BENCHMARKS, judged, names
-from lek.backends import Reply
 from lek.fences import neutral
+from lek.providers.request import Reply
 from lek.records import Vote
 from lek.replies import read
 

@@ -11,10 +11,10 @@ from syrupy.assertion import SnapshotAssertion
 
 from benchmarks import BENCHMARKS, judged, names, rubric_of
 from lek import fences
-from lek.backends import Reply
 from lek.benchmarks import benchmark as benchmarks_module
 from lek.benchmarks.benchmark import Field
 from lek.judges import rubric
+from lek.providers.request import Reply
 from lek.records import Case, Response, Vote
 from lek.replies import read
 

@@ -44,37 +44,3 @@ class Backend(Protocol):
 
         ``generated`` is told how many tokens each step gave.
         """
-
-
-OVER_BUDGET = "--lek-max-judge-calls reached"
-
-
-class Question(NamedTuple):
-    """What a judge is asked: its instructions, then the data; ``schema`` is that of the reply.
-
-    ``schema`` is a JSON Schema; its ``properties`` stand in the order in which they are wanted.
-    """
-
-    system: str
-    user: str
-    schema: dict[str, Any]
-
-
-class Reply(NamedTuple):
-    """What a judge said: a ``text``, or the ``reason`` why there is none (blocked, empty).
-
-    Tokens are ``None`` where the API did not say; thinking counts as completion.
-    """
-
-    text: str | None
-    reason: str | None = None
-    finish: Literal["stop", "length"] | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class Endpoint(Protocol):
-    """A model behind an API. One object may be asked from several threads at once."""
-
-    def ask(self, question: Question) -> Reply:
-        """One request, never repeated by the client; raises a `Fault`, and nothing else."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from lek.backends import Question
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.fences import fence
+from lek.providers.request import Question
 from lek.records import Case, Response
 from lek.replies import FENCE, REASONS
 

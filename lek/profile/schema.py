@@ -214,16 +214,18 @@ JUDGE_KINDS: Mapping[str, JudgeKind] = {
                     "google-generativeai",
                     "google.generativeai",
                     "gemini",
-                    "lek.backends.gemini:GeminiEndpoint",
+                    "lek.providers.gemini:GeminiEndpoint",
                 ),
-                Client("google-genai", "google.genai", "genai", "lek.backends.genai:GenaiEndpoint"),
+                Client(
+                    "google-genai", "google.genai", "genai", "lek.providers.genai:GenaiEndpoint"
+                ),
             ),
         ),
         JudgeKind(
             "openai",
             "llm",
             OpenAI,
-            (Client("openai", "openai", "openai", "lek.backends.openai:OpenAIEndpoint"),),
+            (Client("openai", "openai", "openai", "lek.providers.openai:OpenAIEndpoint"),),
         ),
         JudgeKind("mlx", "llm", Local),
     )

@@ -1,14 +1,14 @@
 """What an API answered instead of a reply -> the fault that it is, told alike for all APIs."""
 
 import json
+import logging
 import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from email.utils import parsedate_to_datetime
+from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from lek.secrecy import line
 
 LONGEST_WAIT = 600.0  # seconds; who is told to wait longer had better come back later
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -161,3 +161,36 @@ def google_refusal(refused: Refused, key: str, *, model: str, variable: str) -> 
     after = max((w for w in waits if w is not None), default=None)
     denied = "API_KEY_INVALID" in str(details)
     return refusal(status, said, after, model=model, variable=variable, denied=denied)
+
+
+_LONGEST_LINE, _HEAD = 200, 60
+
+
+def line(text: object, key: str | None) -> str:
+    """``text`` as one short line without control characters and without the ``key``."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    for secret in {key, quote(key, safe="")} if key else ():
+        plain = plain.replace(secret, "[key]")
+    if len(plain) <= _LONGEST_LINE:
+        return plain
+    return f"{plain[:_HEAD]} … {plain[_HEAD + 3 - _LONGEST_LINE :]}"  # the cause stands last
+
+
+def without(text: str, key: str | None) -> str:
+    """A judge's reply without the ``key``; a short one is a word like "none", and no secret."""
+    return text.replace(key, "[key]") if key and len(key) >= 8 else text
+
+
+def sendable(key: str) -> bool:
+    """Whether an HTTP header can hold the ``key``."""
+    return bool(re.fullmatch(r"[!-~]+", key))
+
+
+def hush(*loggers: str) -> None:
+    """Have the client libraries' ``loggers`` tell warnings only.
+
+    At finer levels they write headers and bodies, in which a server may echo the key.
+    """
+    for name in loggers:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.WARNING))

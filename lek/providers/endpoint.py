@@ -7,11 +7,10 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-from lek.backends import Endpoint, Question, Reply
 from lek.errors import BadInput
-from lek.faults import Final
 from lek.profile.schema import JUDGE_KINDS, Client, Remote
-from lek.secrecy import line, without
+from lek.providers.errors import Final, line, without
+from lek.providers.request import Endpoint, Question, Reply
 
 
 def check(kind: str, settings: Remote, where: str) -> None:

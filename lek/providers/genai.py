@@ -6,11 +6,20 @@ from typing import Any, Literal, Self
 
 from pydantic import SecretStr
 
-from lek.backends import Question, Reply
-from lek.deadline import within
-from lek.faults import Fault, Final, Passing, Refused, Rejected, google_refusal
 from lek.profile.schema import Gemini
-from lek.secrecy import hush, line, sendable, without
+from lek.providers.errors import (
+    Fault,
+    Final,
+    Passing,
+    Refused,
+    Rejected,
+    google_refusal,
+    hush,
+    line,
+    sendable,
+    without,
+)
+from lek.providers.request import Question, Reply, within
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
 # The judge must read harmful texts to judge them: whatever can be turned off, is.

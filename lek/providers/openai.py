@@ -8,11 +8,22 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from lek.backends import Question, Reply
-from lek.deadline import within
-from lek.faults import Fault, Final, Passing, Rejected, duration, named_wait, refusal, resume
 from lek.profile.schema import OpenAI
-from lek.secrecy import hush, line, sendable, without
+from lek.providers.errors import (
+    Fault,
+    Final,
+    Passing,
+    Rejected,
+    duration,
+    hush,
+    line,
+    named_wait,
+    refusal,
+    resume,
+    sendable,
+    without,
+)
+from lek.providers.request import Question, Reply, within
 
 _DAILY = re.compile(r"\b(?:requests|tokens) per day\b|\((?:RPD|TPD)\)", re.I)
 

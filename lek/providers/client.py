@@ -6,10 +6,9 @@ from collections.abc import Callable
 from threading import Event, Lock
 from typing import NamedTuple
 
-from lek.backends import OVER_BUDGET, Endpoint, Question, Reply
-from lek.faults import Final, Passing, Rejected
-from lek.ledger import CANCELLED
 from lek.profile.schema import Remote
+from lek.providers.errors import Final, Passing, Rejected
+from lek.providers.request import CANCELLED, OVER_BUDGET, Endpoint, Question, Reply
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
 _ALL_REJECTED = 10
