@@ -21,7 +21,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("GEMINI_API_KEY", "a-key")
 
     def only(*modules: str) -> None:
-        monkeypatch.setattr(apis, "_installed", lambda module: module in modules)
+        monkeypatch.setattr(endpoint, "_installed", lambda module: module in modules)
 
     return only
 

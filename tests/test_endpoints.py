@@ -285,7 +285,7 @@ def test_midnight_pacific_is_within_a_day(monkeypatch: pytest.MonkeyPatch) -> No
     def none(name: str) -> None:
         raise errors.ZoneInfoNotFoundError(name)
 
-    monkeypatch.setattr(faults, "ZoneInfo", none)
+    monkeypatch.setattr(errors, "ZoneInfo", none)
     assert errors.midnight_pacific() == "resume after midnight Pacific time"
 
 
@@ -407,7 +407,7 @@ import logging, sys
 logging.basicConfig(level=logging.DEBUG)
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from endpoint import serving, ok, status
-from lek.faults import Fault
+from lek.providers.errors import Fault
 from test_endpoints import ALL, KEY, QUESTION
 for client in ALL:
     for answer in (ok(KEY), status(429, KEY, headers={{"X-Echo": KEY}})):

@@ -1,7 +1,7 @@
 """The one seam to models: prompts -> completions, each given as soon as it is complete."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from lek.profile.schema import Decoding
 from lek.prompts import Prompt
