@@ -18,8 +18,8 @@ from pathlib import Path
 
 from lek.answers import Sources
 from lek.backends.mlx import MlxBackend
-from lek.blas import missing
 from lek.data.cases import read_cases
+from lek.models.machine import missing
 from lek.models.weights import Form, load
 from lek.profile.loading import LoadedProfile
 from lek.profile.loading import load as load_profile

@@ -70,17 +70,17 @@ class Sources:
     def check(self) -> None:
         """Raise `BadInput` where something that a model is made from is not there."""
         if any(s.recorded is None for s in self._loaded.profile.subjects):
-            from lek.recipes import check
+            from lek.models.recipes import check
 
             check(self._loaded)
 
     @cached_property
     def generator(self) -> Any:
         """What builds, loads and asks models; made at first need."""
-        from lek.build import Builder
         from lek.generate import Generator
         from lek.memory import Models
-        from lek.recipes import Recipes
+        from lek.models.build import Builder
+        from lek.models.recipes import Recipes
         from lek.workspace.store import Store
 
         shop = self._workshop

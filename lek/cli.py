@@ -110,7 +110,7 @@ def _write(path: Path, text: str) -> None:
 @app.command()
 def doctor() -> None:
     """Say what of the machine matters, and what to install where it lacks."""
-    from lek.doctor import examine
+    from lek.models.machine import examine
 
     lacking = False
     for finding in examine():

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lek import blas
 from lek.backends import Backend
 from lek.errors import BadInput
+from lek.models import machine
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Decoding, Local
 from lek.workspace.store import Store
@@ -41,7 +41,7 @@ class LocalJudge:
 
         A dry run fetches nothing: `BadInput`.
         """
-        from lek.models.fetch import fetch, local
+        from lek.models.hub import fetch, local
 
         settings = self._settings
         name = settings.model, settings.revision, self._loaded.relative(settings.model)
@@ -57,7 +57,7 @@ class LocalJudge:
         """The numeric form: as stored on an accelerator, float32 on a CPU, or the profile's."""
         from lek.models.weights import Form, stored_form
 
-        slow, stored = not blas.accelerated(), stored_form(self.place)
+        slow, stored = not machine.accelerated(), stored_form(self.place)
         return Form(
             self._settings.dtype or ("float32" if slow else stored.dtype),
             slow or stored.dequantize,
@@ -72,7 +72,7 @@ class LocalJudge:
 
     def open(self) -> Backend:
         """Load the judge."""
-        blas.preload()
+        machine.preload()
         from lek.backends.mlx import MlxBackend
 
         return MlxBackend.open(self.place, self.form)

@@ -1,8 +1,8 @@
 """A subject's name -> its model, ready to be asked: one is in memory at a time."""
 
-from lek import blas
 from lek.backends import Backend
-from lek.build import Builder
+from lek.models import machine
+from lek.models.build import Builder
 from lek.workspace.progress import Progress
 
 
@@ -31,7 +31,7 @@ class Models:
         return self._held[1]
 
     def _tell_of_slowness(self) -> None:
-        lacks = blas.missing()
+        lacks = machine.missing()
         if lacks is not None and not self._told:
             self._told = True
             self._progress.say(lacks)

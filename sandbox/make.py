@@ -14,7 +14,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from lek.blas import missing, preload  # noqa: E402  # the project is not always installed
+from lek.models.machine import missing, preload  # noqa: E402  # the project is not always installed
 
 preload()  # before anything imports mlx
 

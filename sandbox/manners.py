@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from lek.blas import preload  # noqa: E402  # before anything imports mlx
+from lek.models.machine import preload  # noqa: E402  # before anything imports mlx
 
 preload()
 

@@ -17,16 +17,25 @@ from mlx.utils import tree_flatten
 from mlx_lm import load as load_with_adapter
 
 from conftest import ROOT
-from lek.abliteration.effects import Answer, Asked, Effects, opening
-from lek.abliteration.projection import Site, hooked, leak, projector, removed, sites
-from lek.abliteration.residuals import candidates, positions, rendered, residuals
-from lek.abliteration.splits import split
-from lek.abliteration.surgery import as_adapter, edited, put, swapped
 from lek.data.prompts import read_prompts
 from lek.errors import BadInput
-from lek.models.abliterate import abliterate
+from lek.models.abliteration.batches import tapped
+from lek.models.abliteration.directions import candidates, positions, rendered, residuals
+from lek.models.abliteration.effects import Answer, Asked, Effects, opening
+from lek.models.abliteration.projection import (
+    Site,
+    as_adapter,
+    edited,
+    hooked,
+    leak,
+    projector,
+    put,
+    removed,
+    sites,
+    swapped,
+)
+from lek.models.abliteration.search import abliterate, split
 from lek.models.weights import Form, Loaded, load
-from lek.passes import tapped
 from lek.profile.schema import Abliterate
 
 RIDGE = 0.01

@@ -15,9 +15,8 @@ import tiny
 
 from conftest import PATIENCE, ROOT
 from lek.answers import Sources
-from lek.build import Builder
 from lek.errors import BadInput
-from lek.models.cache import facts_of, made_once
+from lek.models.build import Builder, facts_of, made_once
 from lek.models.weights import Form, load, stored_form
 from lek.profile.loading import load as load_profile
 from lek.workspace.progress import Silent
@@ -198,7 +197,7 @@ def test_a_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_maker_that_is_killed_leaves_nothing_that_is_taken_for_a_model(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from lek.models.cache import made_once\n"
+        "import sys, time; from pathlib import Path; from lek.models.build import made_once\n"
         "def make(out):\n"
         "    (out / 'config.json').write_text('{}')\n"
         "    print('half', flush=True)\n"

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from conftest import ROOT
-from lek import blas
+from lek.models import machine
 
 
 def say(code: str) -> str:
@@ -30,23 +30,25 @@ def test_the_doctor_tells_the_state_of_each_thing() -> None:
     told = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()}
     assert list(told)[:3] == ["machine", "python", "mlx"]
     assert "GFLOP/s" in done.stdout
-    if sys.platform == "linux" and not blas.accelerated():
-        assert told["blas"] == ("slow" if blas.missing() else "ok")
+    if sys.platform == "linux" and not machine.accelerated():
+        assert told["blas"] == ("slow" if machine.missing() else "ok")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 def test_a_machine_without_openblas_is_told_what_to_install() -> None:
-    told = say("from lek import blas; blas._NAMES = ('libno.so',); print(blas.missing())")
+    told = say("from lek import blas; machine._NAMES = ('libno.so',); print(machine.missing())")
     assert told.startswith("no OpenBLAS on this machine, MLX computes 10 to 50 times slower; ")
     assert "apt install libopenblas0-pthread" in told
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 def test_a_late_call_says_so_and_harms_nothing() -> None:
-    told = say("import mlx.core; from lek import blas; print(blas.preload(), blas.missing())")
+    told = say("import mlx.core; from lek import blas; print(machine.preload(), machine.missing())")
     assert told.startswith("None mlx.core was imported before OpenBLAS was loaded")
 
 
 def test_looking_for_a_gpu_imports_nothing() -> None:
-    told = say("import sys; from lek import blas; blas.accelerated(); print('mlx' in sys.modules)")
+    told = say(
+        "import sys; from lek import blas; machine.accelerated(); print('mlx' in sys.modules)"
+    )
     assert told == "False"

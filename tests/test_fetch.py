@@ -12,12 +12,12 @@ from hub import SHA, Hub, serving
 
 from conftest import PATIENCE, ROOT
 from lek.errors import BadInput
-from lek.models.fetch import fetch
+from lek.models.hub import fetch
 
 CODE = """
 import sys
 from pathlib import Path
-from lek.models.fetch import fetch
+from lek.models.hub import fetch
 from lek.errors import BadInput
 try:
     print("at", fetch(sys.argv[1], None, Path("nowhere") / sys.argv[1]))

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import tiny
 
-from lek import adapters
 from lek.errors import BadInput
+from lek.models import lora
 from lek.models.lora import fuse, train_stage
 from lek.profile.schema import Stage
 
@@ -109,7 +109,7 @@ def test_two_stages_are_those_of_mlx_lm(
     (tmp_path / "alone").mkdir()
     file = tiny.chats(tmp_path / "alone" / "train.jsonl", 6, seed=2)
     train(model, file, tmp_path / "ours2", adapter, **second)
-    resume = ("--resume-adapter-file", tmp_path / "theirs" / adapters.WEIGHTS)
+    resume = ("--resume-adapter-file", tmp_path / "theirs" / lora.WEIGHTS)
     mlx_lm_lora(model, file.parent, tmp_path / "theirs2", stage(**second), *resume)
     assert tensors(tmp_path / "ours2") == tensors(tmp_path / "theirs2")
     assert tensors(tmp_path / "ours2") != tensors(adapter)
@@ -199,9 +199,9 @@ def test_the_result_tells_what_happened(
     assert result["tokens"] == 23 * 2 * 19  # the first token is not predicted
     assert result["seconds"] > 0
     assert result["digest"] == record["digest"]
-    assert result["digest"] == adapters.digest_of(tmp_path / "out" / adapters.WEIGHTS)
-    assert record["resumed"] == adapters.digest_of(adapter / adapters.WEIGHTS)
-    assert record["model"] == adapters.digest_of_weights(model)
+    assert result["digest"] == lora.digest_of(tmp_path / "out" / lora.WEIGHTS)
+    assert record["resumed"] == lora.digest_of(adapter / lora.WEIGHTS)
+    assert record["model"] == lora.digest_of_weights(model)
     assert record["stage"]["iters"] == 23
     assert set(record["data"]) == {"train.jsonl", "valid.jsonl"}
     assert result["notes"] == [
@@ -229,7 +229,7 @@ def test_an_interrupted_training_leaves_nothing(model: Path, data: Path, tmp_pat
 def test_a_killed_training_leaves_no_adapter(model: Path, adapter: Path, tmp_path: Path) -> None:
     """SIGKILL leaves all files but the last one written, the record."""
     for file in adapter.iterdir():
-        if file.name != adapters.RECORD:
+        if file.name != lora.RECORD:
             (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(BadInput, match="no whole adapter"):
         fuse(model, tmp_path, tmp_path / "out")

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import tiny
 
-from lek import adapters, chats
 from lek.errors import BadInput
-from lek.models import weights
+from lek.models import chats, lora, weights
 from lek.models.lora import fuse, train_stage
 from lek.profile.schema import Stage
 
@@ -121,7 +120,7 @@ def test_all_layers_are_trained_by_default(data: Path, tmp_path: Path) -> None:
 
     model = tiny.gemma(tmp_path / "model", layers=17, hidden=64)
     train(model, data, tmp_path / "adapter", iters=1)
-    names = mx.load(str(tmp_path / "adapter" / adapters.WEIGHTS))
+    names = mx.load(str(tmp_path / "adapter" / lora.WEIGHTS))
     layers = {n.split("layers.")[1].split(".")[0] for n in names}
     assert layers == {str(n) for n in range(17)}
     assert len(names) == 17 * 7 * 2  # q k v o gate up down, and two matrices each
@@ -196,8 +195,8 @@ def test_an_adapter_that_is_not_the_recorded_one_is_refused(
 ) -> None:
     for file in adapter.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    raw = (adapter / adapters.WEIGHTS).read_bytes()
-    (tmp_path / adapters.WEIGHTS).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    raw = (adapter / lora.WEIGHTS).read_bytes()
+    (tmp_path / lora.WEIGHTS).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     with pytest.raises(BadInput, match=r"is not the one of lek\.json"):
         fuse(model, tmp_path, tmp_path / "out")
 
@@ -321,7 +320,7 @@ def test_adapters_are_not_nested(model: Path, data: Path, adapter: Path, tmp_pat
     assert len(names) > 2 * 7 * 2
 
     train(model, data, tmp_path / "out", adapter)
-    assert len(mx.load(str(tmp_path / "out" / adapters.WEIGHTS))) == 2 * 7 * 2
+    assert len(mx.load(str(tmp_path / "out" / lora.WEIGHTS))) == 2 * 7 * 2
 
 
 @pytest.mark.parametrize(
@@ -343,7 +342,7 @@ def test_relative_paths_serve(
     monkeypatch.chdir(tmp_path)
     train(Path("model"), Path("data"), Path("out"))
     fuse(Path("model"), Path("out"), Path("fused"))
-    assert Path("out", adapters.WEIGHTS).read_bytes() == (adapter / adapters.WEIGHTS).read_bytes()
+    assert Path("out", lora.WEIGHTS).read_bytes() == (adapter / lora.WEIGHTS).read_bytes()
     assert Path("fused", "model.safetensors").is_file()
 
 
@@ -426,5 +425,5 @@ def test_embeddings_that_are_given_are_overwritten(model: Path) -> None:
     before = mx.array(np.array(given))
     mx.eval(network(mx.array(TOKENS), input_embeddings=given))
     assert not mx.array_equal(before, given).item()
-    for module in Path(adapters.__file__).parent.rglob("*.py"):
+    for module in Path(lora.__file__).parent.rglob("*.py"):
         assert "input_embeddings" not in module.read_text(), module

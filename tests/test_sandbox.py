@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from lek.blas import preload
+from lek.models.machine import preload
 
 preload()  # before anything imports mlx
 

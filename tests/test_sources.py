@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from lek import generate, recipes
+from lek import generate
+from lek.models import recipes
 from lek.workspace.fingerprint import code_digest
 
 LEK = ROOT / "lek"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lek.blas import preload
+from lek.models.machine import preload
 
 BLAS = preload()  # before the first import of mlx.core, which the functions below do
 

@@ -4,17 +4,19 @@ Their bytes are those of ``mlx_lm lora`` and ``mlx_lm fuse --dequantize``; what 
 silence is refused here. What is not covered: DoRA, full fine-tunes, quantising the result.
 """
 
+import hashlib
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from lek import adapters, chats
 from lek.errors import BadInput
-from lek.models import weights
+from lek.models import chats, lora, weights
 from lek.profile.schema import Stage
+from lek.records import Record
 
 Progress = Callable[[str, int, int], None]
 
@@ -32,12 +34,12 @@ def train_stage(
     ``out`` must be new or empty, and is removed when anything fails. Raises `BadInput`. The same
     call gives the same bytes on one machine with one BLAS and number of threads.
     """
-    base = adapters.digest_of_weights(model)
-    before = None if resume is None else adapters.read(resume, base)
+    base = lora.digest_of_weights(model)
+    before = None if resume is None else lora.read(resume, base)
     if before and (was := before.stage["scale"]) != stage.scale:
         raise BadInput(f"scale = {stage.scale:g}: that of {resume} is {was:g}; give both the same")
     found = [each for each in chats.find(data) if each]
-    with adapters.fresh(out):
+    with lora.fresh(out):
         loaded = weights.load(model)
         from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 
@@ -49,14 +51,14 @@ def train_stage(
         start = time.perf_counter()
         _train(loaded.model, stage, sets, out, resume, watch)
         seconds = time.perf_counter() - start
-        record = adapters.Adapter(
+        record = lora.Adapter(
             model=base,
             data={each.path.name: each.digest for each in found},
             stage=stage.model_dump(mode="json"),
             resumed=before.digest if before else None,
-            digest=adapters.digest_of(out / adapters.WEIGHTS),
+            digest=lora.digest_of(out / lora.WEIGHTS),
         )
-        adapters.write(out, record)
+        lora.write(out, record)
     return watch.result | {"seconds": seconds, "digest": record.digest, "notes": notes}
 
 
@@ -65,8 +67,8 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
 
     Raises `BadInput` where the adapter was not trained on these weights by `train_stage`.
     """
-    adapters.read(adapter, adapters.digest_of_weights(model))
-    with adapters.fresh(out):
+    lora.read(adapter, lora.digest_of_weights(model))
+    with lora.fresh(out):
         loaded = weights.load(model)
         from mlx.utils import tree_unflatten
         from mlx_lm.utils import load_adapters
@@ -107,7 +109,7 @@ def _train(
     model.freeze()
     linear_to_lora_layers(model, stage.layers, lora)
     if resume is not None:
-        earlier: Any = mx.load(str(resume / adapters.WEIGHTS))
+        earlier: Any = mx.load(str(resume / lora.WEIGHTS))
         new = tree_flatten(model.trainable_parameters())
         if {k: w.shape for k, w in earlier.items()} != {k: w.shape for k, w in new}:
             raise BadInput(f"{resume}: has another rank or other layers; give both stages the same")
@@ -115,7 +117,7 @@ def _train(
     arguments = trainer.TrainingArgs(
         **{k: v for k, v in config.items() if k in trainer.TrainingArgs.__dataclass_fields__},
         steps_per_save=stage.save_every,
-        adapter_file=str(out / adapters.WEIGHTS),
+        adapter_file=str(out / lora.WEIGHTS),
     )
     adam = Adam(learning_rate=stage.learning_rate)
     with watch.instead_of(trainer):
@@ -178,3 +180,73 @@ class _Watch:
     def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+WEIGHTS, RECORD = "adapters.safetensors", "lek.json"
+
+
+class Adapter(Record, frozen=True, kw_only=True):
+    """What an adapter came from; the digests are SHA-256.
+
+    ``model`` is that of the base weights (`digest_of_weights`), ``data`` those of the files by
+    name, ``resumed`` that of the adapter that this one began as, ``digest`` its own.
+    """
+
+    model: str
+    data: dict[str, str]
+    stage: dict[str, Any]
+    resumed: str | None
+    digest: str
+
+
+def digest_of_weights(model: Path) -> str:
+    """SHA-256 over names and contents of the weight files in the directory ``model``."""
+    files = sorted(model.glob("model*.safetensors"))
+    if not files:
+        raise BadInput(f"{model}: no model*.safetensors; expected a model directory")
+    return hashlib.sha256("".join(f.name + digest_of(f) for f in files).encode()).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of one file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(directory: Path, adapter: Adapter) -> None:
+    """Complete ``directory`` with the record: what lacks it is not taken for an adapter."""
+    (directory / RECORD).write_text(adapter.to_json() + "\n")
+
+
+def read(directory: Path, base: str) -> Adapter:
+    """The record of the adapter in ``directory``, whose base weights must have digest ``base``.
+
+    Raises `BadInput` where it is missing, tells of other bytes, or of other base weights.
+    """
+    try:
+        adapter = Adapter.from_json((directory / RECORD).read_bytes())
+        found = digest_of(directory / WEIGHTS)
+    except (OSError, ValueError) as e:
+        fault = f"no whole adapter ({e})"
+        raise BadInput(f"{directory}: {fault}; expected {WEIGHTS} and {RECORD}") from e
+    if found != adapter.digest:
+        raise BadInput(f"{directory}: {WEIGHTS} is not the one of {RECORD}; train it anew")
+    if base != adapter.model:
+        raise BadInput(
+            f"{directory}: trained on other weights than those given; an adapter goes on from, and "
+            "fuses with, the weights that its first stage was given, never fused ones"
+        )
+    return adapter
+
+
+@contextmanager
+def fresh(directory: Path) -> Iterator[None]:
+    """A new or empty ``directory`` to fill, which is removed when filling it fails."""
+    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+        raise BadInput(f"{directory}: exists and is not an empty directory; give a new one")
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise

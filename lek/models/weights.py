@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from lek import blas
 from lek.errors import BadInput
+from lek.models import machine
 from lek.profile.schema import Dtype
 
 
@@ -42,7 +42,7 @@ def load(directory: Path, form: Form | None = None) -> Loaded:
     Raises `BadInput` where the directory holds no model that mlx_lm knows.
     """
     _check(directory)
-    blas.preload()
+    machine.preload()
     from mlx_lm import load as load_model
 
     try:

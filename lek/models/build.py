@@ -1,18 +1,19 @@
 """A recipe -> the model directory, made once and kept under the name of its fingerprint."""
 
+import json
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lek import blas
-from lek.card import card
 from lek.data.prompts import read_prompts
 from lek.errors import BadInput
-from lek.models.abliterate import abliterate
-from lek.models.cache import facts_of, made_once
+from lek.models import machine
+from lek.models.abliteration.search import abliterate
 from lek.models.lora import fuse, train_stage
+from lek.models.recipes import Ground, Recipe, Recipes
 from lek.models.weights import load, save, stored_form
-from lek.recipes import Ground, Recipe, Recipes
 from lek.workspace.progress import Progress
 
 
@@ -120,6 +121,100 @@ class Builder:
             "fingerprint": recipe.fingerprint,
             "form": str(self.recipes.form),
             "recipe": self.recipes.describe(name),
-            "blas": blas.preload(),
+            "blas": machine.preload(),
             **more,
         }
+
+
+def card(name: str, facts: dict[str, Any]) -> str:
+    """A README in Markdown for the model directory of subject ``name``."""
+    recipe = json.dumps(facts["recipe"], indent=1, ensure_ascii=False)
+    lines = [
+        "---",
+        "library_name: mlx",
+        "pipeline_tag: text-generation",
+        "tags: [mlx, lem]",
+        "---",
+        "",
+        f"# {name}",
+        "",
+        f"Built by the LEM evaluation harness; numeric form: {facts['form']}.",
+        f"Fingerprint: `{facts['fingerprint']}`. Its licence is that of its origin.",
+        "",
+        "```python",
+        "from mlx_lm import generate, load",
+        "",
+        'model, tokenizer = load("this directory")',
+        "```",
+        "",
+        "## Recipe",
+        "",
+        "```json",
+        recipe,
+        "```",
+        "",
+    ]
+    measured = facts.get("abliteration")
+    if measured:
+        text = json.dumps(measured, indent=1, ensure_ascii=False)
+        lines += ["## What the abliteration did", "", "```json", text, "```", ""]
+    if "lora" in facts:
+        stages = json.dumps(facts["lora"], indent=1, ensure_ascii=False)
+        lines += ["## What the training did", "", "```json", stages, "```", ""]
+    return "\n".join(lines)
+
+
+FACTS = "build.json"
+
+
+def made_once(
+    target: Path, make: Callable[[Path], dict[str, Any]], wait: Callable[[str], None]
+) -> Path:
+    """``target``, made by ``make(temporary)`` unless it is there; ``wait`` is told of a wait.
+
+    What ``make`` returns is kept as ``build.json`` in the directory.
+    """
+    if target.is_dir():
+        return target
+    from filelock import FileLock, Timeout
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise BadInput(f"{target.parent}: cannot be written: {e.strerror}") from e
+    lock = FileLock(target.parent / f".{target.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        wait(f"waiting for another process that makes {target.name}")
+        lock.acquire()
+    try:
+        if not target.is_dir():
+            _make(target, make)
+    finally:
+        lock.release()
+    return target
+
+
+def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
+    for left in target.parent.glob(f".{target.name}.*.tmp"):  # of makers that were killed
+        shutil.rmtree(left)
+    temporary = Path(tempfile.mkdtemp(".tmp", f".{target.name}.", target.parent))
+    try:
+        facts = make(temporary)
+        text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
+        (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.rename(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def facts_of(directory: Path) -> dict[str, Any] | None:
+    """What the maker of ``directory`` noted, or ``None`` where nothing was made."""
+    try:
+        facts = json.loads((directory / FACTS).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return dict(facts)

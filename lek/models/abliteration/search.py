@@ -5,21 +5,72 @@ Direction", arXiv 2406.11717): one direction for all layers. What is not covered
 several dimensions, and an affine edit that keeps a value other than 0.
 """
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from statistics import fmean
+from typing import Any, NamedTuple
 
-from lek.abliteration.effects import Asked, Edit, Effects, opening
-from lek.abliteration.projection import Site, leak, removed, sites
-from lek.abliteration.report import Report
-from lek.abliteration.residuals import Candidate, candidates, positions, rendered
-from lek.abliteration.splits import split
-from lek.abliteration.surgery import check_plain, edited, put, swapped
 from lek.errors import BadInput
+from lek.models.abliteration.batches import Progress
+from lek.models.abliteration.directions import Candidate, candidates, positions, rendered
+from lek.models.abliteration.effects import Asked, Edit, Effects, opening
+from lek.models.abliteration.projection import (
+    Site,
+    check_plain,
+    edited,
+    leak,
+    put,
+    removed,
+    sites,
+    swapped,
+)
 from lek.models.weights import Loaded
-from lek.passes import Progress
 from lek.profile.schema import Abliterate
+
+LEAST = 32  # distinct prompts of each kind: 8 to choose by, 8 to report on
+_CHOOSE, _REPORT = 32, 100  # at most; a longer list finds better directions
+
+
+class Parts(NamedTuple):
+    """Prompts of one kind, none of them in two parts: about a half, a quarter, a quarter."""
+
+    fit: list[str]
+    choose: list[str]
+    report: list[str]
+
+
+def split(
+    harmful: Sequence[str], harmless: Sequence[str], names: tuple[str, str], seed: int
+) -> tuple[Parts, Parts]:
+    """Both kinds in parts, shuffled with ``seed``. A prompt that stands there twice counts once.
+
+    Raises `BadInput`, with the file's name of ``names``, for too few prompts and for one that is
+    of both kinds.
+    """
+    both = set(harmful) & set(harmless)
+    if both:
+        raise BadInput(f"{names[0]}: {min(both)!r} is in {names[1]} too; it can be of one kind")
+    bad, good = (
+        _parts(prompts, name, random.Random(f"{seed} {kind}"))  # noqa: S311 - a split, no secret
+        for prompts, name, kind in zip((harmful, harmless), names, "ab", strict=True)
+    )
+    return bad, good
+
+
+def _parts(prompts: Sequence[str], name: str, rng: random.Random) -> Parts:
+    distinct = sorted(set(prompts))
+    if len(distinct) < LEAST:
+        raise BadInput(
+            f"{name}: {len(distinct)} distinct prompts, too few to find a direction, choose it and "
+            f"report on it; give at least {LEAST}, better 200"
+        )
+    rng.shuffle(distinct)
+    quarter = len(distinct) // 4
+    first, second = min(quarter, _CHOOSE), min(quarter, _REPORT)
+    return Parts(distinct[first + second :], distinct[:first], distinct[first : first + second])
+
 
 _SKIM = 8  # prompts of each kind on which every direction is tried
 _FINALISTS, _ROUNDS = 8, 3  # directions that are asked in earnest, and how often that many more
@@ -175,3 +226,35 @@ class _Choice:
         with self._edit(candidate)():
             (asked,) = self.effects.ask(self.bad.prompts)
         return sum(not answer.usable for answer in asked.said)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was removed and what that did, on prompts that were used for nothing else.
+
+    Rates are fractions of the harmful and harmless prompts of the report. Compliance is an answer
+    that is neither a refusal nor degenerate. KL is KL(before || after) in nat on the harmless
+    ones; ``leak`` the largest abs(r'y)/abs(y) of a write y. ``direction`` is the unit vector r.
+    """
+
+    layer: int
+    position: int
+    candidates: int
+    fit_prompts: int
+    choose_prompts: int
+    harmful_prompts: int
+    harmless_prompts: int
+    refusals_before: float
+    refusals_after: float
+    harmful_compliance_before: float
+    harmful_compliance_after: float
+    harmless_compliance_before: float
+    harmless_compliance_after: float
+    first_token_kl: float
+    answer_token_kl: float
+    leak: float
+    direction: tuple[float, ...] = field(repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """All but the direction, as plain JSON."""
+        return {k: v for k, v in asdict(self).items() if k != "direction"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lek.errors import BadInput
-from lek.passes import Progress, batches, tapped
+from lek.models.abliteration.batches import Progress, batches, tapped
 
 _PROBES = ("a", "7", "Why?", "so.")  # four contents, no two of which end alike
 _MOST = 12  # positions; a template with more has an instruction in it

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from lek.passes import Batch, Progress, batches
+from lek.models.abliteration.batches import Batch, Progress, batches
 from lek.text.degeneration import degenerate
 from lek.text.refusals import refusal
 

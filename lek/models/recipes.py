@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lek import blas
 from lek.errors import BadInput
-from lek.models.fetch import fetch, local
+from lek.models import machine
+from lek.models.hub import fetch, local
 from lek.models.weights import Form, stored_form
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Stage, Subject
@@ -93,7 +93,7 @@ class Recipes:
         are stored in, or float32 where they differ.
         """
         subjects = [s for s in self._subjects.values() if s.recorded is None]
-        slow = not blas.accelerated()
+        slow = not machine.accelerated()
         dequantize = any(s.dequantize or s.origin is not None for s in subjects)
         dequantize |= slow and not any(s.dequantize is False for s in subjects)
         dtype = self._loaded.profile.decoding.dtype or ("float32" if slow else None)
@@ -166,7 +166,7 @@ class Recipes:
 
     def _digest(self, step: str, *parts: Any) -> str:
         """SHA-256 over a step, all that goes into it, and what carries it out."""
-        where = "gpu" if blas.accelerated() else "cpu"
+        where = "gpu" if machine.accelerated() else "cpu"
         whole = [step, str(self.form), where, code_digest(*CODE[step]), _versions(), *parts]
         text = json.dumps(whole, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
