@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lek.errors import BadInput
-from lek.models import chats, lora, weights
+from lek.models import chats, weights
 from lek.profile.schema import Stage
 from lek.records import Record
 
@@ -34,12 +34,12 @@ def train_stage(
     ``out`` must be new or empty, and is removed when anything fails. Raises `BadInput`. The same
     call gives the same bytes on one machine with one BLAS and number of threads.
     """
-    base = lora.digest_of_weights(model)
-    before = None if resume is None else lora.read(resume, base)
+    base = digest_of_weights(model)
+    before = None if resume is None else read_adapter(resume, base)
     if before and (was := before.stage["scale"]) != stage.scale:
         raise BadInput(f"scale = {stage.scale:g}: that of {resume} is {was:g}; give both the same")
     found = [each for each in chats.find(data) if each]
-    with lora.fresh(out):
+    with fresh_directory(out):
         loaded = weights.load(model)
         from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 
@@ -51,14 +51,14 @@ def train_stage(
         start = time.perf_counter()
         _train(loaded.model, stage, sets, out, resume, watch)
         seconds = time.perf_counter() - start
-        record = lora.Adapter(
+        record = Adapter(
             model=base,
             data={each.path.name: each.digest for each in found},
             stage=stage.model_dump(mode="json"),
             resumed=before.digest if before else None,
-            digest=lora.digest_of(out / lora.WEIGHTS),
+            digest=digest_of(out / WEIGHTS),
         )
-        lora.write(out, record)
+        write_adapter(out, record)
     return watch.result | {"seconds": seconds, "digest": record.digest, "notes": notes}
 
 
@@ -67,8 +67,8 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
 
     Raises `BadInput` where the adapter was not trained on these weights by `train_stage`.
     """
-    lora.read(adapter, lora.digest_of_weights(model))
-    with lora.fresh(out):
+    read_adapter(adapter, digest_of_weights(model))
+    with fresh_directory(out):
         loaded = weights.load(model)
         from mlx.utils import tree_unflatten
         from mlx_lm.utils import load_adapters
@@ -109,7 +109,7 @@ def _train(
     model.freeze()
     linear_to_lora_layers(model, stage.layers, lora)
     if resume is not None:
-        earlier: Any = mx.load(str(resume / lora.WEIGHTS))
+        earlier: Any = mx.load(str(resume / WEIGHTS))
         new = tree_flatten(model.trainable_parameters())
         if {k: w.shape for k, w in earlier.items()} != {k: w.shape for k, w in new}:
             raise BadInput(f"{resume}: has another rank or other layers; give both stages the same")
@@ -117,7 +117,7 @@ def _train(
     arguments = trainer.TrainingArgs(
         **{k: v for k, v in config.items() if k in trainer.TrainingArgs.__dataclass_fields__},
         steps_per_save=stage.save_every,
-        adapter_file=str(out / lora.WEIGHTS),
+        adapter_file=str(out / WEIGHTS),
     )
     adam = Adam(learning_rate=stage.learning_rate)
     with watch.instead_of(trainer):
@@ -213,12 +213,12 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write(directory: Path, adapter: Adapter) -> None:
+def write_adapter(directory: Path, adapter: Adapter) -> None:
     """Complete ``directory`` with the record: what lacks it is not taken for an adapter."""
     (directory / RECORD).write_text(adapter.to_json() + "\n")
 
 
-def read(directory: Path, base: str) -> Adapter:
+def read_adapter(directory: Path, base: str) -> Adapter:
     """The record of the adapter in ``directory``, whose base weights must have digest ``base``.
 
     Raises `BadInput` where it is missing, tells of other bytes, or of other base weights.
@@ -240,7 +240,7 @@ def read(directory: Path, base: str) -> Adapter:
 
 
 @contextmanager
-def fresh(directory: Path) -> Iterator[None]:
+def fresh_directory(directory: Path) -> Iterator[None]:
     """A new or empty ``directory`` to fill, which is removed when filling it fails."""
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         raise BadInput(f"{directory}: exists and is not an empty directory; give a new one")

@@ -16,8 +16,6 @@ from typing import Literal, NamedTuple
 
 import psutil
 
-from lek.models import machine
-
 INSTALL = (
     "apt install libopenblas0-pthread (Debian, Ubuntu) or dnf install openblas-threads (Fedora)"
 )
@@ -58,7 +56,8 @@ def missing() -> str | None:
         return None
     slow = "MLX computes 10 to 50 times slower"
     if _late():
-        return f"mlx.core was imported before OpenBLAS was loaded, {slow}; call lek.models.machine.preload()"
+        call = "call lek.models.machine.preload() first"
+        return f"mlx.core was imported before OpenBLAS was loaded, {slow}; {call}"
     return f"no OpenBLAS on this machine, {slow}; {INSTALL}"
 
 
@@ -87,7 +86,7 @@ def examine() -> Iterator[Finding]:
     cores = f"{os.cpu_count()} cores, {memory:.0f} GB"
     yield Finding("ok", "machine", f"{platform.system()} {platform.machine()}, {cores}")
     yield Finding("ok", "python", platform.python_version())
-    name = machine.preload()
+    name = preload()
     try:
         import mlx.core as mx
 
@@ -97,7 +96,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("missing", "mlx", text)
         return
     yield Finding("ok", "mlx", found)
-    lacks = machine.missing()
+    lacks = missing()
     if lacks is not None:
         yield Finding("slow", "blas", lacks)
     elif name is not None:

@@ -28,19 +28,16 @@ CODE = {
     "source": ("models/weights.py",),
     "abliterate": (
         "models/weights.py",
-        "models/abliterate.py",
-        "abliteration/splits.py",
-        "abliteration/residuals.py",
-        "abliteration/projection.py",
-        "abliteration/surgery.py",
-        "abliteration/effects.py",
-        "abliteration/report.py",
-        "passes.py",
+        "models/abliteration/search.py",
+        "models/abliteration/directions.py",
+        "models/abliteration/projection.py",
+        "models/abliteration/effects.py",
+        "models/abliteration/batches.py",
         "text/refusals.py",
         "text/degeneration.py",
         "text/sentences.py",
     ),
-    "lora": ("models/weights.py", "models/lora.py", "chats.py", "adapters.py"),
+    "lora": ("models/weights.py", "models/lora.py", "models/chats.py"),
 }
 _PARTS = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
