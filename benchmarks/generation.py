@@ -16,14 +16,14 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 
-from lek.answers import Sources
-from lek.backends.mlx import MlxBackend
 from lek.data.cases import read_cases
+from lek.generation.backend import prompt_of
+from lek.generation.mlx import MlxBackend
+from lek.generation.responses import Sources
 from lek.models.machine import missing
 from lek.models.weights import Form, load
 from lek.profile.loading import LoadedProfile
 from lek.profile.loading import load as load_profile
-from lek.prompts import prompt_of
 from lek.workspace.progress import Silent
 from lek.workspace.workspace import Workshop
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lek.answers import Sources
 from lek.errors import BadInput, suggestion
+from lek.generation.responses import Sources
 from lek.profile import loading
 from lek.profile.loading import LoadedProfile
 from lek.workspace.progress import Progress
@@ -56,9 +56,9 @@ def sandwich(
 ) -> None:
     """Ask a subject under the kernel, and write its answers as chats to train on."""
     with _faults():
-        from lek import sandwich as method
         from lek.data.kernel import load_kernel
         from lek.data.prompts import read_prompts
+        from lek.generation import sandwich as method
 
         loaded = _load(profile)
         kernel = load_kernel(loaded.relative(loaded.profile.kernel or "../../kernel"))

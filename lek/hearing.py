@@ -5,10 +5,9 @@ from queue import Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lek.backends import Backend, Request
 from lek.errors import BadInput
+from lek.generation.backend import Backend, Request, chat
 from lek.profile.schema import Decoding
-from lek.prompts import chat
 from lek.providers.request import CANCELLED, OVER_BUDGET, Question, Reply
 from lek.workspace.progress import Progress
 

@@ -6,12 +6,12 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from lek.backends import Backend
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.costs import cost
 from lek.data.lem import Scores, read_scores, scores_file
 from lek.docket import Docket
 from lek.errors import BadInput
+from lek.generation.backend import Backend
 from lek.hearing import Batch, Pool
 from lek.judges import reference, rubric
 from lek.judges.recorded import RecordedJudge

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lek.backends import Backend
 from lek.errors import BadInput
+from lek.generation.backend import Backend
 from lek.models import machine
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Decoding, Local
@@ -73,6 +73,6 @@ class LocalJudge:
     def open(self) -> Backend:
         """Load the judge."""
         machine.preload()
-        from lek.backends.mlx import MlxBackend
+        from lek.generation.mlx import MlxBackend
 
         return MlxBackend.open(self.place, self.form)

@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec.structs import replace as replace_fields
 
-from lek.answers import Answers, Sources
 from lek.benchmarks.benchmark import Measure
 from lek.data.lem import cases_file
+from lek.generation.responses import Answers, Sources
 from lek.judging import Judges
 from lek.plain import BenchmarkJudge
 from lek.profile.loading import LoadedProfile

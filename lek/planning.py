@@ -5,10 +5,10 @@ It is found here, before the first test.
 
 from pathlib import Path
 
-from lek.answers import Sources
 from lek.data.cases import read_cases, select
 from lek.data.lem import cases_file
 from lek.errors import BadInput
+from lek.generation.responses import Sources
 from lek.judging import Judges
 from lek.plan import Plan
 from lek.profile.loading import LoadedProfile

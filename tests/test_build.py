@@ -14,8 +14,8 @@ import pytest
 import tiny
 
 from conftest import PATIENCE, ROOT
-from lek.answers import Sources
 from lek.errors import BadInput
+from lek.generation.responses import Sources
 from lek.models.build import Builder, facts_of, made_once
 from lek.models.weights import Form, load, stored_form
 from lek.profile.loading import load as load_profile

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 import tiny
 
-from lek.backends import Completion, Request
-from lek.backends.mlx import MlxBackend, bytes_per_sequence
+from lek.generation.backend import Completion, Request, chat
+from lek.generation.mlx import MlxBackend, bytes_per_sequence
 from lek.models.weights import Form, load
 from lek.profile.schema import Decoding
-from lek.prompts import chat
 
 FORM = Form("float32", dequantize=True)
 REQUESTS = [Request(f"T{i}", chat(" ".join(tiny.WORDS[i : i + 1 + 7 * i % 23]))) for i in range(12)]

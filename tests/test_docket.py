@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from benchmarks import BENCHMARKS, judged
-from lek.backends import Completion, Request
 from lek.costs import cost, spent
 from lek.docket import Docket
 from lek.errors import BadInput
+from lek.generation.backend import Completion, Request
 from lek.hearing import Batch, Heard, Pool, Task
 from lek.judges.llm import Missing, verdict
 from lek.ledger import Ledger, Spent

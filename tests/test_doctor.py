@@ -36,19 +36,23 @@ def test_the_doctor_tells_the_state_of_each_thing() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 def test_a_machine_without_openblas_is_told_what_to_install() -> None:
-    told = say("from lek import blas; machine._NAMES = ('libno.so',); print(machine.missing())")
+    told = say(
+        "from lek.models import machine; machine._NAMES = ('libno.so',); print(machine.missing())"
+    )
     assert told.startswith("no OpenBLAS on this machine, MLX computes 10 to 50 times slower; ")
     assert "apt install libopenblas0-pthread" in told
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 def test_a_late_call_says_so_and_harms_nothing() -> None:
-    told = say("import mlx.core; from lek import blas; print(machine.preload(), machine.missing())")
+    told = say(
+        "import mlx.core; from lek.models import machine; print(machine.preload(), machine.missing())"
+    )
     assert told.startswith("None mlx.core was imported before OpenBLAS was loaded")
 
 
 def test_looking_for_a_gpu_imports_nothing() -> None:
     told = say(
-        "import sys; from lek import blas; machine.accelerated(); print('mlx' in sys.modules)"
+        "import sys; from lek.models import machine; machine.accelerated(); print('mlx' in sys.modules)"
     )
     assert told == "False"

@@ -9,11 +9,11 @@ import pytest
 from filelock import FileLock
 
 from conftest import ROOT, Outcome, Project, copy_harness
-from lek.answers import Sources
 from lek.data.kernel import load_kernel
 from lek.data.prompts import read_prompts
+from lek.generation.responses import Sources
+from lek.generation.sandwich import sandwich
 from lek.profile.loading import load
-from lek.sandwich import sandwich
 from lek.workspace.progress import Silent
 from lek.workspace.workspace import Workshop
 

@@ -17,13 +17,15 @@ from lek.models.machine import preload
 preload()  # before anything imports mlx
 
 from benchmarks import BENCHMARKS  # noqa: E402
-from lek.backends import Request  # noqa: E402
-from lek.backends.mlx import MlxBackend  # noqa: E402
 from lek.data.cases import read_cases  # noqa: E402
 from lek.data.kernel import load_kernel  # noqa: E402
+from lek.generation.backend import (
+    Request,  # noqa: E402
+    prompt_of,  # noqa: E402
+)
+from lek.generation.mlx import MlxBackend  # noqa: E402
 from lek.models.weights import Form  # noqa: E402
 from lek.profile.schema import Decoding  # noqa: E402
-from lek.prompts import prompt_of  # noqa: E402
 from sandbox import arithmetic, files, fitting, lexicon, make, manners, network, texts  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
 

@@ -10,10 +10,10 @@ from conftest import ROOT
 from lek.data.kernel import load_kernel
 from lek.data.prompts import read_prompts
 from lek.errors import BadInput
+from lek.generation.backend import Prompt
+from lek.generation.sandwich import sandwich, write
 from lek.profile.schema import Decoding
-from lek.prompts import Prompt
 from lek.records import Response
-from lek.sandwich import sandwich, write
 
 KERNEL = load_kernel(ROOT / "kernel")
 SAID = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from lek import generate
+from lek.generation import generator
 from lek.models import recipes
 from lek.workspace.fingerprint import code_digest
 
@@ -98,7 +98,7 @@ INERT |= {
 
 
 @pytest.mark.parametrize(
-    "files", [*recipes.CODE.values(), generate.CODE], ids=[*recipes.CODE, "answers"]
+    "files", [*recipes.CODE.values(), generator.CODE], ids=[*recipes.CODE, "answers"]
 )
 def test_no_file_that_computes_is_missing(files: tuple[str, ...]) -> None:
     reached, waiting = set[Path](), [LEK / f for f in files]
@@ -116,16 +116,16 @@ def edited(tmp_path: Path, file: str, old: str, new: str) -> dict[str, str]:
     text = (LEK / file).read_text()
     assert old in text, f"{file} no longer has {old!r}"
     package = tmp_path / "lek"
-    for name in {*sum(recipes.CODE.values(), ()), *generate.CODE, file}:
+    for name in {*sum(recipes.CODE.values(), ()), *generator.CODE, file}:
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_bytes((LEK / name).read_bytes())
     (package / file).write_text(text.replace(old, new))
-    steps = recipes.CODE | {"answers": generate.CODE}
+    steps = recipes.CODE | {"answers": generator.CODE}
     return {step: code_digest.__wrapped__(*fs, package=package) for step, fs in steps.items()}
 
 
 def unedited() -> dict[str, str]:
-    steps = recipes.CODE | {"answers": generate.CODE}
+    steps = recipes.CODE | {"answers": generator.CODE}
     return {step: code_digest(*files) for step, files in steps.items()}
 
 

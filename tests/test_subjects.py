@@ -41,7 +41,7 @@ rules = ["truthfulqa.coherent: lek >= base - 99%"]
 """
 WATCH = """
 import os, pathlib
-import lek.backends.mlx as mlx
+import lek.generation.mlx as mlx
 
 begin = mlx.MlxBackend.__init__
 log = pathlib.Path(__file__).parent.parent / "loaded.txt"
@@ -188,7 +188,7 @@ def test_a_fault_of_any_kind_is_told_once_in_full(
 ) -> None:
     add_conftest(
         "import gc\n"
-        "import lek.backends.mlx as mlx\n"
+        "import lek.generation.mlx as mlx\n"
         "held = []\n"
         "def complete(self, *rest):\n"
         "    alive = sum(isinstance(o, mlx.MlxBackend) for o in gc.get_objects())\n"
@@ -244,12 +244,12 @@ def test_a_template_that_writes_the_date_is_asked_anew_each_day(
         models.evaluate("evals", "-k", "X1")
         assert stored(models) == 2
     add_conftest(
-        "import lek.generate\n"
+        "import lek.generation.generator\n"
         "class Tomorrow:\n"
         "    @staticmethod\n"
         "    def today():\n"
         "        return 'tomorrow'\n"
-        "lek.generate.date = Tomorrow\n"
+        "lek.generation.generator.date = Tomorrow\n"
     )
     models.evaluate("evals", "-k", "X1")
     assert stored(models) == 4

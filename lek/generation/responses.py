@@ -1,5 +1,6 @@
 """A profile and its data -> who answers: recorded answers, or models built and asked at need."""
 
+import traceback
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +10,7 @@ from lek.data.jsonl import read_rows
 from lek.data.lem import answers_file
 from lek.data.recorded import Recorded, read_answers
 from lek.errors import BadInput
+from lek.generation.generator import Generator, Heard
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Subject
 from lek.records import Case, Response
@@ -48,8 +50,6 @@ class Sources:
         ``known`` are the ids of all cases.
         """
         if subject.recorded is None:
-            from lek.generated import Generated
-
             return Generated(lambda: self.generator, subject)
         path = answers_file(self._directory, benchmark, subject.recorded)
         if not path.is_file():
@@ -77,8 +77,7 @@ class Sources:
     @cached_property
     def generator(self) -> Any:
         """What builds, loads and asks models; made at first need."""
-        from lek.generate import Generator
-        from lek.memory import Models
+        from lek.generation.generator import Generator, Models
         from lek.models.build import Builder
         from lek.models.recipes import Recipes
         from lek.workspace.store import Store
@@ -128,3 +127,45 @@ class Sources:
         """Let go of the model in memory, or only if it is that of ``subject``."""
         if "generator" in vars(self):
             self.generator.models.release(subject)
+
+
+class Generated:
+    """The answers of one subject to one benchmark.
+
+    What went wrong once goes wrong for every case at once, without a second attempt.
+    """
+
+    def __init__(self, generator: Callable[[], Generator], subject: Subject) -> None:
+        self._generator, self._subject = generator, subject
+        self._responses: dict[str, Response] = {}
+        self._fault: str | None = None
+        self._trace = ""
+
+    def prepare(self, cases: Sequence[Case], heard: Heard | None) -> None:
+        """Generate answers to ``cases``; what goes wrong is kept for `respond` to raise."""
+        self._ask(cases, heard)
+
+    def respond(self, case: Case) -> Response:
+        """What the subject says to ``case``."""
+        if case.id not in self._responses and self._fault is None:
+            self._ask([case], None)
+        if self._fault is not None:
+            fault, self._trace = self._fault + self._trace, ""
+            raise BadInput(fault)
+        return self._responses[case.id]
+
+    def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
+        """The answers to ``cases`` that the store has, by case id."""
+        return self._generator().stored(self._subject, cases)
+
+    def _ask(self, cases: Sequence[Case], heard: Heard | None) -> None:
+        asked = {c.id: c for c in cases}
+        try:
+            self._responses |= self._generator().respond(self._subject, list(asked.values()), heard)
+        except BadInput as e:
+            self._fault = str(e)
+        except Exception as e:  # its text is told by each case, where it came from by the first
+            self._fault = f"{self._subject.name}: {type(e).__name__}: {e}"
+            self._trace = f"\n{traceback.format_exc()}"
+        if self._fault is not None:
+            self._generator().models.release()  # the model may be what there is no memory for

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
-from lek.backends import Completion, Request
 from lek.errors import BadInput
+from lek.generation.backend import Completion, Prompt, Request
 from lek.models.weights import Form, Loaded, load
 from lek.profile.schema import Decoding
-from lek.prompts import Prompt
 
 
 class MlxBackend:

@@ -15,8 +15,8 @@ from typing import Any
 
 from lek.data.kernel import Kernel
 from lek.errors import BadInput
-from lek.generate import Generator
-from lek.prompts import chat
+from lek.generation.backend import chat
+from lek.generation.generator import Generator
 from lek.records import Response
 from lek.text.degeneration import degenerate
 

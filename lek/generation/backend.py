@@ -4,7 +4,24 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from lek.profile.schema import Decoding
-from lek.prompts import Prompt
+from lek.records import Case
+
+Message = dict[str, str]
+Prompt = str | list[Message]
+
+
+def prompt_of(case: Case, style: Literal["chat", "plain"]) -> Prompt:
+    """The question as it stands in the benchmark, with nothing added.
+
+    No system message, no examples, no instruction on format: subjects are compared as a user
+    would meet them. ``plain`` is the bare text, for a model to continue.
+    """
+    return case.prompt if style == "plain" else chat(case.prompt)
+
+
+def chat(text: str) -> list[Message]:
+    """``text`` as the one message of a user."""
+    return [{"role": "user", "content": text}]
 
 
 class Request(NamedTuple):
