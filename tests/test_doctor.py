@@ -46,13 +46,15 @@ def test_a_machine_without_openblas_is_told_what_to_install() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 def test_a_late_call_says_so_and_harms_nothing() -> None:
     told = say(
-        "import mlx.core; from lek.models import machine; print(machine.preload(), machine.missing())"
+        "import mlx.core; from lek.models import machine; "
+        "print(machine.preload(), machine.missing())"
     )
     assert told.startswith("None mlx.core was imported before OpenBLAS was loaded")
 
 
 def test_looking_for_a_gpu_imports_nothing() -> None:
     told = say(
-        "import sys; from lek.models import machine; machine.accelerated(); print('mlx' in sys.modules)"
+        "import sys; from lek.models import machine; machine.accelerated(); "
+        "print('mlx' in sys.modules)"
     )
     assert told == "False"

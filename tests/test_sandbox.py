@@ -19,10 +19,7 @@ preload()  # before anything imports mlx
 from benchmarks import BENCHMARKS  # noqa: E402
 from lek.data.cases import read_cases  # noqa: E402
 from lek.data.kernel import load_kernel  # noqa: E402
-from lek.generation.backend import (
-    Request,  # noqa: E402
-    prompt_of,  # noqa: E402
-)
+from lek.generation.backend import Request, prompt_of  # noqa: E402
 from lek.generation.mlx import MlxBackend  # noqa: E402
 from lek.models.weights import Form  # noqa: E402
 from lek.profile.schema import Decoding  # noqa: E402

@@ -16,8 +16,6 @@ from lek.profile.schema import Subject
 from lek.records import Case, Response
 from lek.workspace.workspace import Workshop
 
-Heard = Callable[[Case, Response], None]
-
 
 class Answers(Protocol):
     """The answers of one subject to one benchmark."""
