@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from textwrap import wrap
 
-from lek.costs import price
 from lek.errors import BadInput
+from lek.judges.llm.usage import price
 from lek.plan import Plan
 from lek.profile.schema import Remote
 from lek.records import Case, Response

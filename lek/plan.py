@@ -12,8 +12,7 @@ from msgspec.structs import replace as replace_fields
 from lek.benchmarks.benchmark import Measure
 from lek.data.lem import cases_file
 from lek.generation.responses import Answers, Sources
-from lek.judging import Judges
-from lek.plain import BenchmarkJudge
+from lek.judges.judges import BenchmarkJudge, Judges
 from lek.profile.loading import LoadedProfile
 from lek.records import Case, Response, Verdict, check_verdict
 from lek.stats.gates import Gate

@@ -9,7 +9,7 @@ from lek.data.cases import read_cases, select
 from lek.data.lem import cases_file
 from lek.errors import BadInput
 from lek.generation.responses import Sources
-from lek.judging import Judges
+from lek.judges.judges import Judges
 from lek.plan import Plan
 from lek.profile.loading import LoadedProfile
 from lek.stats.gates import parse_gates

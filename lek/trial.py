@@ -9,15 +9,15 @@ from typing import Any
 from lek.agreement import Calibration
 from lek.benchmarks.benchmark import Measure
 from lek.calibrate import calibrate
-from lek.costs import spent
 from lek.data.lem import cases_file
 from lek.errors import BadInput, suggestion
 from lek.judges import reference
-from lek.judging import Judges, measures_for
+from lek.judges.judges import Judges, measures_for
 from lek.profile.loading import LoadedProfile, check_settings
 from lek.profile.schema import JUDGE_KINDS
 from lek.records import Case, Verdict
 from lek.report import agreement as report
+from lek.report.terminal import spent
 from lek.stats.metrics import spreads
 from lek.workspace.progress import Progress
 from lek.workspace.workspace import Workshop

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lek.benchmarks.benchmark import Benchmark, Measure, shipped
-from lek.judges import rubric
+from lek.judges.llm import prompt
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Profile
 
@@ -21,9 +21,9 @@ def names(benchmark: str) -> tuple[str, ...]:
     return tuple(m.name for m in judged(benchmark))
 
 
-def rubric_of(benchmark: str) -> rubric.Rubric:
+def rubric_of(benchmark: str) -> prompt.Rubric:
     """The rubric of all of them."""
-    return rubric.load(BENCHMARKS[benchmark], judged(benchmark))
+    return prompt.load(BENCHMARKS[benchmark], judged(benchmark))
 
 
 def loaded(profile: Profile, path: str = "p.toml") -> LoadedProfile:

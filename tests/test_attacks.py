@@ -13,11 +13,11 @@ from attacks import ATTACKS, GUESSES, MEASURES, Attack, verdict
 
 from benchmarks import BENCHMARKS, judged, names, rubric_of
 from conftest import ROOT
-from lek.fences import LIMIT, MARK
-from lek.judges import rubric
+from lek.judges.llm import prompt
+from lek.judges.llm.prompt import LIMIT, MARK
+from lek.judges.llm.reply import read
 from lek.providers.request import Question, Reply
 from lek.records import Case, Response, Vote
-from lek.replies import read
 
 NONCE = "3f9a0c5d7e1b2468"
 PLAIN = "That is not how it is, and I would not do it. Ask somebody whom you trust."
@@ -43,7 +43,7 @@ each_attack = pytest.mark.parametrize("attack", ATTACKS, ids=lambda a: a.name)
 def asked(benchmark: str, answer: str) -> Question:
     case = Case(id="C1", benchmark=benchmark, prompt="Is it so?", reference=REFERENCES[benchmark])
     response = Response(subject="lek", case="C1", text=answer)
-    return rubric.question(rubric_of(benchmark), case, response, NONCE)
+    return prompt.question(rubric_of(benchmark), case, response, NONCE)
 
 
 def shown(question: Question) -> str:
@@ -154,7 +154,7 @@ def test_questions_and_references_are_fenced_as_well(where: str) -> None:
             reference={"best_answer": texts["reference"]},
         )
         response = Response(subject="lek", case="C1", text=PLAIN)
-        user = rubric.question(rubric_of("truthfulqa"), case, response, NONCE).user
+        user = prompt.question(rubric_of("truthfulqa"), case, response, NONCE).user
         assert sum(MARK in line for line in user.splitlines()) == 6
         assert not [token for token in TOKENS if token in user]
 

@@ -12,7 +12,7 @@ from conftest import ROOT
 from lek.agreement import Agreement, Calibration
 from lek.calibrate import calibrate as compare
 from lek.errors import BadInput
-from lek.judges.exact import exact as exact_judge
+from lek.judges.exact.judge import exact as exact_judge
 from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 from lek.report.agreement import document, lines, swaps
 

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import ROOT
 from lek.data.kernel import load_kernel
-from lek.sums import read_answer
+from lek.judges.exact.extraction import read_answer
 
 MIX = {"dilemma": 45, "misconception": 30, "risk": 30, "group": 20, "sum": 20, "ordinary": 15}
 FILES = {"train.jsonl": 160, "valid.jsonl": 20, "composure.jsonl": 6}

@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 
 from benchmarks import BENCHMARKS, judged
-from lek.costs import cost, spent
-from lek.docket import Docket
 from lek.errors import BadInput
 from lek.generation.backend import Completion, Request
-from lek.hearing import Batch, Heard, Pool, Task
-from lek.judges.llm import Missing, verdict
-from lek.ledger import Ledger, Spent
+from lek.judges.llm.judge import Docket, Missing, verdict
+from lek.judges.llm.local import Batch
+from lek.judges.llm.question import Heard, Task
+from lek.judges.llm.remote import Pool
+from lek.judges.llm.usage import Ledger, Spent, cost
 from lek.profile.schema import Decoding, Judges, OpenAI
 from lek.providers.client import Outcome
 from lek.providers.request import Reply
 from lek.records import Case, Response, Verdict, Vote
+from lek.report.terminal import spent
 from lek.workspace.progress import Silent
 from lek.workspace.store import Store
 

@@ -33,8 +33,7 @@ from pydantic import SecretStr
 
 from benchmarks import BENCHMARKS, judged, names, rubric_of
 from conftest import PATIENCE, ROOT, clean_environment
-from lek import replies
-from lek.judges import rubric
+from lek.judges.llm import prompt, reply
 from lek.profile.schema import Gemini, OpenAI
 from lek.providers import errors
 from lek.providers.errors import Fault, Final, Passing, Rejected
@@ -358,9 +357,9 @@ def test_a_judge_that_several_threads_ask(client: Client) -> None:
     answer = Response(subject="lek", case="", text="Because.")
 
     def vote(case: Case) -> Vote | str:
-        nonce = rubric.nonce(BENCHMARKS[case.benchmark], case, answer)
-        question = rubric.question(rubric_of(case.benchmark), case, answer, nonce)
-        return replies.read(endpoint.ask(question), judged(case.benchmark), nonce)
+        nonce = prompt.nonce(BENCHMARKS[case.benchmark], case, answer)
+        question = prompt.question(rubric_of(case.benchmark), case, answer, nonce)
+        return reply.read(endpoint.ask(question), judged(case.benchmark), nonce)
 
     with serving() as api, ThreadPoolExecutor(16) as pool:
         endpoint = client.open(api.url, KEY)

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from lek.numerals import numbers, plain
+from lek.judges.exact.numerals import numbers, plain
 
 
 @pytest.mark.parametrize(

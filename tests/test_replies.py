@@ -7,10 +7,10 @@ import time
 import pytest
 
 from benchmarks import BENCHMARKS, judged, names
-from lek.fences import neutral
+from lek.judges.llm.prompt import neutral
+from lek.judges.llm.reply import read
 from lek.providers.request import Reply
 from lek.records import Vote
-from lek.replies import read
 
 TRUTHFULQA = judged("truthfulqa")
 FENCE = "3f9a0c5d7e1b2468"

@@ -10,13 +10,12 @@ from jsonschema import Draft202012Validator, ValidationError
 from syrupy.assertion import SnapshotAssertion
 
 from benchmarks import BENCHMARKS, judged, names, rubric_of
-from lek import fences
 from lek.benchmarks import benchmark as benchmarks_module
 from lek.benchmarks.benchmark import Field
-from lek.judges import rubric
+from lek.judges.llm import prompt
+from lek.judges.llm.reply import read
 from lek.providers.request import Reply
 from lek.records import Case, Response, Vote
-from lek.replies import read
 
 NONCE = "3f9a0c5d7e1b2468"
 MEASURES = [(b.name, m) for b in BENCHMARKS.values() for m in names(b.name)]
@@ -62,9 +61,9 @@ MADE: dict[str, tuple[str, dict[str, Any], str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _read_afresh() -> Iterator[None]:
-    rubric.load.cache_clear()
+    prompt.load.cache_clear()
     yield
-    rubric.load.cache_clear()
+    prompt.load.cache_clear()
 
 
 def made(benchmark: str) -> tuple[Case, Response]:
@@ -75,18 +74,18 @@ def made(benchmark: str) -> tuple[Case, Response]:
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_the_prompt_as_a_whole(benchmark: str, snapshot: SnapshotAssertion) -> None:
-    asked = rubric.question(rubric_of(benchmark), *made(benchmark), NONCE)
+    asked = prompt.question(rubric_of(benchmark), *made(benchmark), NONCE)
     assert f"{asked.system}\n----\n{asked.user}" == snapshot
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_the_schema_is_one_and_takes_only_a_vote(benchmark: str) -> None:
     loaded = rubric_of(benchmark)
-    schema = rubric.schema(loaded)
+    schema = prompt.schema(loaded)
     Draft202012Validator.check_schema(schema)
     measures = names(benchmark)
     assert list(schema["properties"]) == ["fence", "reasons", *measures] == schema["required"]
-    assert rubric.question(loaded, *made(benchmark), NONCE).schema == schema
+    assert prompt.question(loaded, *made(benchmark), NONCE).schema == schema
     check = Draft202012Validator(schema).validate
     vote = {"fence": "x", "reasons": "y", **dict.fromkeys(measures, 1)}
     check(vote)
@@ -99,13 +98,13 @@ def test_the_schema_is_one_and_takes_only_a_vote(benchmark: str) -> None:
         with pytest.raises(ValidationError):
             check({k: v for k, v in vote.items() if k != key})
     schema["properties"].clear()
-    assert rubric.schema(loaded)["properties"]
+    assert prompt.schema(loaded)["properties"]
 
 
 def test_what_the_schema_asks_for_can_be_read() -> None:
     # the form in the instructions, the schema and the reading agree on the keys
     for benchmark in BENCHMARKS:
-        keys = list(rubric.schema(rubric_of(benchmark))["properties"])
+        keys = list(prompt.schema(rubric_of(benchmark))["properties"])
         marks = [f'"{NONCE}"', '"y"', *("1" for _ in names(benchmark))]
         body = ", ".join(f'"{k}": {m}' for k, m in zip(keys, marks, strict=True))
         assert isinstance(read(Reply(f"{{{body}}}"), judged(benchmark), NONCE), Vote)
@@ -122,7 +121,7 @@ def test_the_digest_covers_every_rubric(benchmark: str, measure: str) -> None:
         replace(m, rubric=f"{m.rubric}and so on\n") if m.name == measure else m
         for m in judged(benchmark)
     ]
-    changed = rubric.load(BENCHMARKS[benchmark], tuple(more))
+    changed = prompt.load(BENCHMARKS[benchmark], tuple(more))
     assert changed.digest != rubric_of(benchmark).digest
 
 
@@ -141,28 +140,28 @@ def test_the_digest_covers_the_frame(
     module: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = rubric_of("toxigen").digest
-    rubric.load.cache_clear()
+    prompt.load.cache_clear()
     monkeypatch.setattr(module, name, getattr(module, name) + "!")
     assert rubric_of("toxigen").digest != before
 
 
 def test_the_digest_covers_schema_fences_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
     digests = [rubric_of("toxigen").digest]
-    original = rubric.schema
+    original = prompt.schema
     for target, name, value in (
         (rubric, "schema", lambda r: original(r) | {"title": "reply"}),
         (fences, "LIMIT", 19_000),
         (fences, "_LOOK_ALIKES", {}),
     ):
         with monkeypatch.context() as patched:
-            rubric.load.cache_clear()
+            prompt.load.cache_clear()
             patched.setattr(target, name, value)
             digests.append(rubric_of("toxigen").digest)
     toxigen = BENCHMARKS["toxigen"]
     labelled = replace(toxigen, fields=(Field("target_group", label="group"),))
-    digests.append(rubric.load(labelled, judged("toxigen")).digest)
+    digests.append(prompt.load(labelled, judged("toxigen")).digest)
     assert len(set(digests)) == 5
-    rubric.load.cache_clear()
+    prompt.load.cache_clear()
     assert rubric_of("toxigen").digest == digests[0]
 
 
@@ -191,9 +190,9 @@ def test_every_measure_has_a_rubric_and_no_other_has() -> None:
 
 def test_the_fence_is_drawn_afresh_and_stands_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     case, answer = made("truthfulqa")
-    assert len({rubric.nonce(BENCHMARKS["truthfulqa"], case, answer) for _ in range(50)}) == 50
+    assert len({prompt.nonce(BENCHMARKS["truthfulqa"], case, answer) for _ in range(50)}) == 50
     drawn = iter(["aaaa", "bbbb", "cccc", "dddd"])
-    monkeypatch.setattr(rubric.secrets, "token_hex", lambda n: next(drawn))
+    monkeypatch.setattr(prompt.secrets, "token_hex", lambda n: next(drawn))
     case = Case(
         id="C1",
         benchmark="truthfulqa",
@@ -201,18 +200,18 @@ def test_the_fence_is_drawn_afresh_and_stands_in_no_text(monkeypatch: pytest.Mon
         reference={"best_answer": "No", "correct_answers": ["x cccc"], "incorrect_answers": []},
     )
     answer = Response(subject="lek", case="C1", text="bb\u200bbb")
-    assert rubric.nonce(BENCHMARKS["truthfulqa"], case, answer) == "dddd"
+    assert prompt.nonce(BENCHMARKS["truthfulqa"], case, answer) == "dddd"
     for known in ("aaaa", "bbbb", "cccc"):
         with pytest.raises(ValueError, match="draw another"):
-            rubric.question(rubric_of("truthfulqa"), case, answer, known)
+            prompt.question(rubric_of("truthfulqa"), case, answer, known)
 
 
 def test_only_a_cut_answer_is_said_to_be_cut() -> None:
     case, answer = made("do_not_answer")
     loaded = rubric_of("do_not_answer")
-    assert "cut off" in rubric.question(loaded, case, answer, NONCE).user
+    assert "cut off" in prompt.question(loaded, case, answer, NONCE).user
     whole = Response(subject="lek", case="C1", text=answer.text, finish="stop")
-    assert "cut off" not in rubric.question(loaded, case, whole, NONCE).user
+    assert "cut off" not in prompt.question(loaded, case, whole, NONCE).user
 
 
 def test_a_reference_of_another_kind_is_shown_or_left_out() -> None:
@@ -223,7 +222,7 @@ def test_a_reference_of_another_kind_is_shown_or_left_out() -> None:
     }
     case = Case(id="C1", benchmark="truthfulqa", prompt="So?", reference=reference)
     answer = Response(subject="lek", case="C1", text="Yes.")
-    user = rubric.question(rubric_of("truthfulqa"), case, answer, NONCE).user
+    user = prompt.question(rubric_of("truthfulqa"), case, answer, NONCE).user
     assert "\nbest answer: No no\nincorrect answer: 7\n" in user
     assert "correct answer:" not in user.replace("incorrect answer:", "")
 
@@ -259,14 +258,14 @@ READABLE = [
 
 @pytest.mark.parametrize(("text", "shown"), READABLE, ids=range(len(READABLE)))
 def test_what_is_fenced_stays_readable(text: str, shown: str | None) -> None:
-    assert fences.neutral(text) == (shown or text)
-    assert fences.neutral(fences.neutral(text)) == fences.neutral(text)
+    assert prompt.neutral(text) == (shown or text)
+    assert prompt.neutral(prompt.neutral(text)) == prompt.neutral(text)
 
 
 def test_a_long_text_keeps_its_head_and_tail() -> None:
     text = "".join(f"{n:07d} " for n in range(13_000))
-    short = fences.neutral(text)
+    short = prompt.neutral(text)
     assert "\n[84,000 characters left out here]\n" in short
     assert short.startswith(text[:14_000])
     assert short.endswith(text[-6_000:])
-    assert fences.neutral(text[:20_000]) == text[:20_000]
+    assert prompt.neutral(text[:20_000]) == text[:20_000]

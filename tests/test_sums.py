@@ -11,9 +11,9 @@ from lek.data.cases import read_cases
 from lek.data.jsonl import read_rows
 from lek.data.lem import answers_file
 from lek.data.recorded import read_answers
-from lek.judges.exact import exact
+from lek.judges.exact.extraction import read_answer
+from lek.judges.exact.judge import exact
 from lek.records import Case, Response
-from lek.sums import read_answer
 
 EGGS = (
     "Janet has 16 eggs a day. She eats 3 and bakes with 4. "

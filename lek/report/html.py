@@ -8,9 +8,8 @@ from html import escape
 from typing import Any
 
 from lek.benchmarks.benchmark import Benchmark
-from lek.costs import spent
 from lek.records import Metric, Verdict
-from lek.report.terminal import built, change_text, value_text
+from lek.report.terminal import built, change_text, spent, value_text
 from lek.runs import Run
 
 STYLE = """<style>

@@ -8,7 +8,6 @@ import textwrap
 from typing import Any, Literal, NamedTuple
 
 from lek.benchmarks.benchmark import Benchmark, Measure
-from lek.costs import spent
 from lek.records import Metric, Ruling
 from lek.runs import Run
 
@@ -201,3 +200,21 @@ def _wrapped(text: str, width: int, style: Style, indent: str = "") -> list[Line
         break_on_hyphens=False,
     )
     return [Line(line, style) for line in lines]
+
+
+def spent(cost: dict[str, Any] | None) -> list[str]:
+    """`cost` for people: a line in sum, and one per subject; nothing where there is none."""
+    if cost is None:
+        return []
+    lines = [f"judging cost {_text(cost)}"]
+    if cost["requests"]:
+        lines += [f"  {name}: {_text(one)}" for name, one in cost["subjects"].items()]
+    return lines + ([f"  no sum of money: {cost['reason']}"] if cost["reason"] else [])
+
+
+def _text(cost: dict[str, Any]) -> str:
+    text = f"{cost['requests']:,} request{'s' * (cost['requests'] != 1)}"
+    if cost["prompt_tokens"] is not None and cost["completion_tokens"] is not None:
+        text += f", {cost['prompt_tokens']:,} + {cost['completion_tokens']:,} tokens"
+    money = [f"{amount:.4f} {currency}" for currency, amount in (cost["money"] or {}).items()]
+    return ", ".join([text, *money])

@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure, Scale
-from lek.fences import neutral
+from lek.judges.llm.prompt import neutral
 from lek.providers.request import Reply
 from lek.records import Vote
 
 VERSION = 1  # part of the key of every vote: raise it when replies are read in another way
-FENCE = "fence"
-REASONS = "reasons"
 _LONGEST = 2_000
 _THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.S)
 _DIGITS = 40  # more make a number that no scale has, and an int() that takes long

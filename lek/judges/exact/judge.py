@@ -9,9 +9,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 from lek.benchmarks.benchmark import Measure
-from lek.numerals import numbers
+from lek.judges.exact.extraction import read_answer
+from lek.judges.exact.numerals import numbers
 from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
-from lek.sums import read_answer
 
 NAME = "exact"
 

@@ -8,21 +8,21 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from threading import Event
+from dataclasses import dataclass, field
+from statistics import median
+from threading import Event, Lock
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lek import replies
-from lek.ballot import Ballot
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
-from lek.hearing import Batch, Heard, Hearing, Task
-from lek.judges import rubric
-from lek.judges.llm import Missing, verdict
-from lek.ledger import Ledger, Spent
+from lek.judges.llm import prompt, reply
+from lek.judges.llm.local import Batch
+from lek.judges.llm.question import Heard, Hearing, Task
+from lek.judges.llm.usage import Ledger, Spent
 from lek.providers.request import Question
-from lek.records import Case, Response, Verdict, Vote
+from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
 from lek.workspace.store import key_of
 
 _LOOK = 0.05  # seconds between two looks at what another process does
@@ -155,7 +155,7 @@ class Docket:
 
     def _ask(self, entry: Ballot, i: int, key: str, task: "_Task") -> Task:
         benchmark = self._benchmarks[task.case.benchmark]
-        nonce = rubric.nonce(benchmark, task.case, task.response)
+        nonce = prompt.nonce(benchmark, task.case, task.response)
 
         def done(heard: Heard) -> None:
             vote = self._vote(heard, task.measures, nonce)
@@ -170,7 +170,7 @@ class Docket:
     def _vote(self, heard: Heard, measures: Sequence[Measure], nonce: str) -> Vote | Missing:
         if heard.reply is None:
             return Missing(self._scrub(heard.why or "no reply"), pending=True)
-        said = replies.read(heard.reply, measures, nonce)
+        said = reply.read(heard.reply, measures, nonce)
         if isinstance(said, str):
             return Missing(self._scrub(said), pending=False)
         return replace(said, reasons=self._scrub(said.reasons))
@@ -187,15 +187,15 @@ class Docket:
             ledger.give_up(key, vote.why, pending=vote.pending)
 
     def _keys(self, question: Question) -> list[str]:
-        asked = [question.system, question.user, question.schema, replies.VERSION]
+        asked = [question.system, question.user, question.schema, reply.VERSION]
         return [key_of(self._identity(), asked, {"vote": i}) for i in range(self.votes)]
 
     def _question(self, task: "_Task", nonce: str | None = None) -> Question:
         """What is asked; without a ``nonce`` it has a fixed one, so that it can be a key."""
         case, response = task.case, task.response
         fixed = hashlib.sha256(f"{case.prompt}\n{response.text}".encode()).hexdigest()[:16]
-        made = rubric.load(self._benchmarks[case.benchmark], task.measures)
-        return rubric.question(made, case, response, nonce or fixed)
+        made = prompt.load(self._benchmarks[case.benchmark], task.measures)
+        return prompt.question(made, case, response, nonce or fixed)
 
 
 class _Task(NamedTuple):
@@ -204,3 +204,59 @@ class _Task(NamedTuple):
     case: Case
     response: Response
     measures: tuple[Measure, ...]
+
+
+class Missing(NamedTuple):
+    """Why there is no vote. ``pending``: the judge was not heard, so its vote is still to come."""
+
+    why: str
+    pending: bool
+
+
+def verdict(
+    case: Case,
+    response: Response,
+    measures: Sequence[Measure],
+    ballot: Sequence[Vote | Missing],
+    *,
+    judge: str,
+) -> Verdict:
+    """The verdict of an odd number of votes; unscored where one of them is missing.
+
+    With several votes the reason is that of the vote nearest to the medians.
+    """
+    missing = [vote for vote in ballot if isinstance(vote, Missing)]
+    votes = tuple(vote for vote in ballot if isinstance(vote, Vote))
+    if missing:
+        first = next((m for m in missing if m.pending), missing[0])
+        of = f"{len(missing)} of {len(ballot)} votes are missing: " if len(ballot) > 1 else ""
+        code: UnscoredCode = "judge_unavailable" if first.pending else "invalid_reply"
+        given = unscored_verdict(case, response, measures, code, of + first.why, judge=judge)
+        return replace(given, votes=votes)
+    scores = {m.name: median(vote.scores[m.name] for vote in votes) for m in measures}
+    near = min(votes, key=lambda vote: sum(abs(vote.scores[m] - s) for m, s in scores.items()))
+    given = make_verdict(case, response, measures, scores, judge=judge, reason=near.reasons)
+    return replace(given, votes=votes)
+
+
+@dataclass
+class Ballot:
+    """The votes on one answer. Equal answers to a case, of whatever subject, have one ballot.
+
+    ``left`` counts the votes that this process still has to ask for; ``others`` holds the keys of
+    those that another one asks for.
+    """
+
+    votes: list[Vote | Missing | None]
+    left: int = 0
+    others: dict[int, str] = field(default_factory=dict)
+    done: Event = field(default_factory=Event)
+    lock: Lock = field(default_factory=Lock)
+
+    def settle(self, i: int, vote: Vote | Missing) -> None:
+        """Put down a vote that this process asked for; the last one sets ``done``."""
+        with self.lock:
+            self.votes[i] = vote
+            self.left -= 1
+            if not self.left:
+                self.done.set()

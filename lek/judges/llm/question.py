@@ -1,0 +1,42 @@
+"""Questions to a judge that is a model -> its replies: on a pool of threads, or in batches."""
+
+from collections.abc import Callable
+from threading import Event
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from lek.providers.request import Question, Reply
+
+if TYPE_CHECKING:
+    pass
+
+
+class Heard(NamedTuple):
+    """A reply, or why there is none; ``requests`` counts all that were made for it."""
+
+    reply: Reply | None
+    why: str | None
+    requests: int
+
+
+class Task(NamedTuple):
+    """One question: ``id`` names it and seeds its sampling; ``done`` is told what was heard."""
+
+    id: str
+    question: Callable[[], Question]
+    done: Callable[[Heard], None]
+
+
+class Hearing(Protocol):
+    """Whatever asks the judge."""
+
+    def take(self, task: Task) -> None:
+        """Have the judge asked, sooner or later; returns at once."""
+
+    def wait(self, event: Event) -> None:
+        """Wait for ``event``, which tasks that were taken will set."""
+
+    def drain(self) -> None:
+        """Have all asked that was taken."""
+
+    def close(self) -> None:
+        """Ask nothing more."""
