@@ -128,12 +128,12 @@ def test_the_digest_covers_every_rubric(benchmark: str, measure: str) -> None:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (rubric, "_TASK"),
-        (rubric, "_FORM"),
-        (rubric, "_OPENING"),
-        (rubric, "_CUT_OFF"),
-        (rubric, "_CLOSING"),
-        (fences, "MARK"),
+        (prompt, "_TASK"),
+        (prompt, "_FORM"),
+        (prompt, "_OPENING"),
+        (prompt, "_CUT_OFF"),
+        (prompt, "_CLOSING"),
+        (prompt, "MARK"),
     ],
 )
 def test_the_digest_covers_the_frame(
@@ -149,9 +149,9 @@ def test_the_digest_covers_schema_fences_and_names(monkeypatch: pytest.MonkeyPat
     digests = [rubric_of("toxigen").digest]
     original = prompt.schema
     for target, name, value in (
-        (rubric, "schema", lambda r: original(r) | {"title": "reply"}),
-        (fences, "LIMIT", 19_000),
-        (fences, "_LOOK_ALIKES", {}),
+        (prompt, "schema", lambda r: original(r) | {"title": "reply"}),
+        (prompt, "LIMIT", 19_000),
+        (prompt, "_LOOK_ALIKES", {}),
     ):
         with monkeypatch.context() as patched:
             prompt.load.cache_clear()

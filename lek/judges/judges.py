@@ -19,7 +19,6 @@ from lek.judges.llm.local import Batch, LocalJudge
 from lek.judges.llm.remote import Pool
 from lek.judges.llm.usage import Ledger, cost
 from lek.judges.recorded import RecordedJudge
-from lek.judges.reference import reference
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import JUDGE_KINDS, NONE, Local, Remote
 from lek.profile.schema import Judges as JudgesConfig
@@ -41,7 +40,11 @@ _DETECTOR_CODE = (
     "text/sentences.py",
 )
 _CODE = {
-    "exact": ("judges/exact.py", "sums.py", "questions.py", "numerals.py"),
+    "exact": (
+        "judges/exact/judge.py",
+        "judges/exact/extraction.py",
+        "judges/exact/numerals.py",
+    ),
     "reference": ("judges/reference.py",),
     "refusal_detector": _DETECTOR_CODE,
     "degeneration_detector": _DETECTOR_CODE,
@@ -172,7 +175,7 @@ def builtin_judge(name: str, config: JudgesConfig) -> Judge:
     if name == "exact":
         return ImmediateJudge(name, exact)
     if name == "reference":
-        return ImmediateJudge(name, partial(reference, floor=config.reference.floor))
+        return ImmediateJudge(name, partial(reference.reference, floor=config.reference.floor))
     return ImmediateJudge(name, DETECTORS[name])
 
 

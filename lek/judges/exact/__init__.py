@@ -1,4 +1,4 @@
 """The exact judge: the number that an answer settles on, compared with the reference.
 
-Public: `exact` (`lek.judges.exact.judge.judge`), `read_answer` (`lek.judges.exact.judge.extraction`).
+Public: `exact` (`lek.judges.exact.judge`), `read_answer` (`lek.judges.exact.extraction`).
 """

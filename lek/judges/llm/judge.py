@@ -28,6 +28,62 @@ from lek.workspace.store import key_of
 _LOOK = 0.05  # seconds between two looks at what another process does
 
 
+class Missing(NamedTuple):
+    """Why there is no vote. ``pending``: the judge was not heard, so its vote is still to come."""
+
+    why: str
+    pending: bool
+
+
+def verdict(
+    case: Case,
+    response: Response,
+    measures: Sequence[Measure],
+    ballot: Sequence[Vote | Missing],
+    *,
+    judge: str,
+) -> Verdict:
+    """The verdict of an odd number of votes; unscored where one of them is missing.
+
+    With several votes the reason is that of the vote nearest to the medians.
+    """
+    missing = [vote for vote in ballot if isinstance(vote, Missing)]
+    votes = tuple(vote for vote in ballot if isinstance(vote, Vote))
+    if missing:
+        first = next((m for m in missing if m.pending), missing[0])
+        of = f"{len(missing)} of {len(ballot)} votes are missing: " if len(ballot) > 1 else ""
+        code: UnscoredCode = "judge_unavailable" if first.pending else "invalid_reply"
+        given = unscored_verdict(case, response, measures, code, of + first.why, judge=judge)
+        return replace(given, votes=votes)
+    scores = {m.name: median(vote.scores[m.name] for vote in votes) for m in measures}
+    near = min(votes, key=lambda vote: sum(abs(vote.scores[m] - s) for m, s in scores.items()))
+    given = make_verdict(case, response, measures, scores, judge=judge, reason=near.reasons)
+    return replace(given, votes=votes)
+
+
+@dataclass
+class Ballot:
+    """The votes on one answer. Equal answers to a case, of whatever subject, have one ballot.
+
+    ``left`` counts the votes that this process still has to ask for; ``others`` holds the keys of
+    those that another one asks for.
+    """
+
+    votes: list[Vote | Missing | None]
+    left: int = 0
+    others: dict[int, str] = field(default_factory=dict)
+    done: Event = field(default_factory=Event)
+    lock: Lock = field(default_factory=Lock)
+
+    def settle(self, i: int, vote: Vote | Missing) -> None:
+        """Put down a vote that this process asked for; the last one sets ``done``."""
+        with self.lock:
+            self.votes[i] = vote
+            self.left -= 1
+            if not self.left:
+                self.done.set()
+
+
 class Docket:
     """An LLM judge: ``judge(case, response, measures)`` is its verdict.
 
@@ -204,59 +260,3 @@ class _Task(NamedTuple):
     case: Case
     response: Response
     measures: tuple[Measure, ...]
-
-
-class Missing(NamedTuple):
-    """Why there is no vote. ``pending``: the judge was not heard, so its vote is still to come."""
-
-    why: str
-    pending: bool
-
-
-def verdict(
-    case: Case,
-    response: Response,
-    measures: Sequence[Measure],
-    ballot: Sequence[Vote | Missing],
-    *,
-    judge: str,
-) -> Verdict:
-    """The verdict of an odd number of votes; unscored where one of them is missing.
-
-    With several votes the reason is that of the vote nearest to the medians.
-    """
-    missing = [vote for vote in ballot if isinstance(vote, Missing)]
-    votes = tuple(vote for vote in ballot if isinstance(vote, Vote))
-    if missing:
-        first = next((m for m in missing if m.pending), missing[0])
-        of = f"{len(missing)} of {len(ballot)} votes are missing: " if len(ballot) > 1 else ""
-        code: UnscoredCode = "judge_unavailable" if first.pending else "invalid_reply"
-        given = unscored_verdict(case, response, measures, code, of + first.why, judge=judge)
-        return replace(given, votes=votes)
-    scores = {m.name: median(vote.scores[m.name] for vote in votes) for m in measures}
-    near = min(votes, key=lambda vote: sum(abs(vote.scores[m] - s) for m, s in scores.items()))
-    given = make_verdict(case, response, measures, scores, judge=judge, reason=near.reasons)
-    return replace(given, votes=votes)
-
-
-@dataclass
-class Ballot:
-    """The votes on one answer. Equal answers to a case, of whatever subject, have one ballot.
-
-    ``left`` counts the votes that this process still has to ask for; ``others`` holds the keys of
-    those that another one asks for.
-    """
-
-    votes: list[Vote | Missing | None]
-    left: int = 0
-    others: dict[int, str] = field(default_factory=dict)
-    done: Event = field(default_factory=Event)
-    lock: Lock = field(default_factory=Lock)
-
-    def settle(self, i: int, vote: Vote | Missing) -> None:
-        """Put down a vote that this process asked for; the last one sets ``done``."""
-        with self.lock:
-            self.votes[i] = vote
-            self.left -= 1
-            if not self.left:
-                self.done.set()

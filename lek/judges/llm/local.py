@@ -10,6 +10,7 @@ from typing import Any
 
 from lek.errors import BadInput
 from lek.generation.backend import Backend, Request, chat
+from lek.judges.llm.question import Heard, Task
 from lek.models import machine
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Decoding, Local

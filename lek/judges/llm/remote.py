@@ -4,6 +4,9 @@ from collections.abc import Callable
 from queue import Queue
 from threading import Event, Thread
 
+from lek.judges.llm.question import Heard, Task
+from lek.providers.client import Calls
+
 
 class Pool:
     """A judge behind an API: ``size`` requests at once, while models generate.
@@ -16,7 +19,7 @@ class Pool:
 
     def __init__(
         self,
-        calls: "Callable[[], Calls]",
+        calls: Callable[[], Calls],
         size: int,
         waiting: Callable[[int], None] = lambda left: None,
     ) -> None:
@@ -32,7 +35,7 @@ class Pool:
                 Thread(target=self._work, args=(self._calls,), daemon=True).start()
         self._tasks.put(task)
 
-    def _work(self, calls: "Calls") -> None:
+    def _work(self, calls: Calls) -> None:
         while True:
             task = self._tasks.get()
             try:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure, Scale
-from lek.judges.llm.prompt import neutral
+from lek.judges.llm.prompt import FENCE, REASONS, neutral
 from lek.providers.request import Reply
 from lek.records import Vote
 
