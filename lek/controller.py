@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import pytest
 
-from lek import runs
 from lek.errors import BadInput
 from lek.records import Ruling
 from lek.report import html, terminal
+from lek.run.tally import Tally
+from lek.runs import run
 from lek.session import check_judges, evals_are_named, idle, plan_of, shown, started
-from lek.tally import Tally
 
 VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
 
@@ -26,7 +26,7 @@ class Controller:
         self._config = config
         self._tally: Tally | None = None
         self._temporary: Path | None = None
-        self._run: runs.Run | None = None
+        self._run: run.Run | None = None
         self._unwritten: str | None = None
         self._selected: set[str] = set()
         self._gate_reports: list[pytest.TestReport] = []
@@ -38,15 +38,15 @@ class Controller:
         if self._tally is None:
             tally = Tally(plan_of(self._config))
             root, given = self._config.rootpath, self._config.option.lek_out
-            self._commit = runs.commit_of(root)
+            self._commit = run.commit_of(root)
             option = self._config.option
             if idle(self._config):
                 self._tally = tally
                 return tally
             try:
-                out = runs.out_directory(given, root, tally.started, self._commit[0])
+                out = run.out_directory(given, root, tally.started, self._commit[0])
                 self._out = out.absolute()  # a test may change the current directory
-                self._temporary = runs.reserve(self._out, "--lek-out" if given else "the run")
+                self._temporary = run.reserve(self._out, "--lek-out" if given else "the run")
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
             self._tally = tally
@@ -116,7 +116,7 @@ class Controller:
         selection = {"keyword": option.keyword, "markers": option.markexpr}
         self._run = run = tally.finish(commit=commit, dirty=dirty, selection=selection)
         try:
-            self._out = runs.write(run, self._out, temporary)
+            self._out = run.write(run, self._out, temporary)
         except OSError as e:
             self._unwritten = f"not written: {e}"
         self._report_gates(run.gates)
@@ -175,7 +175,7 @@ class Controller:
 
     def pytest_unconfigure(self) -> None:
         if self._temporary is not None:
-            runs.discard(self._temporary)
+            run.discard(self._temporary)
 
 
 def _gate_reports(gate: Ruling, *, excused: bool) -> list[pytest.TestReport]:

@@ -13,10 +13,10 @@ import pytest
 
 from lek.controller import ABSENT, CASE, VERDICT, Controller
 from lek.errors import BadInput, suggestion
-from lek.forecast import forecast
 from lek.options import add_options
-from lek.plan import Plan
 from lek.records import Case, Response, Verdict
+from lek.runs.dry_run import forecast
+from lek.runs.plan import Plan
 from lek.session import benchmarks_of, check_judges, has_plan, plan_of
 
 

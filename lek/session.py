@@ -10,9 +10,8 @@ import pytest
 
 from lek.benchmarks.benchmark import Benchmark, shipped
 from lek.errors import BadInput
-from lek.plan import Plan
-from lek.planning import make_plan
 from lek.profile import loading
+from lek.runs.plan import Plan, make_plan
 from lek.workspace.progress import Progress
 from lek.workspace.workspace import Workshop
 

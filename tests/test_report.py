@@ -10,12 +10,12 @@ from syrupy.assertion import SnapshotAssertion
 
 from benchmarks import BENCHMARKS
 from conftest import MODELS, ROOT, Project
-from lek.planning import make_plan
 from lek.profile.loading import load
 from lek.records import Metric
 from lek.report import terminal
-from lek.runs import Run
-from lek.tally import Tally
+from lek.runs.plan import make_plan
+from lek.runs.run import Run
+from lek.runs.tally import Tally
 from lek.workspace.progress import Silent
 from lek.workspace.workspace import Workshop
 

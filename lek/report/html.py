@@ -10,7 +10,7 @@ from typing import Any
 from lek.benchmarks.benchmark import Benchmark
 from lek.records import Metric, Verdict
 from lek.report.terminal import built, change_text, spent, value_text
-from lek.runs import Run
+from lek.runs.run import Run
 
 STYLE = """<style>
 .lek table {border-collapse: collapse; margin: 0 0 1.2em; font-size: 13px}

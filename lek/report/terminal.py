@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.records import Metric, Ruling
-from lek.runs import Run
+from lek.runs.run import Run
 
 Style = Literal["", "bold", "green", "red", "yellow", "light"]
 _RULING_STYLE: dict[str, Style] = {

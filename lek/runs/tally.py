@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure
-from lek.plan import Plan
 from lek.records import Metric, Unscored, Verdict
-from lek.runs import Run, machine, utc, versions
+from lek.runs.plan import Plan
+from lek.runs.run import Run, machine, utc, versions
 from lek.stats.gates import Side, rule_gates, unmeasured
 from lek.stats.metrics import metric, spreads
 

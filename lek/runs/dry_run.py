@@ -10,9 +10,9 @@ from textwrap import wrap
 
 from lek.errors import BadInput
 from lek.judges.llm.usage import price
-from lek.plan import Plan
 from lek.profile.schema import Remote
 from lek.records import Case, Response
+from lek.runs.plan import Plan
 
 _CHARACTERS = 4  # a token, in English
 
