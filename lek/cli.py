@@ -85,7 +85,7 @@ def calibrate(
     A judge that is a model has its settings in the profile; its votes are stored.
     """
     with _faults():
-        from lek.trial import Trial
+        from lek.calibration.compare import Trial
 
         trial = Trial(_load(profile), judge, data, most)
         found = trial.run(verdicts)

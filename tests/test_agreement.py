@@ -10,9 +10,17 @@ import pytest
 from scipy import stats
 
 from benchmarks import judged
-from lek.agreement import Calibration, Estimate, Means, Pair, kappa, spearman, subject_means
+from lek.calibration.agreement import (
+    Calibration,
+    Estimate,
+    Means,
+    Pair,
+    kappa,
+    spearman,
+    subject_means,
+)
+from lek.calibration.report import WORST, document, lines, page, swaps
 from lek.records import Case, Response, make_verdict, unscored_verdict
-from lek.report.agreement import WORST, document, lines, page, swaps
 
 SAFETY = judged("do_not_answer")
 HOW = {"resamples": 200, "seed": 0}
@@ -82,7 +90,7 @@ def test_the_seed_decides_the_interval() -> None:
 def test_many_pairs_are_drawn_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     cases, scores = made_up()
     whole = kappa(cases, scores, resamples=400, seed=0)
-    monkeypatch.setattr("lek.agreement._BLOCK", 60 * 7)
+    monkeypatch.setattr("lek.calibration.agreement._BLOCK", 60 * 7)
     blocks = kappa(cases, scores, resamples=400, seed=0)
     assert whole.value == blocks.value
     assert (whole.low, whole.high) == pytest.approx((blocks.low, blocks.high), abs=0.05)

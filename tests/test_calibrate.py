@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks import BENCHMARKS, NAMES, judged
 from conftest import ROOT
-from lek.agreement import Agreement, Calibration
-from lek.calibrate import calibrate as compare
+from lek.calibration.agreement import Agreement, Calibration
+from lek.calibration.compare import calibrate as compare
+from lek.calibration.report import document, lines, swaps
 from lek.errors import BadInput
 from lek.judges.exact.judge import exact as exact_judge
 from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
-from lek.report.agreement import document, lines, swaps
 
 N = 12
 

@@ -14,7 +14,7 @@ from itertools import combinations
 from textwrap import shorten, wrap
 from typing import Any
 
-from lek.agreement import Agreement, Calibration, Estimate, Means
+from lek.calibration.agreement import Agreement, Calibration, Estimate, Means
 from lek.stats.intervals import CONFIDENCE
 
 SCHEMA = 1
