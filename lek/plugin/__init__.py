@@ -6,18 +6,18 @@ A test asks for ``case`` and ``subject`` (parametrised by ``@cases``), has the `
 
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from lek.controller import ABSENT, CASE, VERDICT, Controller
 from lek.errors import BadInput, suggestion
-from lek.options import add_options
+from lek.plugin.controller import ABSENT, CASE, VERDICT, Controller
+from lek.plugin.session import benchmarks_of, check_judges, has_plan, plan_of
 from lek.records import Case, Response, Verdict
 from lek.runs.dry_run import forecast
 from lek.runs.plan import Plan
-from lek.session import benchmarks_of, check_judges, has_plan, plan_of
 
 
 def cases(benchmark: str) -> Callable[[Any], Any]:
@@ -199,3 +199,36 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
     hooks = (pytest_runtest_setup, pytest_keyboard_interrupt)
     vars(plugin).update(judge=judge, record=record, **{hook.__name__: hook for hook in hooks})
     return plugin
+
+
+def add_options(parser: Any) -> None:
+    """Add them to pytest's ``parser``."""
+    group = parser.getgroup("lek", "LEM evaluation")
+    group.addoption(
+        "--lek-profile", metavar="NAME", help="profile: evals/profiles/NAME.toml or path"
+    )
+    group.addoption("--lek-data", metavar="DIR", type=Path, help="where the profile's data lie")
+    group.addoption(
+        "--lek-judge", metavar="KIND", help="the judge of every benchmark that is not exact"
+    )
+    group.addoption(
+        "--lek-max-judge-calls", metavar="N", type=int, help="stop judging after N requests"
+    )
+    group.addoption(
+        "--lek-dry-run",
+        action="store_true",
+        help="generate and judge nothing; say what is missing, and what it would cost",
+    )
+    group.addoption("--lek-limit", metavar="N", type=int, help="the first N cases per benchmark")
+    group.addoption("--lek-out", metavar="DIR", type=Path, help="where the run is written")
+    group.addoption(
+        "--lek-fresh",
+        action="store_true",
+        help="generate and judge every answer anew; what is stored is kept, but not used",
+    )
+    group.addoption(
+        "--lek-no-gates",
+        action="store_true",
+        help="rule the gates and show them, but leave the exit code to the tests",
+    )
+    parser.addini("lek_profile", "the profile that is used without --lek-profile")

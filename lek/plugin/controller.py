@@ -10,11 +10,11 @@ from typing import Any, Literal
 import pytest
 
 from lek.errors import BadInput
+from lek.plugin.session import check_judges, evals_are_named, idle, plan_of, shown, started
 from lek.records import Ruling
 from lek.report import html, terminal
 from lek.run.tally import Tally
 from lek.runs import run
-from lek.session import check_judges, evals_are_named, idle, plan_of, shown, started
 
 VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
 
@@ -78,7 +78,7 @@ class Controller:
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         if config.option.dist != "loadgroup" or self._tally is None:
             return None
-        from lek.scheduling import SubjectScheduling
+        from lek.plugin.scheduling import SubjectScheduling
 
         return SubjectScheduling(config, log, self._tally.subject_of)
 
