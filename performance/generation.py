@@ -1,6 +1,6 @@
 """What generating through the harness costs, against mlx_lm itself, on the same prompts.
 
-    python benchmarks/generation.py [--model DIR] [--cases N] [--runs K]
+    python performance/generation.py [--model DIR] [--cases N] [--runs K]
 
 Three ways from chat messages to greedy answers in float32, measured in turns within one process,
 best of K: the harness (batches, store, progress), `mlx_lm.batch_generate` with the same batch

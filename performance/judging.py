@@ -5,7 +5,7 @@ alone (judged by words), judging alone (of stored answers) and both are measured
 processes of their own. The bound: both take at most 1.25 of the longer one, start-up left out.
 Prints a table and exits 1 when the bound is broken:
 
-    python benchmarks/judging.py [--runs 2] [--seconds 0.2]
+    python performance/judging.py [--runs 2] [--seconds 0.2]
 """
 
 import argparse

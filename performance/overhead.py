@@ -3,7 +3,7 @@
 Both are measured in the same run, as CPU seconds and peak memory of child processes, the smallest
 of several runs each. Prints a table and exits 1 when a bound is broken:
 
-    python benchmarks/overhead.py [--runs 3]
+    python performance/overhead.py [--runs 3]
 """
 
 import argparse
