@@ -1,5 +1,6 @@
 """The command `lek`: what is done beside `pytest evals`. A fault is one line, exit code 4."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,15 +86,20 @@ def calibrate(
     A judge that is a model has its settings in the profile; its votes are stored.
     """
     with _faults():
+        from lek.calibration import report
         from lek.calibration.compare import Trial
 
         trial = Trial(_load(profile), judge, data, most)
         found = trial.run(verdicts)
-        for line in trial.lines(found):
+        cost, spread = trial.cost(), trial.spreads(found)
+        for line in report.lines(found, cost=cost, spread=spread):
             typer.echo(line)
-        for path, text in ((out_json, trial.document), (out_html, trial.page)):
-            if path is not None:
-                _write(path, text(found))
+        if out_json is not None:
+            document = report.document(found, trial.protocol(), cost=cost, spread=spread)
+            text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+            _write(out_json, text + "\n")
+        if out_html is not None:
+            _write(out_html, report.page(found, trial.protocol()))
         sys.stderr.write("".join(f"lek: {line}\n" for line in trial.stopped))
         if trial.incomplete(found):
             raise typer.Exit(1)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from support.benchmarks import judged
 
-from benchmarks import judged
 from lek.benchmarks.benchmark import Measure, Scale
 from lek.records import (
     Case,

@@ -9,13 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 import msgspec
 
 from lek.benchmarks.benchmark import Benchmark, Measure, shipped
-from lek.calibration import report as report
 from lek.calibration.agreement import Calibration, Pair
 from lek.data import jsonl, lem
 from lek.data.cases import read_cases
@@ -28,7 +26,6 @@ from lek.judges.recorded import RecordedJudge
 from lek.profile.loading import LoadedProfile, check_settings
 from lek.profile.schema import JUDGE_KINDS
 from lek.records import Case, Response, Verdict, make_verdict
-from lek.report.terminal import spent
 from lek.stats.intervals import mean
 from lek.stats.metrics import spreads
 from lek.workspace.progress import Progress
@@ -308,27 +305,11 @@ class Trial:
         pending = any(verdict.pending for verdict in _verdicts(found))
         return pending or not any(a.n for a in found.agreements)
 
-    def lines(self, found: Calibration) -> list[str]:
-        """The result for a terminal of 80 columns, with spread and cost of a judge that votes."""
-        apart = [f"{m} {s:.2f}" for m, s in self._spreads(found).items()]
-        text = f"spread of votes (max - min): {', '.join(apart)}"
-        more = [*(wrap(text, 80) if apart else []), *spent(self._cost())]
-        return report.lines(found) + (["", *more] if more else [])
-
-    def document(self, found: Calibration) -> str:
-        """The result as JSON."""
-        whole = report.document(found, self._protocol())
-        whole |= {"cost": self._cost(), "spread": self._spreads(found)}
-        return json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-    def page(self, found: Calibration) -> str:
-        """The result as a page of HTML."""
-        return report.page(found, self._protocol())
-
-    def _cost(self) -> dict[str, Any] | None:
+    def cost(self) -> dict[str, Any] | None:
+        """What the judge cost; ``None`` where it is no LLM judge."""
         return self._panel.cost()
 
-    def _spreads(self, found: Calibration) -> dict[str, float]:
+    def spreads(self, found: Calibration) -> dict[str, float]:
         """How far the votes on an answer lie apart, mean over those scored, by measure."""
         apart = {
             a.measure: spreads(
@@ -338,7 +319,8 @@ class Trial:
         }
         return {m: sum(s) / len(s) for m, s in apart.items() if s}
 
-    def _protocol(self) -> dict[str, Any]:
+    def protocol(self) -> dict[str, Any]:
+        """How the judge judges each benchmark."""
         benchmarks = [b for b in self._loaded.benchmarks.values() if self._measures[b.name]]
         return {b.name: self._panel.described(self._kind, b) for b in benchmarks}
 

@@ -15,6 +15,7 @@ from textwrap import shorten, wrap
 from typing import Any
 
 from lek.calibration.agreement import Agreement, Calibration, Estimate, Means
+from lek.report.terminal import cost_lines
 from lek.stats.intervals import CONFIDENCE
 
 SCHEMA = 1
@@ -60,8 +61,17 @@ def worst(result: Calibration) -> list[dict[str, Any]]:
     return sorted(apart, key=lambda d: -abs(d["recorded"] - d["judged"]))[:WORST]
 
 
-def lines(result: Calibration, width: int = 80) -> list[str]:
-    """``result`` for a terminal, in lines of at most ``width`` columns."""
+def lines(
+    result: Calibration,
+    width: int = 80,
+    *,
+    cost: Mapping[str, Any] | None = None,
+    spread: Mapping[str, float] | None = None,
+) -> list[str]:
+    """``result`` for a terminal, in lines of at most ``width`` columns.
+
+    ``cost`` is what the judge cost, ``spread`` how far its votes lie apart, by measure.
+    """
     shown = [_title(result), *_notes(result)]
     for a in result.agreements:
         shown += ["", *(f"{'  ' * (i > 0)}{fact}" for i, fact in enumerate(_facts(result, a)))]
@@ -74,12 +84,25 @@ def lines(result: Calibration, width: int = 80) -> list[str]:
         said, why = (_plain(d[key] or "-", "") for key in ("answer", "judged_reason"))
         shown += [f"  {_apart(d)}"]
         shown += [f"    {shorten(t, width - 4)}" for t in (f"said: {said}", f"judge: {why}")]
+    if spread:
+        apart = ", ".join(f"{measure} {value:.2f}" for measure, value in spread.items())
+        shown += ["", f"spread of votes (max - min): {apart}"]
+    shown += ["", *cost_lines(cost)] if cost else []
     texts = (_plain(line, "") for line in shown)
     return [part for t in texts for part in wrap(t, width, subsequent_indent="      ") or [""]]
 
 
-def document(result: Calibration, protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """``result`` as plain values for JSON; ``protocol`` says how the judge judges."""
+def document(
+    result: Calibration,
+    protocol: Mapping[str, Any],
+    *,
+    cost: Mapping[str, Any] | None = None,
+    spread: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """``result`` as plain values for JSON; ``protocol`` says how the judge judges.
+
+    ``cost`` and ``spread`` are as in `lines`.
+    """
     files = "".join(f"{name} {digest}\n" for name, digest in sorted(result.digests.items()))
     data = {"directory": result.directory, "verdicts": result.verdicts, "files": result.digests}
     measures = []
@@ -99,6 +122,8 @@ def document(result: Calibration, protocol: Mapping[str, Any]) -> dict[str, Any]
         "notes": _notes(result),
         "measures": measures,
         "worst": worst(result),
+        "cost": cost,
+        "spread": dict(spread or {}),
     }
     return {key: _clean(value) for key, value in found.items()}
 

@@ -13,8 +13,8 @@ from lek.errors import BadInput
 from lek.plugin.session import check_judges, evals_are_named, idle, plan_of, shown, started
 from lek.records import Ruling
 from lek.report import html, terminal
-from lek.run.tally import Tally
-from lek.runs import run
+from lek.runs.run import Run, commit_of, discard, out_directory, reserve, write_run
+from lek.runs.tally import Tally
 
 VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
 
@@ -26,7 +26,7 @@ class Controller:
         self._config = config
         self._tally: Tally | None = None
         self._temporary: Path | None = None
-        self._run: run.Run | None = None
+        self._run: Run | None = None
         self._unwritten: str | None = None
         self._selected: set[str] = set()
         self._gate_reports: list[pytest.TestReport] = []
@@ -38,15 +38,15 @@ class Controller:
         if self._tally is None:
             tally = Tally(plan_of(self._config))
             root, given = self._config.rootpath, self._config.option.lek_out
-            self._commit = run.commit_of(root)
+            self._commit = commit_of(root)
             option = self._config.option
             if idle(self._config):
                 self._tally = tally
                 return tally
             try:
-                out = run.out_directory(given, root, tally.started, self._commit[0])
+                out = out_directory(given, root, tally.started, self._commit[0])
                 self._out = out.absolute()  # a test may change the current directory
-                self._temporary = run.reserve(self._out, "--lek-out" if given else "the run")
+                self._temporary = reserve(self._out, "--lek-out" if given else "the run")
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
             self._tally = tally
@@ -116,7 +116,7 @@ class Controller:
         selection = {"keyword": option.keyword, "markers": option.markexpr}
         self._run = run = tally.finish(commit=commit, dirty=dirty, selection=selection)
         try:
-            self._out = run.write(run, self._out, temporary)
+            self._out = write_run(run, self._out, temporary)
         except OSError as e:
             self._unwritten = f"not written: {e}"
         self._report_gates(run.gates)
@@ -175,7 +175,7 @@ class Controller:
 
     def pytest_unconfigure(self) -> None:
         if self._temporary is not None:
-            run.discard(self._temporary)
+            discard(self._temporary)
 
 
 def _gate_reports(gate: Ruling, *, excused: bool) -> list[pytest.TestReport]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lek.benchmarks.benchmark import Benchmark
 from lek.records import Metric, Verdict
-from lek.report.terminal import built, change_text, spent, value_text
+from lek.report.terminal import built, change_text, cost_lines, value_text
 from lek.runs.run import Run
 
 STYLE = """<style>
@@ -128,7 +128,7 @@ def _facts(run: Run) -> str:
         *(("subjects", line) for line in built(run)),
         *(("fingerprint", text) for text in _fingerprints(facts)),
         *(("judges", line) for line in map(_judges, facts["protocol"].items())),
-        *(("cost", line) for line in spent(facts.get("cost"))),
+        *(("cost", line) for line in cost_lines(facts.get("cost"))),
         ("versions", versions),
         ("machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())),
         *(("note", note) for note in facts["notes"]),

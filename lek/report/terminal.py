@@ -5,6 +5,7 @@ the relative change against the baseline with its interval. Then the gates and w
 """
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from lek.benchmarks.benchmark import Benchmark, Measure
@@ -48,7 +49,7 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     for unscored in run.facts["unscored"]:
         lines += _wrapped(_unscored(unscored), width, "yellow")
     lines += _wait(run, width)
-    for text in spent(run.facts.get("cost")):
+    for text in cost_lines(run.facts.get("cost")):
         lines += _wrapped(text, width, "light")
     if run.facts["counts"]["lost"]:
         lost = run.facts["lost"]
@@ -202,7 +203,7 @@ def _wrapped(text: str, width: int, style: Style, indent: str = "") -> list[Line
     return [Line(line, style) for line in lines]
 
 
-def spent(cost: dict[str, Any] | None) -> list[str]:
+def cost_lines(cost: Mapping[str, Any] | None) -> list[str]:
     """`cost` for people: a line in sum, and one per subject; nothing where there is none."""
     if cost is None:
         return []
@@ -212,7 +213,7 @@ def spent(cost: dict[str, Any] | None) -> list[str]:
     return lines + ([f"  no sum of money: {cost['reason']}"] if cost["reason"] else [])
 
 
-def _text(cost: dict[str, Any]) -> str:
+def _text(cost: Mapping[str, Any]) -> str:
     text = f"{cost['requests']:,} request{'s' * (cost['requests'] != 1)}"
     if cost["prompt_tokens"] is not None and cost["completion_tokens"] is not None:
         text += f", {cost['prompt_tokens']:,} + {cost['completion_tokens']:,} tokens"

@@ -108,7 +108,7 @@ def reserve(out: Path, option: str) -> Path:
         raise BadInput(f"{option} {out}: cannot be written: {e.strerror}; name another") from e
 
 
-def write(run: Run, out: Path, temporary: Path) -> Path:
+def write_run(run: Run, out: Path, temporary: Path) -> Path:
     """Write ``run`` into ``temporary`` and rename that to ``out``; gives where it now lies.
 
     Where another run took that name meanwhile, ``out`` gets a number at its end.

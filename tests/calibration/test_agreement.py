@@ -1,0 +1,313 @@
+"""Coefficients against SciPy and counting by hand; one agreement told in three ways."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from support.benchmarks import judged
+
+from lek.calibration.agreement import (
+    Calibration,
+    Estimate,
+    Means,
+    Pair,
+    kappa,
+    spearman,
+    subject_means,
+)
+from lek.calibration.report import WORST, document, lines, page, swaps
+from lek.records import Case, Response, make_verdict, unscored_verdict
+
+SAFETY = judged("do_not_answer")
+HOW = {"resamples": 200, "seed": 0}
+Scores = list[tuple[float, float]]
+
+
+def made_up(n: int = 60, per_case: int = 2) -> tuple[list[str], Scores]:
+    """Scores with many ties, ``per_case`` answers to each case."""
+    rng = np.random.default_rng(5)
+    recorded = rng.integers(1, 11, n)
+    judged = np.clip(recorded + rng.integers(-4, 5, n), 1, 10)
+    cases = [f"C{i // per_case:03d}" for i in range(n)]
+    return cases, [(float(r), float(j)) for r, j in zip(recorded, judged, strict=True)]
+
+
+def kappa_by_matrix(scores: Sequence[tuple[float, float]]) -> float:
+    """Cohen's (1968) definition: weighted observed over weighted expected disagreement."""
+    seen, n = np.zeros((11, 11)), len(scores)
+    for r, j in scores:
+        seen[int(r), int(j)] += 1
+    expected = np.outer(seen.sum(axis=1), seen.sum(axis=0)) / n
+    weights = np.subtract.outer(np.arange(11), np.arange(11)) ** 2
+    return float(1 - (weights * seen).sum() / (weights * expected).sum())
+
+
+def test_spearman_is_scipys() -> None:
+    cases, scores = made_up()
+    expected = stats.spearmanr(*zip(*scores, strict=True)).statistic
+    assert spearman(cases, scores, **HOW).value == pytest.approx(expected, abs=1e-12)
+    shifted = [(r, j + i / 100) for i, (r, j) in enumerate(scores)]
+    expected = stats.spearmanr(*zip(*shifted, strict=True)).statistic
+    assert spearman(cases, shifted, **HOW).value == pytest.approx(expected, abs=1e-12)
+
+
+def test_kappa_is_cohens() -> None:
+    cases, scores = made_up()
+    assert kappa(cases, scores, **HOW).value == pytest.approx(kappa_by_matrix(scores), abs=1e-12)
+
+
+def test_intervals_are_those_of_drawing_whole_cases() -> None:
+    """Weights do the same as gathering the answers of each drawn case, one resample at a time."""
+    cases, scores = made_up()
+    by_case = {c: [s for k, s in zip(cases, scores, strict=True) if k == c] for c in cases}
+    ids = sorted(by_case)
+    rhos, kappas = [], []
+    for drawn in np.random.default_rng(3).integers(len(ids), size=(200, len(ids))):
+        sample = [s for i in drawn for s in by_case[ids[i]]]
+        rhos.append(stats.spearmanr(*zip(*sample, strict=True)).statistic)
+        kappas.append(kappa_by_matrix(sample))
+    for found, naive in (
+        (spearman(cases, scores, resamples=200, seed=3), rhos),
+        (kappa(cases, scores, resamples=200, seed=3), kappas),
+    ):
+        expected = np.quantile(naive, [0.025, 0.975])
+        assert (found.low, found.high) == pytest.approx(tuple(expected), abs=1e-9)
+        assert found.why is None
+
+
+def test_the_seed_decides_the_interval() -> None:
+    cases, scores = made_up()
+    one, again, other = (spearman(cases, scores, resamples=99, seed=s) for s in (1, 1, 2))
+    assert one == again
+    assert one.value == other.value
+    assert (one.low, one.high) != (other.low, other.high)
+
+
+def test_many_pairs_are_drawn_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    cases, scores = made_up()
+    whole = kappa(cases, scores, resamples=400, seed=0)
+    monkeypatch.setattr("lek.calibration.agreement._BLOCK", 60 * 7)
+    blocks = kappa(cases, scores, resamples=400, seed=0)
+    assert whole.value == blocks.value
+    assert (whole.low, whole.high) == pytest.approx((blocks.low, blocks.high), abs=0.05)
+
+
+def test_numbers_by_hand() -> None:
+    cases = ["a", "b", "c", "d"]
+    assert spearman(cases, [(1, 1), (2, 2), (3, 4), (4, 3)], **HOW).value == pytest.approx(0.8)
+    assert kappa(cases, [(1, 2), (2, 2), (3, 3), (4, 4)], **HOW).value == pytest.approx(
+        1 - (1 / 4) / (32 / 16)
+    )
+    assert kappa(cases[:3], [(1, 3), (2, 2), (3, 1)], **HOW).value == pytest.approx(-1)
+    halves = kappa(cases, [(1.5, 2), (2.4, 2), (3.5, 4), (5, 5)], **HOW)
+    assert halves.value == 1
+    constant = kappa(cases, [(5, 1), (5, 2), (5, 3), (5, 4)], **HOW)
+    assert constant.value == 0
+
+
+@pytest.mark.parametrize("coefficient", [spearman, kappa])
+def test_what_is_not_defined_is_none_with_a_reason(coefficient: Any) -> None:
+    cases = ["a", "b", "c", "d"]
+    for scores in ([], [(1.0, 2.0)], [(1.0, 2.0), (2.0, 1.0)]):
+        none = coefficient(cases[: len(scores)], scores, **HOW)
+        assert none == Estimate(None, why=f"{len(scores)} scored by both; it takes 3")
+    alike = coefficient(cases, [(5.0, 5.0)] * 4, **HOW)
+    assert (alike.value, alike.low, alike.high) == (None, None, None)
+    assert "same score" in str(alike.why)
+    two_cases = coefficient(["a", "a", "b", "b"], [(1, 1), (2, 2), (3, 4), (4, 3)], **HOW)
+    assert two_cases.value is not None
+    assert (two_cases.low, two_cases.high) == (None, None)
+    assert "too few cases" in str(two_cases.why)
+
+
+def test_no_interval_where_many_resamples_have_no_value() -> None:
+    cases = [f"{i}" for i in range(5)]
+    found = spearman(cases, [(5, 5), (5, 5), (5, 5), (5, 5), (9, 9)], **HOW)
+    assert found.value == pytest.approx(1)
+    assert (found.low, found.high) == (None, None)
+    assert found.why is not None
+
+
+def test_means_and_their_difference() -> None:
+    found = subject_means("lek", [(1, 2), (3, 3), (5, 7), (4, 6)])
+    assert (found.n, found.recorded, found.judged) == (4, 3.25, 4.5)
+    assert found.difference.value == 1.25
+    assert found.difference.low is not None
+    assert found.difference.high is not None
+    assert 0 <= found.difference.low < 1.25 < found.difference.high <= 2
+    one = subject_means("lek", [(1, 4)])
+    assert (one.difference.value, one.difference.low) == (3, None)
+    assert one.difference.why is not None
+    none = subject_means("lek", [])
+    assert (none.n, none.recorded, none.judged, none.difference.value) == (0, None, None, None)
+    assert none.difference.why is not None
+
+
+def means(**by: tuple[float, float]) -> list[Means]:
+    return [Means(s, 3, r, j, Estimate(j - r)) for s, (r, j) in by.items()]
+
+
+def test_swapped_subjects_are_named() -> None:
+    assert swaps(means(a=(1, 2), b=(2, 3), c=(3, 9))) == []
+    assert swaps(means(a=(2, 5), b=(2, 5))) == []
+    assert swaps(means(a=(1, 2), b=(2, 3), c=(3, 2.5))) == [
+        {"higher": "c", "lower": "b", "recorded": 1, "judged": -0.5}
+    ]
+    assert swaps(means(a=(1, 2), b=(1, 3))) == [
+        {"higher": "b", "lower": "a", "recorded": 0, "judged": 1}
+    ]
+    assert swaps(means(a=(1, 3), b=(2, 3))) == [
+        {"higher": "b", "lower": "a", "recorded": 1, "judged": 0}
+    ]
+    assert swaps([*means(a=(1, 2)), Means("b", 0, None, None, Estimate(None, why="-"))]) is None
+
+
+NASTY = "<script>alert(1)</script>\x1b[2J\x07\u202eevil\x9b31m \ud800 & \"'"
+
+
+def calibration(n: int = 30, text: str = "fine") -> Calibration:
+    """Two subjects on ``n`` cases; the judge is wrong by up to 8 points, and mute on one."""
+    pairs = []
+    for subject in ("base", "lek"):
+        for i in range(n):
+            case = Case(
+                id=f"D{i:02d}",
+                benchmark="do_not_answer",
+                prompt=f"{text} asked {i}",
+                reference={"risk_area": text},
+            )
+            response = Response(subject=subject, case=case.id, text=f"{text} said {i}")
+            given = {"safety": 1 + (i * 7) % 9, "nuance": 5}
+            verdict = make_verdict(
+                case, response, SAFETY, given, judge="made-up", reason=f"{text} why"
+            )
+            if i == 0:
+                verdict = unscored_verdict(
+                    case, response, SAFETY, "invalid_reply", f"{text} is why not", judge="made-up"
+                )
+            recorded = {"safety": 1 + i % 9 + (subject == "lek") / 2, "nuance": 5.0}
+            pairs.append(Pair(case, response, recorded, {"safety": f"{text} recorded"}, verdict))
+    files = {"do_not_answer.jsonl": "ab" * 32, "verdicts": "cd" * 32}
+    measures = {"do_not_answer": SAFETY}
+    notes = (f"{text} note",)
+    return Calibration("made-up", "data", "v.jsonl", files, 50, 0, measures, tuple(pairs), notes)
+
+
+def values(found: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(found, dict):
+        yield found
+    for part in found.values() if isinstance(found, dict) else found:
+        if isinstance(part, dict | list):
+            yield from values(part)
+
+
+def test_the_document_is_plain_json_and_says_why_where_it_has_no_number() -> None:
+    found = document(calibration(), {"do_not_answer": {"judge": "made-up", "votes": 3}})
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["schema"], found["judge"], found["seed"]) == (1, "made-up", 0)
+    assert found["protocol"]["do_not_answer"]["votes"] == 3
+    assert len(found["data"]["digest"]) == 64
+    safety, nuance = found["measures"]
+    assert (safety["n"], safety["unjudged"], safety["unrecorded"]) == (58, 2, 0)
+    assert safety["why_unjudged"] == {"fine is why not": 2}
+    assert safety["rho"]["low"] < safety["rho"]["value"] < safety["rho"]["high"]
+    assert nuance["rho"]["value"] is None
+    estimates = [v for v in values(found) if "low" in v]
+    assert len(estimates) == 8
+    for estimate in estimates:
+        assert (estimate["why"] is not None) == (None in (estimate["value"], estimate["low"]))
+    assert safety["order"] == {
+        "same": False,
+        "why": None,
+        "swapped": [{"higher": "lek", "lower": "base", "recorded": 0.5, "judged": 0.0}],
+    }
+
+
+def test_the_worst_twenty_are_told_in_full() -> None:
+    long = "word " * 3_000
+    result = calibration(text=long)
+    worst = document(result, {})["worst"]
+    assert len(worst) == WORST == 20
+    apart = [abs(d["recorded"] - d["judged"]) for d in worst]
+    assert apart == sorted(apart, reverse=True)
+    every = [abs(s[0] - s[1]) for p in result.pairs if (s := p.scores("safety"))]
+    assert apart == sorted(every, reverse=True)[:20]
+    first = worst[0]
+    assert first["prompt"].startswith(long)
+    assert first["answer"].startswith(long)
+    assert first["recorded_reason"] == f"{long} recorded"
+    assert first["judged_reason"] == f"{long} why"
+    assert first["reference"] == {"risk_area": long}
+    assert page(result, {}).count(long) >= 20 * 5
+    assert page(result, {}).count("<details>") == 20
+
+
+def test_the_answers_of_one_subject_have_no_order() -> None:
+    one = calibration()
+    few = Calibration(**{**vars(one), "pairs": one.pairs[:10]})
+    (order,) = {json.dumps(m["order"]) for m in document(few, {})["measures"]}
+    assert json.loads(order)["same"] is None
+    assert "fewer than two" in json.loads(order)["why"]
+    assert "order of subjects: unknown: fewer than two" in "\n".join(lines(few))
+
+
+def test_what_others_wrote_can_do_nothing_to_the_page() -> None:
+    shown = page(calibration(text=NASTY), {"x": NASTY})
+    assert "<script" not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert not [c for c in shown if not c.isprintable() and c != "\n"]
+    assert "http" not in shown.replace("http-equiv", "")
+    shown.encode()
+
+
+def test_the_document_and_the_terminal_hold_nothing_that_steers() -> None:
+    result = calibration(text=NASTY)
+    found = json.dumps(document(result, {"x": NASTY}), ensure_ascii=False)
+    assert not [c for c in found if not c.isprintable()]
+    for line in lines(result):
+        assert line.isprintable()
+
+
+def test_letters_of_all_scripts_stay() -> None:
+    text = "naïve 中文 العربية नमस्ते 👩\u200d🔬 x<y>z"
+    found = document(calibration(text=text), {})["worst"][0]
+    assert found["prompt"].startswith(text)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_lines_fit(width: int) -> None:
+    shown = lines(calibration(text="word " * 100), width)
+    assert max(map(len, shown)) <= width
+    text = "\n".join(shown)
+    assert "do_not_answer.safety  n=58, left out: 2 unjudged" in text
+    assert "order of subjects: NOT the same" in text
+    assert "lek over base: recorded +0.50, judge +0.00" in text
+    assert "Spearman none (one side gives every answer the same score)" in " ".join(text.split())
+    assert "the 20 furthest apart" in text
+    assert len(shown) < 120
+
+
+def test_a_judge_that_was_not_heard_makes_it_incomplete() -> None:
+    result = calibration()
+    first = result.pairs[0]
+    assert first.verdict is not None
+    lost = unscored_verdict(
+        first.case, first.response, SAFETY, "judge_unavailable", "overloaded", judge="made-up"
+    )
+    pairs = (Pair(first.case, first.response, first.recorded, {}, lost), *result.pairs[1:])
+    told = Calibration(**{**vars(result), "pairs": pairs})
+    assert "not heard on 1 answers" in "\n".join(lines(told))
+    assert "not heard on 1 answers" in page(told, {})
+    assert "not heard" not in page(result, {})
+
+
+def test_scores_need_not_be_whole() -> None:
+    cases, scores = made_up(30, 1)
+    thirds = [(r + 1 / 3, j) for r, j in scores]
+    found = kappa(cases, thirds, **HOW)
+    assert found.value == pytest.approx(kappa_by_matrix(scores))
+    assert math.isfinite(found.low or math.nan)

@@ -1,0 +1,387 @@
+"""A judge against recorded verdicts and ratings: what is asked, what is left out, every fault."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.benchmarks import BENCHMARKS, NAMES, judged
+from support.project import ROOT
+
+from lek.calibration.agreement import Agreement, Calibration
+from lek.calibration.compare import calibrate as compare
+from lek.calibration.report import document, lines, swaps
+from lek.errors import BadInput
+from lek.judges.exact.judge import exact as exact_judge
+from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
+
+N = 12
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Twelve do_not_answer cases with two models; ``b`` is a point above ``a`` throughout."""
+    cases = [f"D{i:02d}" for i in range(N)]
+    rows = [{"id": c, "question": f"How do I do harm {c}?"} for c in cases]
+    write(tmp_path / "do_not_answer.jsonl", rows)
+    table = {}
+    for model, above in (("a", 0), ("b", 1)):
+        answers = [{"id": c, "response": f"{model} says {i}"} for i, c in enumerate(cases)]
+        write(tmp_path / "results" / f"do_not_answer_{model}.jsonl", answers)
+        table[model] = {
+            c: {"safety": 1 + (i % 8) + above, "nuance": 5} for i, c in enumerate(cases)
+        }
+    (tmp_path / "standard_scores.json").write_text(json.dumps({"scores": {"do_not_answer": table}}))
+    return tmp_path
+
+
+def write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def judge(rule: Callable[[int, str], object]) -> Callable[[Case, Response], Verdict]:
+    """A judge whose safety is ``rule(number of the case, model)`` and whose nuance is 5."""
+
+    def give(case: Case, response: Response) -> Verdict:
+        value = rule(int(case.id[1:]), response.subject)
+        if value is None:
+            why = "cannot tell"
+            return unscored_verdict(
+                case, response, judged(case.benchmark), "invalid_reply", why, judge="made-up"
+            )
+        given = {"safety": value, "nuance": 5}
+        measures, reason = judged(case.benchmark), "because " * 40
+        return make_verdict(case, response, measures, given, judge="made-up", reason=reason)
+
+    return give
+
+
+def calibrate(
+    judge: Callable[[Case, Response], Verdict],
+    data: Path,
+    benchmarks: Sequence[str] = NAMES[1:],
+    **more: Any,
+) -> Calibration:
+    """What `compare` makes of a judge of all measures with rubrics."""
+    measures = {name: judged(name) for name in benchmarks}
+    return compare(judge, data, BENCHMARKS, measures, name="made-up", **more)
+
+
+def exact(case: Case, response: Response) -> Verdict:
+    return exact_judge(case, response, judged("gsm8k"))
+
+
+def recorded(i: int, model: str) -> int:
+    return 1 + i % 8 + (model == "b")
+
+
+def same_order(a: Agreement) -> bool | None:
+    swapped = swaps(a.means)
+    return None if swapped is None else not swapped
+
+
+def test_a_judge_that_repeats_the_record(data: Path) -> None:
+    result = calibrate(judge(recorded), data, resamples=50)
+    assert (result.judge, result.directory) == ("made-up", data.name)
+    safety, nuance = result.agreements
+    assert (safety.n, safety.unrecorded, safety.unjudged) == (2 * N, 0, 0)
+    assert safety.spearman == pytest.approx(1)
+    assert safety.rho.low == pytest.approx(1)
+    assert safety.kappa.value == 1
+    assert same_order(safety) is True
+    assert document(result, {})["worst"] == []
+    assert [m.recorded for m in safety.means] == [m.judged for m in safety.means]
+    assert (nuance.spearman, nuance.rho.low, nuance.kappa.value) == (None, None, None)
+    assert same_order(nuance) is True
+
+
+def test_a_judge_that_turns_it_round(data: Path) -> None:
+    result = calibrate(judge(lambda i, m: 10 - recorded(i, m)), data, resamples=50)
+    safety, _ = result.agreements
+    assert safety.spearman == pytest.approx(-1)
+    assert safety.kappa.value is not None
+    assert safety.kappa.value < 0
+    assert same_order(safety) is False
+    worst = document(result, {})["worst"][0]
+    assert abs(worst["recorded"] - worst["judged"]) == 8
+    assert worst["prompt"].startswith("How do I do harm D")
+    assert worst["answer"].startswith(f"{worst['subject']} says")
+    assert worst["judged_reason"] == "because " * 40
+
+
+def test_what_either_side_left_unscored_is_counted_and_left_out(data: Path) -> None:
+    table = json.loads((data / "standard_scores.json").read_text())
+    del table["scores"]["do_not_answer"]["a"]["D00"]
+    table["scores"]["do_not_answer"]["a"]["D01"]["safety"] = 99
+    (data / "standard_scores.json").write_text(json.dumps(table))
+    answers = data / "results" / "do_not_answer_b.jsonl"
+    answers.write_text("".join(answers.read_text().splitlines(keepends=True)[:-1]))
+    rule = judge(lambda i, m: None if i == 5 else recorded(i, m))
+    result = calibrate(rule, data, resamples=50)
+    safety, nuance = result.agreements
+    assert (safety.n, safety.unrecorded, safety.unjudged) == (2 * N - 5, 2, 3)
+    assert (nuance.n, nuance.unrecorded, nuance.unjudged) == (2 * N - 4, 1, 3)
+    assert safety.spearman == pytest.approx(1)
+    assert [m.n for m in safety.means] == [N - 3, N - 2]
+    told = document(result, {})["measures"][0]["why_unjudged"]
+    assert told == {"cannot tell": 2, "no usable answer": 1}
+
+
+def test_a_judge_that_scores_nothing(data: Path) -> None:
+    result = calibrate(judge(lambda i, m: None), data, resamples=50)
+    safety, _ = result.agreements
+    assert (safety.n, safety.spearman, safety.kappa.value) == (0, None, None)
+    assert same_order(safety) is None
+    assert [(m.recorded, m.judged) for m in safety.means] == [(None, None)] * 2
+    text = "\n".join(lines(result))
+    assert "Spearman none (0 scored by both" in text
+    assert "unjudged 24: cannot tell" in text
+
+
+def test_all_is_announced_before_anything_is_judged(data: Path) -> None:
+    told: list[tuple[str, str, str]] = []
+
+    def hear(case: Case, response: Response) -> None:
+        told.append(("announced", response.subject, case.id))
+
+    def ask(case: Case, response: Response) -> Verdict:
+        told.append(("judged", response.subject, case.id))
+        return judge(recorded)(case, response)
+
+    table = json.loads((data / "standard_scores.json").read_text())
+    del table["scores"]["do_not_answer"]["a"]["D00"]
+    (data / "standard_scores.json").write_text(json.dumps(table))
+    calibrate(ask, data, announce=hear, resamples=50)
+    half = len(told) // 2
+    assert len(told) == 2 * (2 * N - 1)
+    assert {what for what, *_ in told[:half]} == {"announced"}
+    assert [rest for _, *rest in told[:half]] == [rest for _, *rest in told[half:]]
+    assert ("judged", "a", "D00") not in told, "what has no verdict need not be judged"
+
+
+def test_known_subjects_have_our_names(data: Path) -> None:
+    table = json.loads((data / "standard_scores.json").read_text())["scores"]["do_not_answer"]
+    for model, name in (("a", "lem_ethics"), ("b", "instruction_tuned")):
+        (data / "results" / f"do_not_answer_{model}.jsonl").rename(
+            data / "results" / f"do_not_answer_{name}.jsonl"
+        )
+        table[name] = table.pop(model)
+    (data / "standard_scores.json").write_text(json.dumps({"scores": {"do_not_answer": table}}))
+    safety, _ = calibrate(judge(lambda i, m: 1 + i % 8), data, resamples=50).agreements
+    assert [m.subject for m in safety.means] == ["base", "lek"]
+    assert [m.recorded for m in safety.means] == [58 / 12, 46 / 12]
+
+
+def test_a_name_of_ours_that_is_taken_is_not_given_twice(data: Path) -> None:
+    table = json.loads((data / "standard_scores.json").read_text())["scores"]["do_not_answer"]
+    for model, name in (("a", "base"), ("b", "instruction_tuned")):
+        (data / "results" / f"do_not_answer_{model}.jsonl").rename(
+            data / "results" / f"do_not_answer_{name}.jsonl"
+        )
+        table[name] = table.pop(model)
+    (data / "standard_scores.json").write_text(json.dumps({"scores": {"do_not_answer": table}}))
+    safety, _ = calibrate(judge(lambda i, m: 1 + i % 8), data, resamples=50).agreements
+    assert [m.subject for m in safety.means] == ["base", "instruction_tuned"]
+
+
+def test_progress_is_told(data: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    calibrate(judge(recorded), data, resamples=50, progress=lambda *a: told.append(a))
+    assert told[0] == ("judging", 1, 2 * N)
+    assert told[-1] == ("judging", 2 * N, 2 * N)
+
+
+def test_faults_are_told(data: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with pytest.raises(BadInput, match="nothing to compare"):
+        calibrate(judge(recorded), data, benchmarks=["toxigen"])
+    with pytest.raises(BadInput, match=r"lacks both standard_scores\.json and verdicts\.jsonl"):
+        calibrate(judge(recorded), tmp_path_factory.mktemp("empty"))
+    with pytest.raises(BadInput, match="cannot be read"):
+        calibrate(judge(recorded), data, verdicts=data / "none.jsonl")
+
+
+def test_an_accuracy_is_compared_too() -> None:
+    data = ROOT / "sandbox" / "recorded"
+    (accuracy,) = calibrate(exact, data, benchmarks=["gsm8k"], resamples=50).agreements
+    assert (accuracy.measure, accuracy.n, accuracy.unrecorded) == ("accuracy", 60, 0)
+    assert accuracy.kappa.value is not None
+    assert accuracy.kappa.value > 0.5
+    names = ["pretrained", "base", "abliterated", "lek", "lek-composure"]
+    assert [m.subject for m in accuracy.means] == names
+
+
+def test_the_paper(paper: Path) -> None:
+    (accuracy,) = calibrate(exact, paper, benchmarks=["gsm8k"], resamples=50).agreements
+    assert [m.recorded for m in accuracy.means] == [0.02, 0.34, 0.28, 0.26, 0.28]
+
+
+def row(case: int, subject: str, value: object, **more: object) -> dict[str, object]:
+    return {"case": f"D{case:02d}", "subject": subject, "measure": "safety", "score": value, **more}
+
+
+@pytest.fixture
+def rated(data: Path) -> Path:
+    """The same cases and answers with ratings in place of published scores."""
+    (data / "standard_scores.json").unlink()
+    write(data / "verdicts.jsonl", (row(i, m, recorded(i, m)) for i in range(6) for m in "ab"))
+    return data
+
+
+def test_ratings_are_compared(rated: Path) -> None:
+    asked: list[str] = []
+
+    def ask(case: Case, response: Response) -> Verdict:
+        asked.append(case.id)
+        return judge(recorded)(case, response)
+
+    result = calibrate(ask, rated, resamples=50)
+    assert result.verdicts == "verdicts.jsonl"
+    safety, nuance = result.agreements
+    assert (safety.n, safety.unrecorded, safety.kappa.value) == (12, 12, 1)
+    assert (nuance.n, nuance.unrecorded) == (0, 24)
+    assert sorted(asked) == sorted(f"D{i:02d}" for i in range(6) for _ in "ab")
+    assert result.notes == ()
+
+
+def test_several_raters_count_by_their_mean(rated: Path) -> None:
+    rows = [row(i, "a", 3, rater="x", reason="bad") for i in range(3)]
+    rows += [row(i, "a", 6, rater="y", reason="good") for i in range(3)] + [row(0, "a", 9)]
+    write(rated / "verdicts.jsonl", rows)
+    result = calibrate(judge(lambda i, m: 4), rated, resamples=50)
+    (means,) = result.agreements[0].means
+    assert (means.subject, means.n, means.recorded) == ("a", 3, 5)
+    (note,) = result.notes
+    assert note.startswith("verdicts.jsonl: 3 raters; where several judged one answer")
+    found = document(result, {})
+    assert found["worst"][0]["recorded_reason"] == "bad\ngood"
+    assert found["notes"] == [note]
+
+
+def test_raters_may_differ_on_an_accuracy(tmp_path: Path) -> None:
+    write(
+        tmp_path / "gsm8k.jsonl",
+        ({"id": f"G{i}", "question": "2+2?", "correct_answer": "4"} for i in range(4)),
+    )
+    write(
+        tmp_path / "results" / "gsm8k_m.jsonl", ({"id": f"G{i}", "response": "4"} for i in range(4))
+    )
+    both = (("x", True), ("y", 0))
+    write(
+        tmp_path / "verdicts.jsonl",
+        (
+            {"case": f"G{i}", "subject": "m", "measure": "accuracy", "score": v, "rater": r}
+            for i in range(4)
+            for r, v in both
+        ),
+    )
+    (accuracy,) = calibrate(exact, tmp_path, benchmarks=["gsm8k"], resamples=50).agreements
+    assert (accuracy.means[0].recorded, accuracy.means[0].judged) == (0.5, 1)
+
+
+def test_ratings_may_name_subjects_either_way(rated: Path) -> None:
+    (rated / "results" / "do_not_answer_a.jsonl").rename(
+        rated / "results" / "do_not_answer_instruction_tuned.jsonl"
+    )
+    rows = [row(0, "base", 3), row(1, "instruction_tuned", 4)]
+    write(rated / "verdicts.jsonl", rows)
+    (means,) = calibrate(judge(lambda i, m: 4), rated, resamples=50).agreements[0].means
+    assert (means.subject, means.n) == ("base", 2)
+    write(rated / "verdicts.jsonl", [*rows, row(0, "instruction_tuned", 3)])
+    with pytest.raises(BadInput, match="lines 1 and 3"):
+        calibrate(judge(lambda i, m: 4), rated, resamples=50)
+
+
+def test_verdicts_of_both_kinds_must_be_chosen_from(data: Path, tmp_path: Path) -> None:
+    write(data / "verdicts.jsonl", [row(i, "a", 3) for i in range(4)])
+    with pytest.raises(BadInput, match=r"has both standard_scores\.json and verdicts\.jsonl; give"):
+        calibrate(judge(recorded), data)
+    published = calibrate(judge(recorded), data, verdicts=data / "standard_scores.json")
+    assert published.agreements[0].n == 2 * N
+    ratings = calibrate(judge(recorded), data, verdicts=data / "verdicts.jsonl")
+    assert ratings.agreements[0].n == 4
+    elsewhere = tmp_path / "else" / "where.jsonl"
+    write(elsewhere, [row(i, "a", 3) for i in range(4)])
+    elsewhere.write_text(elsewhere.read_text() + '{"case')
+    result = calibrate(judge(recorded), data, verdicts=elsewhere)
+    assert result.notes == ("where.jsonl: line 5: cut off; left out",)
+    told = json.dumps(document(result, {}))
+    assert str(tmp_path) not in told
+    assert str(data.parent) not in told
+
+
+def test_ratings_of_benchmarks_not_asked_for_are_noted(rated: Path) -> None:
+    more = {"case": "G1", "subject": "a", "measure": "accuracy", "score": 1}
+    write(rated / "verdicts.jsonl", [row(0, "a", 3), more, {**more, "case": "G2"}])
+    result = calibrate(judge(recorded), rated, resamples=50)
+    assert result.notes == ("verdicts.jsonl: 2 on accuracy left out: not asked for",)
+
+
+def test_a_last_line_cut_off_is_left_out_and_any_other_is_a_fault(rated: Path) -> None:
+    path = rated / "verdicts.jsonl"
+    whole = path.read_text()
+    path.write_text(whole + '{"case": "D07", "subj')
+    result = calibrate(judge(recorded), rated, resamples=50)
+    assert result.agreements[0].n == 12
+    assert result.notes == ("verdicts.jsonl: line 13: cut off; left out",)
+    path.write_text(whole + '{"case": "D07", "subj\n' + whole)
+    with pytest.raises(BadInput, match=r"verdicts.jsonl: line 13: not JSON"):
+        calibrate(judge(recorded), rated)
+    path.write_text(whole.rstrip("\n"))
+    assert calibrate(judge(recorded), rated, resamples=50).agreements[0].n == 12
+
+
+OF_A_RUN = {"case": {"id": "D00"}, "response": {}, "scores": {"safety": 3}, "judges": {}}
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (row(0, "a", 11), "safety is 11, outside 1-10; a score is on 1-10"),
+        (row(0, "a", 0), "safety is 0, outside 1-10"),
+        (row(0, "a", "7"), "safety is '7', not a number"),
+        (row(0, "a", None), "safety is None, not a number"),
+        (row(0, "a", True), "safety is True, not a number"),
+        (row(0, "a", float("nan")), "safety is nan, outside 1-10"),
+        (row(0, "a", [7]), "safety is of type list, not a number"),
+        (row(99, "a", 3), "case is 'D99': not among those of the data"),
+        (row(0, "c", 3), "subject is 'c': not among those of the data; there are a, b"),
+        (row(0, "a", 3) | {"measure": "safty"}, "measure is 'safty'"),
+        (row(0, "a", 3) | {"measure": "kindness"}, "case is 'D00': not among"),
+        (row(0, "a", 3, ratr="x"), 'unknown field `ratr`; expected {"case": id'),
+        (row(0, "a", 3, rater=7), "Expected `str | null`, got `int` - at `$.rater`"),
+        ({"case": "D00", "subject": "a", "measure": "safety"}, "required field `score`"),
+        (OF_A_RUN, "line 2: a line of a run's own verdicts.jsonl, which has other keys"),
+        ([1], "Expected `object`, got `array`"),
+        (None, "Expected `object`, got `null`"),
+        (row(1, "a", 3), "lines 1 and 2 score the same; keep one"),
+        (row(1, "a", 5, rater=None), "lines 1 and 2 score the same; keep one"),
+    ],
+)
+def test_faults_of_ratings_are_one_line(rated: Path, line: Any, fault: str) -> None:
+    write(rated / "verdicts.jsonl", [row(1, "a", 3), line, row(2, "a", 3)])
+    with pytest.raises(BadInput) as raised:
+        calibrate(judge(recorded), rated)
+    told = str(raised.value)
+    assert fault in told
+    assert told.startswith(f"{rated / 'verdicts.jsonl'}: line")
+    assert "\n" not in told
+
+
+def test_a_key_given_twice_is_a_fault(rated: Path) -> None:
+    text = json.dumps(row(0, "a", 3)).replace('"score": 3', '"score": 3, "score": 4')
+    (rated / "verdicts.jsonl").write_text(text + "\n")
+    with pytest.raises(BadInput, match=r"line 1: .*not a number"):
+        calibrate(judge(recorded), rated)
+
+
+def test_what_steers_a_terminal_is_not_printed(data: Path) -> None:
+    path = data / "results" / "do_not_answer_a.jsonl"
+    answers = [json.loads(line) for line in path.read_text().splitlines()]
+    for answer in answers:
+        answer["response"] = f"\x1b[2J\x07{answer['response']}\x9b31m"
+    write(path, answers)
+    text = "\n".join(lines(calibrate(judge(lambda i, model: 1), data, resamples=50)))
+    assert "a says" in text
+    assert not [c for c in text if not c.isprintable() and c != "\n"]

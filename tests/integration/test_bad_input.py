@@ -1,0 +1,314 @@
+"""Bad input: exit 4 and one line that names the file, key or line, and the remedy; no traceback."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.project import Project
+
+GOOD = """
+[data]
+source = "lem"
+dir = "../../data"
+benchmarks = ["truthfulqa"]
+[[subjects]]
+name = "base"
+recorded = "instruction_tuned"
+[[subjects]]
+name = "lek"
+recorded = "lem_ethics"
+[judges]
+default = "recorded"
+[gates]
+rules = ["truthfulqa.truthfulness: lek > base"]
+"""
+
+
+def edit(old: str, new: str) -> Callable[[Project], list[str]]:
+    """A fault in the profile: ``old`` becomes ``new``."""
+
+    def spoil(project: Project) -> list[str]:
+        assert old in GOOD
+        (project.path / "evals/profiles/small.toml").write_text(GOOD.replace(old, new))
+        return []
+
+    return spoil
+
+
+def rule(text: str) -> Callable[[Project], list[str]]:
+    """A fault in a gate."""
+    return edit("truthfulqa.truthfulness: lek > base", text)
+
+
+def option(*arguments: str) -> Callable[[Project], list[str]]:
+    """A fault on the command line; ``{}`` is the project's directory."""
+    return lambda project: [a.format(project.path) for a in arguments]
+
+
+def file(name: str, text: str | None, *, at: int | None = None) -> Callable[[Project], list[str]]:
+    """A fault in a data file: its whole ``text``, or the line ``at``; ``None`` deletes it."""
+
+    def spoil(project: Project) -> list[str]:
+        path = project.data / name
+        if text is None:
+            path.unlink()
+        elif at is None:
+            path.write_text(text)
+        else:
+            lines = path.read_text().splitlines()
+            lines[at - 1] = text
+            path.write_text("\n".join(lines) + "\n")
+        return []
+
+    return spoil
+
+
+def case(**fields: object) -> str:
+    """A line of truthfulqa.jsonl with some fields changed (``None`` drops one)."""
+    texts = {"best_answer": "a", "correct_answers": ["a"], "incorrect_answers": ["b"]}
+    row = {"id": "T000", "question": "q?", **texts, **fields}
+    return json.dumps({k: v for k, v in row.items() if v is not None})
+
+
+PROFILE, CASES = "small.toml", "truthfulqa.jsonl"
+ANSWERS, SCORES = "results/truthfulqa_lem_ethics.jsonl", "standard_scores.json"
+BAD = {
+    "unknown profile": (
+        option("--lek-profile", "smal"),
+        ["--lek-profile smal: no such profile, did you mean 'small'?", "evals/profiles has"],
+    ),
+    "unknown profile path": (option("--lek-profile", "x/y.toml"), ["x/y.toml: no such file"]),
+    "misspelt key": (
+        edit("rules =", "min_case = 3\nrules ="),
+        [PROFILE, "gates.min_case: unknown key, did you mean 'min_cases'?"],
+    ),
+    "misspelt table": (
+        edit("[judges]", "[judge]"),
+        [PROFILE, "judge: unknown key, did you mean 'judges'?"],
+    ),
+    "key of a subject": (
+        edit('recorded = "lem_ethics"', 'record = "lem_ethics"'),
+        [PROFILE, "subjects[1].record: unknown key, did you mean 'recorded'?"],
+    ),
+    "broken TOML": (edit("[gates]", "[gates"), [PROFILE, "not TOML", "line 14"]),
+    "wrong type": (
+        edit("rules =", 'min_cases = "twenty"\nrules ='),
+        [PROFILE, "gates.min_cases = 'twenty'", "integer"],
+    ),
+    "out of range": (
+        edit("rules =", "max_unscored = 5\nrules ="),
+        [PROFILE, "gates.max_unscored = 5", "less than or equal to 1"],
+    ),
+    "unknown source": (
+        edit('source = "lem"', 'source = "lemm"'),
+        [PROFILE, "data.source = 'lemm'", "did you mean 'lem'?"],
+    ),
+    "unknown benchmark": (
+        edit('["truthfulqa"]', '["truthfulq"]'),
+        [PROFILE, "data.benchmarks[0] = 'truthfulq'", "did you mean 'truthfulqa'?"],
+    ),
+    "no benchmark": (
+        edit('["truthfulqa"]', "[]"),
+        [PROFILE, "data.benchmarks: empty; name at least one"],
+    ),
+    "unknown judge": (
+        edit('default = "recorded"', 'default = "recordet"'),
+        [PROFILE, "judges.default = 'recordet'", "did you mean 'recorded'?"],
+    ),
+    "judge that cannot": (
+        edit('default = "recorded"', 'default = "exact"'),
+        [
+            PROFILE,
+            "judges.default = 'exact'",
+            "cannot judge truthfulqa; use one of recorded, reference, ",
+        ],
+    ),
+    "one model as two subjects": (
+        edit('recorded = "lem_ethics"', 'recorded = "instruction_tuned"'),
+        [PROFILE, "subjects[1].recorded: 'instruction_tuned' is that of base already"],
+    ),
+    "key twice in a line": (
+        file(ANSWERS, '{"id": "T006", "response": "a", "response": "b"}', at=7),
+        [ANSWERS, 'line 7: "response" is given twice'],
+    ),
+    "a number too long": (
+        file(ANSWERS, '{"id": "T006", "elapsed_seconds": ' + "9" * 5000 + "}", at=7),
+        [ANSWERS, "line 7: not JSON: a number with too many digits"],
+    ),
+    "duplicate subject": (
+        edit('name = "lek"', 'name = "base"'),
+        [PROFILE, "subjects[1].name: 'base' is taken", "rename"],
+    ),
+    "bad subject name": (
+        edit('name = "lek"', 'name = "l e k"'),
+        [PROFILE, "subjects[1].name = 'l e k'"],
+    ),
+    "unknown baseline": (
+        edit("[data]", 'baseline = "bass"\n[data]'),
+        [PROFILE, "baseline = 'bass': no such subject, did you mean 'base'?"],
+    ),
+    "no data dir": (edit('dir = "../../data"\n', ""), [PROFILE, "data.dir: missing", "--lek-data"]),
+    "missing data dir": (
+        edit("../../data", "../../dada"),
+        [PROFILE, "data.dir = '../../dada': no such directory"],
+    ),
+    "missing --lek-data": (option("--lek-data", "{}/nowhere"), ["nowhere: no such directory"]),
+    "--lek-data is a file": (
+        option("--lek-data", "{}/pytest.ini"),
+        ["pytest.ini: not a directory"],
+    ),
+    "--lek-data is empty": (
+        option("--lek-data", "{}/evals"),
+        ["nothing to evaluate", "truthfulqa.jsonl", "results/truthfulqa_instruction_tuned.jsonl"],
+    ),
+    "limit of nothing": (option("--lek-limit", "0"), ["--lek-limit 0: must be 1 or more"]),
+    "out is a file": (
+        option("--lek-out", "{}/pytest.ini"),
+        ["pytest.ini: a file; name a new directory"],
+    ),
+    "out is in use": (option("--lek-out", "{}/evals"), ["evals: a directory that is not empty"]),
+    "unwritable out": (
+        option("--lek-out", "{}/pytest.ini/out"),
+        ["pytest.ini/out: cannot be written", "name another"],
+    ),
+    "gate that does not parse": (
+        rule("truthfulness: lek beats base"),
+        [PROFILE, "gates.rules[0] = 'truthfulness: lek beats base': not a rule; expected"],
+    ),
+    "unknown measure": (
+        rule("truthfulqa.truthfullness: lek > base"),
+        [PROFILE, "gates.rules[0]", "no measure 'truthfullness', did you mean 'truthfulness'?"],
+    ),
+    "gate on another benchmark": (
+        rule("gsm8k.accuracy: lek > base"),
+        [PROFILE, "gates.rules[0]", "no benchmark 'gsm8k'; the profile has truthfulqa"],
+    ),
+    "gate on an unknown subject": (
+        rule("truthfulqa.truthfulness: leek > base"),
+        [PROFILE, "no subject 'leek', did you mean 'lek'?"],
+    ),
+    "gate against itself": (
+        rule("truthfulqa.truthfulness: lek > lek"),
+        [PROFILE, "name two subjects"],
+    ),
+    "gate in the wrong unit": (
+        rule("truthfulqa.truthfulness: lek >= base - 15%"),
+        [PROFILE, "15% on a 1-10 scale; give points"],
+    ),
+    "gate off the scale": (
+        rule("truthfulqa.truthfulness: lek >= 45"),
+        [PROFILE, "45 is outside truthfulness's 1-10"],
+    ),
+    "gate twice": (
+        rule('truthfulqa.truthfulness: lek > base", "truthfulqa.truthfulness:  lek >  base'),
+        [PROFILE, "gates.rules[1]", "stands there twice"],
+    ),
+    "benchmark without cases": (file(CASES, ""), [CASES, "no cases"]),
+    "broken JSON line": (file(CASES, "{oops", at=3), [CASES, "line 3: not JSON", "mend or delete"]),
+    "cut off case": (file(CASES, case() + '\n{"id": "T0'), [CASES, "line 2: cut off"]),
+    "case without id": (file(CASES, case(id=None), at=2), [CASES, "line 2: id is None"]),
+    "case id unfit for a test": (
+        file(CASES, case(id="a[b]"), at=2),
+        [CASES, "line 2: id is 'a[b]'"],
+    ),
+    "case id twice": (file(CASES, case(), at=5), [CASES, "line 5: id T000 is that of line 1"]),
+    "case without prompt": (
+        file(CASES, case(id="T003", question=" "), at=4),
+        [CASES, 'line 4: no text in "question"'],
+    ),
+    "case of another benchmark": (
+        file(CASES, case(benchmark="gsm8k"), at=1),
+        [CASES, "line 1: benchmark is 'gsm8k'"],
+    ),
+    "case with half a character": (
+        file(CASES, case(question="\ud800"), at=1),
+        [CASES, "line 1: holds half a character"],
+    ),
+    "scores nested too deeply": (
+        file(SCORES, '{"scores": ' + "[" * 100_000 + "]" * 100_000 + "}"),
+        [SCORES, "nested too deeply"],
+    ),
+    "reference of a wrong type": (
+        file(CASES, case(correct_answers="a"), at=1),
+        [CASES, "line 1: \"correct_answers\" is 'a'; expected a list of texts"],
+    ),
+    "broken answer": (file(ANSWERS, "nonsense", at=7), [ANSWERS, "line 7: not JSON"]),
+    "answer that is a list": (
+        file(ANSWERS, "[]", at=7),
+        [ANSWERS, "line 7: a JSON list", "object"],
+    ),
+    "missing scores": (file(SCORES, None), [SCORES, "cannot be read: No such file"]),
+    "broken scores": (file(SCORES, '{"scores": {\n"a": }}'), [SCORES, "line 2: not JSON"]),
+    "scores of another shape": (file(SCORES, "[]"), [SCORES, 'expected {"scores"']),
+    "scores of a benchmark as list": (
+        file(SCORES, '{"scores": {"truthfulqa": []}}'),
+        [SCORES, "scores.truthfulqa: a list; expected one object"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "expected"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_and_exit_4(
+    project: Project, spoil: Callable[[Project], list[str]], expected: list[str]
+) -> None:
+    (project.path / "evals/profiles/small.toml").write_text(GOOD)
+    arguments = spoil(project)
+    done = project.evaluate("evals", *arguments)
+    assert done.code == 4, done.out
+    for part in expected:
+        assert part in done.error
+    assert "Traceback" not in done.out
+    assert not list(project.path.glob(".lek/runs/*"))
+
+
+@pytest.mark.parametrize(
+    "way", [["-n2"], ["--collect-only"], ["-p", "no:xdist"], ["evals/test_gsm8k.py"]]
+)
+def test_it_is_the_same_line_however_it_is_run(project: Project, way: list[str]) -> None:
+    done = project.evaluate(
+        *(way if way[0].startswith("evals") else ["evals", *way]), "--lek-limit=-1"
+    )
+    assert done.code == 4
+    assert done.error == "--lek-limit -1: must be 1 or more"
+
+
+def test_there_is_a_line_without_any_profile(project: Project) -> None:
+    (project.path / "pytest.ini").write_text("[pytest]\n")
+    done = project.evaluate("evals")
+    assert done.code == 4
+    assert done.error == "no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
+
+
+def test_a_bad_profile_does_not_get_in_the_way_of_other_tests(
+    project: Project, tmp_path: Path
+) -> None:
+    (project.path / "evals/profiles/small.toml").write_text("nonsense")
+    (project.path / "other").mkdir()
+    (project.path / "other" / "test_other.py").write_text("def test_other(): pass\n")
+    assert project.evaluate("other").code == 0
+    assert project.evaluate("other", "-n2").code == 0
+    assert project.evaluate("--help").code == 0
+
+
+def test_benchmarks_elsewhere_are_told_too(project: Project) -> None:
+    (project.path / "mine").mkdir()
+    (project.path / "mine" / "test_mine.py").write_text(
+        (project.path / "evals/test_truthfulqa.py").read_text()
+    )
+    done = project.evaluate("mine", "-n2")
+    assert done.code == 0, done.out
+    assert len(done.verdicts) == 48
+    (project.path / "evals/profiles/small.toml").write_text("nonsense")
+    done = project.evaluate("mine")
+    assert done.code != 0
+    assert "small.toml: not TOML" in done.out
+
+
+def test_an_unknown_benchmark_is_named(project: Project) -> None:
+    (project.path / "evals" / "test_gsm8k.py").write_text(
+        "from lek.plugin import cases\n\n@cases('gsm8')\ndef test_x(case, subject): pass\n"
+    )
+    done = project.evaluate("evals")
+    assert done.code == 2
+    assert "no such benchmark, did you mean 'gsm8k'?" in done.out

@@ -1,0 +1,84 @@
+"""`lek calibrate` with a judge behind an API, on data of the project's own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from support.endpoint import Api, Asked, ok, serving, sevens, status
+from support.project import PATIENCE, ROOT, clean_environment
+
+DATA = ROOT / "sandbox" / "recorded"
+PROFILE = """
+[data]
+source = "path"
+[[subjects]]
+name = "base"
+model = "nowhere/at-all"
+[judges]
+default = "openai"
+[judges.openai]
+model = "a-judge"
+base_url = "{url}/v1"
+key = "JUDGE_KEY"
+concurrency = 2
+[gates]
+"""
+
+
+def calibrate(place: Path, api: Api, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (place / "p.toml").write_text(PROFILE.format(url=api.url))
+    return subprocess.run(
+        [sys.executable, "-m", "lek", "calibrate", "--judge=openai", "--profile=p.toml",
+         f"--data={DATA}", *arguments],
+        cwd=place,
+        env=clean_environment() | {"JUDGE_KEY": "a-key-that-is-secret"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )  # fmt: skip
+
+
+def test_every_answer_with_a_verdict_is_judged_once(tmp_path: Path) -> None:
+    with serving() as api:
+        done = calibrate(tmp_path, api, "--json=c.json", "--html=c.html")
+        assert done.returncode == 0, done.stderr
+        first = len(api.asked)
+        assert first > 100
+        again = calibrate(tmp_path, api)
+        assert (again.returncode, len(api.asked)) == (0, first)
+    assert "judging cost 0 requests" in again.stdout
+    assert f"judging cost {first} requests" in done.stdout
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert {m["measure"] for m in found["measures"]} >= {"accuracy", "truthfulness", "safety"}
+    safety = next(m for m in found["measures"] if m["measure"] == "safety")
+    assert safety["rho"]["value"] is None and safety["rho"]["why"]  # it gave the same to all
+    assert all(mean["judged"] == 7 for mean in safety["means"])
+    assert found["protocol"]["truthfulqa"]["model"] == "a-judge"
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"a-key-that-is-secret" not in file.read_bytes()
+
+
+def test_a_judge_that_stops_is_told_and_gone_on_with(tmp_path: Path) -> None:
+    def refusing(asked: Asked) -> object:
+        return ok(sevens(asked)) if asked.number <= 9 else status(403, "no")
+
+    with serving(refusing) as api:  # type: ignore[arg-type]
+        stopped = calibrate(tmp_path, api)
+        assert stopped.returncode == 1
+        assert stopped.stderr.count("openai judge: JUDGE_KEY: refused (403") == 1
+        assert "incomplete" in stopped.stdout
+        api.script = lambda asked: ok(sevens(asked))
+        before = len(api.asked)
+        whole = calibrate(tmp_path, api)
+        assert whole.returncode == 0
+        total = len(api.asked) - before + 9
+        bounded = calibrate(tmp_path, api, "--max-judge-calls=0")
+        assert bounded.returncode == 0 and len(api.asked) == before + total - 9
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with serving() as api:
+        done = calibrate(tmp_path, api, "--json=nowhere/c.json")
+    assert done.returncode == 4
+    assert "ERROR: nowhere/c.json: cannot be written: No such file or directory" in done.stderr

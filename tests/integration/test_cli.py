@@ -1,0 +1,122 @@
+"""The command `lek`, as a user runs it: what it prints, its exit code, its one line of fault."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import tiny
+from support.project import PATIENCE, ROOT, clean_environment
+
+PROFILE = """
+kernel = "kernel"
+[data]
+source = "path"
+dir = "."
+[decoding]
+max_tokens = 8
+[[subjects]]
+name = "base"
+model = "model"
+[[subjects]]
+name = "lek"
+from = "base"
+[[subjects.lora]]
+data = "train.jsonl"
+iters = 2
+[judges]
+default = "none"
+gsm8k = "exact"
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with a profile, a tiny model, training data, a short kernel and prompts."""
+    tiny.gemma(tmp_path / "model", layers=2, hidden=64)
+    tiny.chats(tmp_path / "train.jsonl", 4)
+    (tmp_path / "p.toml").write_text(PROFILE)
+    (tmp_path / "kernel").mkdir()
+    (tmp_path / "kernel" / "lek-1-kernel.txt").write_text("be safe")
+    axiom = {"name": "x", "statement": "be kind", "asks": [], "limits": [], "in_practice": []}
+    ids = ("sovereignty", "privacy", "transparency", "consent", "dignity")
+    axioms = {"version": "1", "licence": "x", "axioms": [{"id": i, **axiom} for i in ids]}
+    (tmp_path / "kernel" / "axioms.json").write_text(json.dumps(axioms))
+    rows = [{"id": f"Q{i}", "prompt": f"what is the {word}"} for i, word in enumerate(tiny.WORDS)]
+    (tmp_path / "prompts.json").write_text(json.dumps(rows[:6]))
+    return tmp_path
+
+
+def lek(place: Path, *arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lek", *arguments],
+        cwd=place,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_build_tells_where_and_exports(place: Path) -> None:
+    code, out, err = lek(place, "build", "--profile=p.toml")
+    assert code == 0, err
+    assert [line.split(":")[0] for line in out.splitlines()] == ["base", "lek"]
+    code, out, err = lek(place, "build", "lek", "--profile=p.toml", "--out=exported")
+    assert code == 0, err
+    assert out.splitlines()[-1] == "lek: exported to exported"
+    assert "LoRA" not in err  # it was built before
+    assert (place / "exported" / "README.md").is_file()
+
+
+def test_sandwich_writes_chats_or_says_why_not(place: Path) -> None:
+    arguments = ("sandwich", "--profile=p.toml", "--prompts=prompts.json", "--out=new.jsonl")
+    code, out, err = lek(place, *arguments)  # random weights say nothing that is fit
+    assert (code, out) == (4, "")
+    assert err.splitlines()[-1] == (
+        "ERROR: --out new.jsonl: nothing to write, since no answer is fit to train on: "
+        "6 cut off by max_tokens"
+    )
+    (place / "new.jsonl").write_text("")
+    code, _, err = lek(place, *arguments)
+    assert (code, err) == (4, "ERROR: --out new.jsonl: exists; name a new file\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["build", "--profile=nix"], "--profile nix: no such profile"),
+        (["build", "lke", "--profile=p.toml"], "p.toml: no subject 'lke', did you mean 'lek'?"),
+        (["build", "--profile=p.toml", "--out=x"], "--out x: name the subject to export"),
+        (["calibrate", "--data=nowhere", "--judge=exact", "--profile=p.toml"], "nowhere"),
+        (
+            ["calibrate", "--data=.", "--judge=openai", "--profile=p.toml"],
+            "--judge openai: p.toml has no table [judges.openai]; add one with base_url and model",
+        ),
+        (
+            ["calibrate", "--data=.", "--judge=exat", "--profile=p.toml"],
+            "no such judge, did you mean 'exact'?",
+        ),
+        (
+            ["calibrate", "--data=.", "--judge=mlx", "--max-judge-calls=-1", "--profile=p.toml"],
+            "must be 0 or more",
+        ),
+        (["sandwich", "--prompts=none", "--out=x", "--profile=p.toml"], "none: cannot be read"),
+    ],
+)
+def test_a_fault_is_one_line_and_exit_code_4(place: Path, arguments: list[str], fault: str) -> None:
+    code, out, err = lek(place, *arguments)
+    assert code == 4, err
+    assert err.count("\n") == 1
+    assert err.startswith("ERROR: ")
+    assert fault in err
+    assert not out
+
+
+def test_calibrate_prints_a_table(paper: Path) -> None:
+    code, out, err = lek(ROOT, "calibrate", "--judge=exact", f"--data={paper}")
+    assert code == 0, err
+    assert "Spearman" in out
+    assert max(map(len, out.splitlines())) <= 80

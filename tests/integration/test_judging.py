@@ -1,0 +1,467 @@
+"""`pytest evals` with a judge behind an API: a server of our own, the real client libraries."""
+
+import json
+import re
+import time
+from pathlib import Path
+from threading import Lock
+
+import pytest
+from support import tiny
+from support.endpoint import Answer, Api, Asked, ok, serving, sevens, status
+from support.project import MODELS, Outcome, Project
+
+KEY = "AIzaSecret-0123456789-key"
+TABLES = {
+    "gemini": 'key = "JUDGE_KEY"\nbase_url = "{url}"\n',
+    "openai": 'key = "JUDGE_KEY"\nbase_url = "{url}/v1"\n',
+}
+RULES = ("truthfulqa.truthfulness: lek > base", "truthfulqa.informativeness: lek >= base - 1")
+
+
+def by_subject(asked: Asked) -> str:
+    """8 for lek, 4 for base, 5 for what is no answer of theirs; informative they are alike."""
+    found = json.loads(sevens(asked))
+    found["truthfulness"] = 8 if f"{MODELS['lek']} on" in asked.user else 4
+    return json.dumps(found)
+
+
+def truthful(asked: Asked) -> Answer:
+    return ok(by_subject(asked))
+
+
+def judged_by(
+    project: Project, api: Api, kind: str = "openai", more: str = "", **gates: int
+) -> None:
+    """The project's profile, with a judge of ``kind`` on the server."""
+    project.profile(*RULES, **gates)
+    file = project.path / "evals" / "profiles" / "small.toml"
+    text = file.read_text().replace('default = "recorded"', f'default = "{kind}"')
+    table = f'[judges.{kind}]\nmodel = "a-judge"\n{TABLES[kind].format(url=api.url)}{more}\n'
+    file.write_text(text.replace("[gates]", f"{table}[gates]"))
+
+
+def run(project: Project, *arguments: str, key: str = KEY) -> Outcome:
+    return project.evaluate("evals", *arguments, env={"JUDGE_KEY": key})
+
+
+@pytest.mark.parametrize("kind", ["gemini", "openai"])
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, workers: str) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api, kind, "input_price = 1.0\noutput_price = 2.0\n")
+        first = run(project, workers)
+        assert (first.code, len(api.asked)) == (0, 48), first.out
+        second = run(project, workers)
+        assert len(api.asked) == 48
+    assert first.findings == second.findings
+    assert first.counts == {"passed": 50, "skipped": 4}
+    assert [g["ruling"] for g in first.run["gates"]] == ["open", "open"]
+    cost = first.run["cost"]
+    assert (cost["requests"], cost["prompt_tokens"], cost["completion_tokens"]) == (48, 4800, 960)
+    assert cost["money"] == {"USD": 0.00672}
+    assert cost["subjects"]["lek"]["requests"] == 24
+    assert second.run["cost"]["requests"] == 0
+    assert "judging cost 48 requests, 4,800 + 960 tokens, 0.0067 USD" in first.out
+    protocol = first.run["protocol"]["truthfulqa"][kind]
+    assert (protocol["model"], protocol["votes"]) == ("a-judge", 1)
+    assert protocol["measures"] == ["truthfulness", "informativeness"]
+    assert all(v["reason"] == "It was read." for v in first.verdicts)
+    assert {v["judges"]["truthfulness"] for v in first.verdicts} == {kind}
+
+
+def test_the_option_takes_another_judge_for_what_is_not_exact(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        file = project.path / "evals" / "profiles" / "small.toml"
+        file.write_text(file.read_text().replace('default = "openai"', 'default = "recorded"'))
+        assert run(project).code == 0
+        assert not api.asked
+        assert run(project, "--lek-judge=openai").code == 0
+        assert len(api.asked) == 48
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--lek-judge=gemni"], "--lek-judge gemni: no such judge, did you mean 'gemini'?"),
+        (["--lek-judge=gemini"], "has no table [judges.gemini]; add one with model"),
+        (["--lek-max-judge-calls=-1"], "--lek-max-judge-calls -1: must be 0 or more"),
+        (["--lek-judge=exact"], "--lek-judge exact: no such judge"),
+    ],
+)
+def test_a_judge_that_cannot_be_is_one_line(
+    project: Project, arguments: list[str], error: str
+) -> None:
+    found = project.evaluate("evals", *arguments)
+    assert found.code == 4
+    assert error in found.error
+
+
+@pytest.mark.parametrize("key", ["", " "])
+def test_without_a_key_nothing_starts(project: Project, key: str) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        found = run(project, key=key)
+        assert found.code == 4
+        assert "judges.openai.key: the environment has no JUDGE_KEY; set it" in found.error
+        dry = project.evaluate("evals", "--lek-dry-run")
+        assert (dry.code, len(api.asked)) == (0, 0)
+
+
+def test_votes_and_their_spread(project: Project) -> None:
+    lock, seen = Lock(), dict[str, int]()
+
+    def wavering(asked: Asked) -> Answer:
+        found = json.loads(by_subject(asked))
+        answer = re.search(rf"(({'|'.join(MODELS.values())}) on T\d+)", asked.user)
+        assert answer is not None
+        with lock:
+            seen[answer[1]] = seen.get(answer[1], 0) + 1
+            found["truthfulness"] += (0, 2, -1)[seen[answer[1]] - 1]
+        return ok(json.dumps(found))
+
+    with serving(wavering) as api:
+        judged_by(project, api, more="votes = 3\n")
+        found = run(project, "--html=r.html", "--self-contained-html")
+        assert (found.code, len(api.asked)) == (0, 144), found.out
+    metrics = {(m["subject"], m["measure"]): m for m in found.run["metrics"]}
+    assert metrics["lek", "truthfulness"]["value"] == 8
+    assert metrics["lek", "truthfulness"]["spread"] == 3
+    assert metrics["lek", "informativeness"]["spread"] == 0
+    assert "spread of votes (max - min), truthfulness: base 3.00, lek 3.00" in found.out
+    assert all(len(v["votes"]) == 3 for v in found.verdicts)
+    page = (project.path / "r.html").read_text()
+    assert "votes apart by 3.00" in page and "truthfulness 10, informativeness 7" in page
+
+
+def test_a_refused_key_stops_at_once_and_keeps_what_is_there(project: Project) -> None:
+    def refuse(asked: Asked) -> Answer:
+        return truthful(asked) if asked.number <= 10 else status(401, f"bad key {KEY}")
+
+    with serving(refuse) as api:
+        judged_by(project, api, more="concurrency = 2\n", min_cases=2)
+        first = run(project)
+        asked = len(api.asked)
+        assert first.code == 1
+        assert 11 <= asked <= 13  # those under way when the first was refused
+        assert first.out.count("lek: openai judge:") == 1
+        assert "JUDGE_KEY" in first.out and "check the key" in first.out
+        assert {g["ruling"] for g in first.run["gates"]} == {"unmeasured"}
+        assert first.run["gates"][0]["why"] == "38 answers wait for a judge: unmeasured"
+        assert first.run["counts"]["pending"] == 38
+        api.script = truthful
+        second = run(project)
+        assert (second.code, len(api.asked)) == (0, asked + 38), second.out
+
+
+def test_a_used_up_quota_says_when_to_go_on(project: Project) -> None:
+    violation = {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}
+    quota = status(
+        429,
+        "You exceeded your current quota",
+        kind="RESOURCE_EXHAUSTED",
+        details=[
+            {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}
+        ],
+    )
+    with serving(lambda asked: truthful(asked) if asked.number <= 30 else quota) as api:
+        judged_by(project, api, "gemini", more="concurrency = 1\n")
+        first = run(project)
+        assert (first.code, len(api.asked)) == (1, 31)
+        assert re.search(r"go on (after|from)|resume|again after", first.out), first.out
+        assert {g["ruling"] for g in first.run["gates"]} == {"unmeasured"}
+        api.script = truthful
+        assert run(project).code == 0
+        assert len(api.asked) == 31 + 18
+
+
+def test_an_unusable_reply_is_unscored_and_asked_again(project: Project) -> None:
+    def some(asked: Asked) -> Answer:
+        return (
+            ok("I'd say ten out of ten") if re.search(" on T003", asked.user) else truthful(asked)
+        )
+
+    with serving(some) as api:
+        judged_by(project, api)
+        first = run(project)
+        assert (first.code, first.counts) == (0, {"passed": 48, "unscored": 2, "skipped": 4}), (
+            first.out
+        )
+        assert len(api.asked) == 48
+        assert "unscored, invalid reply (2)" in first.out
+        api.script = truthful
+        second = run(project)
+        assert (second.code, len(api.asked)) == (0, 50)
+    assert second.counts == {"passed": 50, "skipped": 4}
+
+
+def test_passing_overload_is_waited_out(project: Project) -> None:
+    def busy(asked: Asked) -> Answer:
+        if asked.number % 16 == 3:
+            return status(429, "slow down", {"Retry-After": "0.05"})
+        return truthful(asked)
+
+    with serving(busy) as api:
+        judged_by(project, api)
+        found = run(project)
+    assert found.code == 0, found.out
+    assert found.run["cost"]["requests"] == len(api.asked) > 48
+
+
+def test_a_budget_of_calls_holds_for_all_workers(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        first = run(project, "--lek-max-judge-calls=20", "-n2")
+        assert (first.code, len(api.asked)) == (1, 20), first.out
+        assert "--lek-max-judge-calls" in first.out
+        assert run(project, "--lek-max-judge-calls=28").code == 0
+        assert len(api.asked) == 48
+
+
+def test_a_dry_run_asks_nothing_and_says_what_is_missing(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api, more="input_price = 1.0\noutput_price = 2.0\n")
+        first = run(project, "--lek-dry-run", "-n2")
+        assert (first.code, len(api.asked), first.runs) == (0, 0, [])
+        assert re.search(r"in sum +48 +0 +48\n", first.out), first.out
+        assert re.search(r"48 requests, .* at most \d+\.\d\d USD", first.out, re.S)
+        assert run(project, "-k", "lek").code == 1  # its gates miss base
+        again = run(project, "--lek-dry-run")
+        assert re.search(r"base +24 +0 +24\nlek +24 +0 +0\n", again.out), again.out
+        only = run(project, "--lek-dry-run", "-k", "lek")
+        assert "no judge that costs anything is asked" in only.out
+
+
+def test_no_artefact_holds_the_key(project: Project) -> None:
+    """A passing and a failing run, with all that pytest can be made to write, and the processes."""
+    command_lines: list[str] = []
+
+    def nosy(asked: Asked) -> Answer:
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command_lines.append(file.read_bytes().decode(errors="replace"))
+            except OSError:  # it has ended
+                continue
+        return by_number(asked)
+
+    def by_number(asked: Asked) -> Answer:
+        assert KEY in asked.headers.get("authorization", "") + asked.headers.get(
+            "x-goog-api-key", ""
+        )
+        faults = {
+            3: status(500, f"the key {KEY} is at fault", headers={"X-Key": KEY}),
+            5: ok(f"{KEY} is my verdict"),
+            7: ok(json.dumps(json.loads(by_subject(asked)) | {"reasons": f"your key is {KEY}"})),
+            40: status(403, f"{KEY} is not allowed here"),
+        }
+        return faults.get(asked.number, truthful(asked))
+
+    loud = ["-vv", "-l", "--log-level=DEBUG", "-rA", "--html=r.html", "--junitxml=r.xml"]
+    for kind in TABLES:
+        with serving(nosy) as api:
+            judged_by(project, api, kind)
+            env = {
+                "JUDGE_KEY": KEY,
+                "OPENAI_LOG": "debug",
+                "GOOGLE_SDK_PYTHON_LOGGING_SCOPE": "google",
+            }
+            failing = project.evaluate("evals", *loud, env=env)
+            assert failing.code == 1 and len(api.asked) >= 40
+            api.script = truthful
+            passing = project.evaluate("evals", *loud, env=env)
+            assert passing.code == 0, passing.out
+        assert KEY not in failing.out + passing.out
+    files = [f for f in project.path.rglob("*") if f.is_file()]
+    assert {"store.sqlite3", "run.json", "verdicts.jsonl", "r.html", "r.xml"} <= {
+        f.name for f in files
+    }
+    assert not [f for f in files if KEY.encode() in f.read_bytes()]
+    assert command_lines and not any(KEY in line for line in command_lines)
+
+
+def test_a_model_in_this_process_is_asked_in_a_batch(project: Project) -> None:
+    """A tiny model of random weights: what it says is no verdict, and is not taken for one."""
+    tiny.gemma(project.path / "judge", max_position_embeddings=8192)
+    project.profile(*RULES)
+    file = project.path / "evals" / "profiles" / "small.toml"
+    text = file.read_text().replace('default = "recorded"', 'default = "mlx"')
+    table = '[judges.mlx]\nmodel = "../../judge"\nmax_tokens = 16\n'
+    file.write_text(text.replace("[gates]", f"{table}[gates]"))
+    found = project.evaluate("evals", "--lek-limit=3")
+    assert (found.code, found.counts["unscored"]) == (1, 6), found.out
+    assert "lek: mlx judge (judge): 6/6 judgements" in found.out
+    assert found.run["counts"]["pending"] == 0
+    reasons = {why["text"] for v in found.verdicts for why in v["unscored"].values()}
+    assert reasons and all("judge's reply" in why or "JSON" in why for why in reasons), reasons
+    cost = found.run["cost"]
+    assert (cost["requests"], cost["money"]) == (6, {})
+    assert cost["prompt_tokens"] > 500 and cost["completion_tokens"] > 0
+
+
+def broken_setup(project: Project) -> None:
+    code = (
+        "import pytest\n@pytest.fixture(autouse=True)\ndef fixture(request):\n"
+        "    assert 'base-T003' not in request.node.nodeid\n"
+    )
+    (project.path / "evals" / "conftest.py").write_text(code)
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n2"], ["-x"]], ids=["all", "n2", "x"])
+def test_what_was_paid_is_counted_though_its_verdict_is_lost(
+    project: Project, arguments: list[str]
+) -> None:
+    broken_setup(project)
+    with serving(truthful) as api:
+        judged_by(project, api)
+        found = run(project, *arguments)
+        assert found.code != 0
+        paid = found.run["cost"]["requests"]
+    assert paid == len(api.asked) if "-x" not in arguments else 0 < paid <= len(api.asked)
+
+
+@pytest.mark.parametrize("how", ["load", "worksteal", "loadgroup"])
+def test_nothing_is_paid_twice_however_tests_are_spread(project: Project, how: str) -> None:
+    def slow(asked: Asked) -> Answer:
+        time.sleep(0.05)
+        return truthful(asked)
+
+    with serving(slow) as api:
+        judged_by(project, api)
+        found = run(project, "-n2", f"--dist={how}")
+        assert (found.code, len(api.asked)) == (0, 48), found.out
+    assert found.run["cost"]["requests"] == 48
+
+
+def test_equal_answers_share_a_vote_in_all_processes(project: Project) -> None:
+    """A judge that never says the same twice: what is shared must still be equal."""
+    alike = [{"id": f"T{i:03d}", "response": f"answer {i}"} for i in range(24)]
+    for model in MODELS.values():
+        project.rows(f"results/truthfulqa_{model}.jsonl", alike)
+
+    def fickle(asked: Asked) -> Answer:
+        found = json.loads(sevens(asked)) | {"truthfulness": 1 + asked.number % 10}
+        return ok(json.dumps(found))
+
+    with serving(fickle) as api:
+        judged_by(project, api)
+        dry = run(project, "--lek-dry-run")
+        found = run(project, "-n2")
+        assert len(api.asked) == 24
+    assert re.search(r"in sum +48 +0 +24\n", dry.out), dry.out
+    scores = {(v["response"]["subject"], v["case"]["id"]): v["scores"] for v in found.verdicts}
+    assert all(scores["base", c["id"]] == scores["lek", c["id"]] for c in alike)
+
+
+def test_fewer_requests_at_once_than_processes_are_refused(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api, more="concurrency = 1\n")
+        found = run(project, "-n2")
+    assert found.code == 4 and not api.asked
+    assert "judges.openai.concurrency = 1: fewer than the 2 processes of -n" in found.error
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('base_url = "https://user:s3cr3t-key@host/v1"', "must hold no key and no query"),
+        ('base_url = "https://host/v1?key=s3cr3t-key"', "must hold no key and no query"),
+        ('base_url = "http://host:99999/v1"', "must be an address"),
+        ('base_url = "http://ho st/v1"', "must be an address"),
+        ('base_url = "host/v1"', "must be an address"),
+        ('key = "s3cr3t-key"', "must be the name of an environment variable"),
+        ('key = "AIzaSys3cr3tkey"', "must be the name of an environment variable"),
+        ("input_price = inf", "finite"),
+        ("timeout = 1e12", "less than or equal to 3600"),
+        ("votes = 2", "votes = 2: must be odd"),
+    ],
+)
+def test_a_bad_setting_is_one_line_that_tells_no_key(
+    project: Project, line: str, told: str
+) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+    file = project.path / "evals" / "profiles" / "small.toml"
+    name = line.split()[0]
+    kept = [ln for ln in file.read_text().splitlines() if not ln.startswith(f"{name} =")]
+    at = kept.index("[judges.openai]") + 1
+    file.write_text("\n".join([*kept[:at], line, *kept[at:]]))
+    found = run(project)
+    assert found.code == 4
+    assert told in found.error
+    assert "s3cr3t" not in found.out
+
+
+def test_what_needs_no_key_runs_without_one(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+    assert run(project, "--collect-only", key="").code == 0
+    assert run(project, "-m", "reasoning", key="").code == 5  # skipped: it has no such cases
+    assert run(project, "-n2", key="").code == 4
+
+
+def test_a_client_that_cannot_be_opened_is_told_in_one_line(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        env = {"JUDGE_KEY": KEY, "ALL_PROXY": "foo://nowhere", "NO_PROXY": "", "no_proxy": ""}
+        found = project.evaluate("evals", env=env)
+    assert found.code == 1, found.out
+    assert found.out.count("lek: openai judge: ") == 1
+    assert "INTERNALERROR" not in found.out and found.run["counts"]["pending"] == 48
+
+
+def test_a_judge_that_is_not_there_is_told_before_anything_runs(project: Project) -> None:
+    project.profile(*RULES)
+    file = project.path / "evals" / "profiles" / "small.toml"
+    text = file.read_text().replace('default = "recorded"', 'default = "mlx"')
+    file.write_text(text.replace("[gates]", '[judges.mlx]\nmodel = "../nowhere"\n[gates]'))
+    found = project.evaluate("evals")
+    assert found.code == 4
+    assert "judges.mlx.model = '../nowhere': no such directory" in found.error
+
+
+def test_refused_questions_are_unscored_and_block_nothing(project: Project) -> None:
+    def filtering(asked: Asked) -> Answer:
+        return status(400, "filtered") if re.search(" on T00[3-8]", asked.user) else truthful(asked)
+
+    with serving(filtering) as api:
+        judged_by(project, api, more="concurrency = 1\n")
+        found = run(project)
+    assert found.run["counts"]["pending"] == 0
+    assert found.counts["unscored"] == 12
+    assert found.run["gates"][0]["ruling"] == "unmeasured"  # a quarter of the cases
+    assert found.run["cost"]["requests"] == len(api.asked) == 48
+
+
+def test_a_worker_that_is_killed_leaves_nobody_waiting(project: Project) -> None:
+    """Equal answers: what the killed one had claimed, the other one asks for."""
+    alike = [{"id": f"T{i:03d}", "response": f"answer {i}"} for i in range(24)]
+    for model in MODELS.values():
+        project.rows(f"results/truthfulqa_{model}.jsonl", alike)
+    (project.path / "evals" / "conftest.py").write_text(
+        "import os, signal\ndef pytest_runtest_call(item):\n"
+        "    if 'base-T002' in item.nodeid: os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+
+    def slow(asked: Asked) -> Answer:
+        time.sleep(0.2)
+        return ok(sevens(asked))
+
+    with serving(slow) as api:
+        judged_by(project, api)
+        found = run(project, "-n2")
+    assert found.code == 1
+    metrics = {(m["subject"], m["measure"]): m for m in found.run["metrics"]}
+    assert metrics["lek", "truthfulness"]["n"] == 24
+    assert found.run["counts"]["pending"] == 0 and found.run["counts"]["lost"] >= 22
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_broken_store_is_one_line(project: Project, workers: str) -> None:
+    (project.path / ".lek").mkdir()
+    (project.path / ".lek" / "store.sqlite3").write_bytes(b"no store at all" * 99)
+    with serving(truthful) as api:
+        judged_by(project, api)
+        found = run(project, workers)
+    assert found.code == 4
+    assert "store.sqlite3: not a store" in found.error

@@ -1,0 +1,199 @@
+"""What a pytest user expects of selection, options and reports."""
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from support.project import ROOT, Outcome, Project, copy_harness
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The benchmarks with the profile `recorded` of the repository and its made-up data."""
+    project = copy_harness(tmp_path_factory.mktemp("made_up"))
+    (project.path / "sandbox").mkdir()
+    (project.path / "sandbox" / "recorded").symlink_to(ROOT / "sandbox" / "recorded")
+    ini = (ROOT / "pytest.ini").read_text()
+    (project.path / "pytest.ini").write_text(ini.replace("= sandbox", "= recorded"))
+    return project
+
+
+def collected(done: Outcome) -> list[str]:
+    return [line for line in done.out.splitlines() if "::" in line]
+
+
+def test_the_default_run_is_open(made_up: Project) -> None:
+    done = made_up.evaluate("evals")
+    assert done.code == 0, done.out
+    assert done.counts == {"passed": 307}
+    assert {g["ruling"] for g in done.run["gates"]} == {"open"}
+
+
+def test_ids_read_as_subject_and_case(made_up: Project) -> None:
+    done = made_up.evaluate("evals", "--collect-only", "-q")
+    ids = collected(done)
+    assert len(ids) == 300
+    assert "evals/test_gsm8k.py::test_gsm8k[lek-GSM8K_003]" in ids
+    assert not done.runs
+
+
+@pytest.mark.parametrize(
+    ("selection", "n"),
+    [
+        (["-m", "truthful"], 60),
+        (["-m", "truthfulqa"], 60),
+        (["-m", "reasoning"], 60),
+        (["-m", "safety or kindness"], 120),
+        (["-m", "safety and not gsm8k"], 60),
+        (["-m", "ethics"], 60),
+        (["-k", "lek-composure"], 60),
+        (["-k", "lek"], 120),
+        (["-k", "lek and not composure", "-m", "reasoning"], 12),
+        (["--lek-limit", "5"], 125),
+        (["--lek-limit", "500"], 300),
+        (["evals/test_gsm8k.py::test_gsm8k[lek-GSM8K_003]"], 1),
+    ],
+)
+def test_selection_is_pytests_own(made_up: Project, selection: list[str], n: int) -> None:
+    target = [] if selection[0].startswith("evals") else ["evals"]
+    assert len(collected(made_up.evaluate(*target, *selection, "--collect-only", "-q"))) == n
+
+
+def test_only_what_is_asked_is_gated(made_up: Project) -> None:
+    done = made_up.evaluate("evals", "-m", "truthful")
+    assert done.code == 0, done.out
+    rulings = {g["rule"]: g["ruling"] for g in done.run["gates"]}
+    assert rulings.pop("truthfulqa.truthfulness: lek > base") == "open"
+    assert set(rulings.values()) == {"not asked"}
+    assert "6 not asked" in done.out
+    assert done.counts == {"passed": 61, "deselected": 240}
+
+
+@pytest.mark.parametrize("way", [["-n0"], ["-n2"], []])
+def test_a_gate_without_its_other_side_is_unmeasured(made_up: Project, way: list[str]) -> None:
+    done = made_up.evaluate("evals", "-m", "truthful", "-k", "lek and not composure", *way)
+    assert done.code == 1
+    (asked,) = [g for g in done.run["gates"] if g["ruling"] != "not asked"]
+    assert asked["why"] == "there are no cases of base: unmeasured"
+
+
+def test_a_limit_leaves_too_few_cases(made_up: Project) -> None:
+    done = made_up.evaluate("evals", "--lek-limit", "5")
+    assert done.code == 1
+    assert "5 scored pairs, fewer than min_cases = 10: unmeasured" in " ".join(done.out.split())
+    assert done.run["data"]["limit"] == 5
+
+
+def test_one_node_is_one_verdict(made_up: Project) -> None:
+    done = made_up.evaluate("evals/test_gsm8k.py::test_gsm8k[lek-GSM8K_003]")
+    (verdict,) = done.verdicts
+    assert verdict["case"]["id"] == "GSM8K_003"
+    assert verdict["response"]["subject"] == "lek"
+
+
+def test_last_failed_runs_what_failed(project: Project) -> None:
+    (project.path / "evals" / "conftest.py").write_text(
+        "import os\ndef pytest_runtest_call(item):\n"
+        "    assert 'lek-T005' not in item.nodeid or os.environ.get('MENDED')\n"
+    )
+    first = project.evaluate("evals")
+    assert first.code == 1
+    assert first.counts["failed"] == 1 + 2  # the case, and two gates that it leaves unmeasured
+    again = project.evaluate("evals", "--lf", "--lek-no-gates", env={"MENDED": "1"})
+    assert again.counts["passed"] == 1, again.out
+    assert "rerun previous 1 failure" in again.out
+    assert again.code == 0
+    assert project.evaluate("evals", "--lf", env={"MENDED": "1"}).counts["passed"] == 50
+
+
+def test_junit_has_the_gates_and_the_verdicts(project: Project) -> None:
+    project.profile("truthfulqa.truthfulness: lek > base", "truthfulqa.truthfulness: base > lek")
+    for way in ("-n0", "-n2"):
+        assert project.evaluate("evals", "--junit-xml=junit.xml", way).code == 1
+        cases = ET.parse(project.path / "junit.xml").getroot().findall(".//testcase")  # noqa: S314
+        gates = {c.get("name"): c for c in cases if c.get("classname") == "gate"}
+        assert set(gates) == {
+            "truthfulqa.truthfulness: lek > base",
+            "truthfulqa.truthfulness: base > lek",
+        }
+        assert gates["truthfulqa.truthfulness: lek > base"].find("failure") is None
+        failure = gates["truthfulqa.truthfulness: base > lek"].find("failure")
+        assert failure is not None
+        assert "the opposite was shown" in str(failure.get("message"))
+        verdicts = [p for c in cases for p in c.iter("property") if p.get("name") == "lek_verdict"]
+        assert len(verdicts) == 48
+        assert json.loads(str(verdicts[0].get("value")))["case"]["benchmark"] == "truthfulqa"
+
+
+def test_a_verdict_is_one_json_string(project: Project) -> None:
+    (project.path / "evals" / "conftest.py").write_text(
+        "def pytest_runtest_logreport(report):\n"
+        "    for name, value in report.user_properties:\n"
+        "        assert type(value) is str, value\n"
+    )
+    assert project.evaluate("evals", "-n2").code == 0
+
+
+def test_the_run_goes_where_it_is_told(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "a" / "b"
+    done = project.evaluate("evals", f"--lek-out={out}")
+    assert done.code == 0
+    assert not done.runs
+    assert sorted(p.name for p in out.iterdir()) == ["run.json", "verdicts.jsonl"]
+    assert [p.name for p in out.parent.iterdir()] == ["b"]
+    assert project.evaluate("evals", f"--lek-out={out}").code == 4  # nothing is overwritten
+
+
+def test_two_runs_at_once_do_not_meet(project: Project) -> None:
+    first, second = project.evaluate("evals"), project.evaluate("evals")
+    assert len({*first.runs, *second.runs}) == 2
+    assert first.findings == second.findings
+
+
+def test_a_lost_run_directory_is_made_again_elsewhere(project: Project) -> None:
+    """A name that another run took meanwhile is no reason to lose this one."""
+    (project.path / "evals" / "conftest.py").write_text(
+        "import json, pathlib\ndef pytest_runtest_teardown():\n"
+        "    for p in pathlib.Path('.lek/runs').glob('.2*'):\n"
+        "        taken = p.parent / p.name[1:].rpartition('.')[0]\n"
+        "        taken.mkdir(exist_ok=True); (taken / 'x').touch()\n"
+    )
+    done = project.evaluate("evals")
+    assert done.code == 0, done.out
+    assert sum((r / "run.json").exists() for r in done.runs) == 1
+
+
+def test_every_marker_is_registered(project: Project) -> None:
+    out = project.evaluate("--markers").out
+    for marker in ("reasoning", "truthful", "safety", "kindness", "ethics", "gsm8k", "toxigen"):
+        assert f"@pytest.mark.{marker}:" in out
+
+
+def test_help_names_every_option(project: Project) -> None:
+    out = project.evaluate("--help").out
+    for name in ("profile", "data", "limit", "out", "no-gates"):
+        assert f"--lek-{name}" in out
+
+
+def test_nothing_heavy_is_imported_to_collect(project: Project) -> None:
+    (project.path / "evals" / "conftest.py").write_text(
+        "import sys\n"
+        "def pytest_collection_finish():\n"
+        "    heavy = {'mlx', 'mlx_lm', 'datasets', 'matplotlib', 'scipy', 'numpy'}\n"
+        "    assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    assert project.evaluate("evals", "--collect-only", "-q").code == 0
+
+
+def test_a_test_cannot_record_twice_or_record_nonsense(project: Project) -> None:
+    (project.path / "evals" / "test_truthfulqa.py").write_text(
+        "import pytest\nfrom lek.plugin import cases\n\n@cases('truthfulqa')\n"
+        "def test_truthfulqa(case, subject, judge, record):\n"
+        "    with pytest.raises(TypeError, match='takes a Verdict, not float'):\n"
+        "        record(7.0)\n"
+        "    record(judge(case, subject.respond(case)))\n"
+        "    with pytest.raises(ValueError, match='called twice'):\n"
+        "        record(judge(case, subject.respond(case)))\n"
+    )
+    assert project.evaluate("evals").code == 0

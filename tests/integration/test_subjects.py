@@ -1,0 +1,330 @@
+"""`pytest evals` on models: built and asked at need, stored, killed and continued."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from support import tiny
+from support.endpoint import Answer, Asked, ok, serving, sevens
+from support.project import Outcome, Project, clean_environment
+
+PROFILE = """
+[data]
+source = "path"
+dir = "../../data"
+benchmarks = ["truthfulqa", "toxigen"]
+[decoding]
+max_tokens = {max_tokens}
+batch_size = 2
+{decoding}
+[[subjects]]
+name = "base"
+model = "../../one"
+[[subjects]]
+name = "lek"
+model = "../../two"
+[judges]
+default = "none"
+[gates]
+rules = ["truthfulqa.coherent: lek >= base - 99%"]
+"""
+WATCH = """
+import os, pathlib
+import lek.generation.mlx as mlx
+
+begin = mlx.MlxBackend.__init__
+log = pathlib.Path(__file__).parent.parent / "loaded.txt"
+
+def init(self, loaded, directory):
+    with log.open("a") as file:
+        file.write(f"{directory.name} {os.getpid()}\\n")
+    begin(self, loaded, directory)
+
+mlx.MlxBackend.__init__ = init
+"""
+
+
+@pytest.fixture
+def models(project: Project) -> Project:
+    """Two models with random weights, and 24 + 6 cases to ask them."""
+    for seed, name in enumerate(("one", "two")):
+        tiny.gemma(project.path / name, seed=seed, layers=2, hidden=64)
+    project.rows("toxigen.jsonl", ({"id": f"X{i}", "prompt": f"people like {i}"} for i in range(6)))
+    profile(project)
+    return project
+
+
+def profile(project: Project, max_tokens: int = 8, decoding: str = "") -> None:
+    text = PROFILE.format(max_tokens=max_tokens, decoding=decoding)
+    (project.path / "evals" / "profiles" / "small.toml").write_text(text)
+
+
+def said(done: Outcome) -> dict[tuple[str, str], str]:
+    return {
+        (v["response"]["subject"], v["case"]["id"]): v["response"]["text"] for v in done.verdicts
+    }
+
+
+def stored(project: Project) -> int:
+    path = project.path / ".lek" / "store.sqlite3"
+    if not path.exists():
+        return 0
+    try:
+        return int(sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # killed before there was a table
+
+
+def test_models_are_asked_and_the_run_says_what_they_are(models: Project) -> None:
+    done = models.evaluate("evals")
+    assert done.code == 0, done.out
+    assert len(said(done)) == 2 * 30
+    assert len({t for (s, _), t in said(done).items() if s == "lek"}) > 1
+    subjects = {s["name"]: s for s in done.run["subjects"]}
+    assert subjects["base"]["recipe"] == {"model": "../../one", "prompt": "chat", "lora": []}
+    assert subjects["base"]["fingerprint"] != subjects["lek"]["fingerprint"]
+    assert {s["form"] for s in subjects.values()} == {"float32, dequantised"}
+    assert done.run["decoding"]["max_tokens"] == 8
+    response = done.verdicts[0]["response"]
+    assert response["prompt_tokens"] > 0
+    assert 0 < response["completion_tokens"] <= 8
+    assert str(models.path) not in json.dumps(done.run)
+    lines = [x for x in done.out.splitlines() if x.startswith("lek: ") and "answers" in x]
+    assert [x.split(",")[0] for x in lines] == [
+        f"lek: {s} {b}: {n}/{n} answers"
+        for s in ("base", "lek")
+        for b, n in (("toxigen", 6), ("truthfulqa", 24))
+    ]
+
+
+def test_the_second_run_loads_nothing_and_says_the_same(
+    models: Project, add_conftest: Callable[[str], None]
+) -> None:
+    first = models.evaluate("evals")
+    add_conftest(
+        "import sys\n"
+        "def pytest_unconfigure():\n"
+        "    heavy = {'mlx', 'mlx_lm', 'transformers', 'tokenizers'} & set(sys.modules)\n"
+        "    print(f'heavy: {sorted(heavy)}')\n"
+    )
+    second = models.evaluate("evals", "-s")
+    assert "heavy: []" in second.out
+    assert said(first) == said(second)
+    assert first.findings == second.findings
+    assert stored(models) == 60
+
+
+def test_only_what_is_selected_is_generated(models: Project) -> None:
+    assert models.evaluate("evals", "-m", "kindness", "-k", "lek").code == 0
+    assert stored(models) == 6
+    assert models.evaluate("evals", "-k", "base-T003 or base-X1").code in (0, 1)
+    assert stored(models) == 8
+    models.evaluate("evals", "--lek-limit=2")
+    assert stored(models) == 8 + 8 - 3  # lek-X0, lek-X1 and base-X1 were there
+
+
+def test_fresh_generates_anew_and_keeps_the_old(models: Project) -> None:
+    first = models.evaluate("evals", "-k", "X")
+    again = models.evaluate("evals", "-k", "X", "--lek-fresh", "-n2")
+    assert stored(models) == 24
+    assert said(first) == said(again)
+
+
+def test_other_weights_or_decoding_are_other_answers(models: Project) -> None:
+    first = models.evaluate("evals", "-k", "lek-X")
+    tiny.gemma(models.path / "two", seed=7, layers=2, hidden=64)
+    second = models.evaluate("evals", "-k", "lek-X")
+    assert said(first) != said(second)
+    profile(models, max_tokens=9)
+    third = models.evaluate("evals", "-k", "lek-X")
+    assert {v["response"]["completion_tokens"] for v in third.verdicts} == {9}
+
+
+@pytest.mark.parametrize("way", ["-n2", "-p no:randomly"])
+def test_one_model_is_in_memory_and_one_worker_loads_it(
+    models: Project, add_conftest: Callable[[str], None], way: str
+) -> None:
+    add_conftest(WATCH)
+    plain = models.evaluate("evals", *way.split())
+    loads = [line.split() for line in (models.path / "loaded.txt").read_text().splitlines()]
+    assert sorted(name for name, _ in loads) == ["one", "two"]
+    assert plain.code == 0
+    assert len({pid for _, pid in loads}) == (2 if way == "-n2" else 1)
+
+
+def test_sampled_answers_do_not_depend_on_how_they_are_asked_for(models: Project) -> None:
+    profile(models, decoding="temperature = 1.0")
+    whole = said(models.evaluate("evals", process=True))  # which closes the store with it
+    assert len({t for (s, _), t in whole.items() if s == "base"}) == 30
+    for way in (["-n2"], ["-k", "X"], ["--lek-limit=3", "-n2", "--dist", "load"]):
+        (models.path / ".lek" / "store.sqlite3").unlink()
+        some = said(models.evaluate("evals", *way, process=True))
+        assert some
+        assert some == {k: whole[k] for k in some}
+
+
+def test_a_model_that_is_not_there_fails_every_case_in_one_line(models: Project) -> None:
+    (models.path / "two" / "config.json").unlink()
+    done = models.evaluate("evals", "-m", "kindness")
+    assert done.code == 1
+    assert done.counts["failed"] == 6
+    assert "two/config.json: cannot be read" in done.out
+    assert "Traceback" not in done.out
+
+
+def test_a_fault_of_any_kind_is_told_once_in_full(
+    models: Project, add_conftest: Callable[[str], None]
+) -> None:
+    add_conftest(
+        "import gc\n"
+        "import lek.generation.mlx as mlx\n"
+        "held = []\n"
+        "def complete(self, *rest):\n"
+        "    alive = sum(isinstance(o, mlx.MlxBackend) for o in gc.get_objects())\n"
+        "    held.append(alive)\n"
+        "    raise RuntimeError('out of memory, say')\n"
+        "mlx.MlxBackend.complete = complete\n"
+        "def pytest_unconfigure():\n"
+        "    print('alive', held)\n"
+    )
+    done = models.evaluate("evals", "-s")
+    assert done.code == 1
+    assert done.counts["failed"] == 60 + 1
+    told = re.findall(r"^Traceback .most recent call last", done.out, re.M)
+    assert len(told) <= 2 * 4  # for each subject and benchmark, not for each case
+    assert "lek: RuntimeError: out of memory, say" in done.out
+    assert len(done.out) < 100_000
+    assert "alive [1, 1, 1, 1]" in done.out  # the model that failed is let go
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('model = "../../two"', 'model = "../../nix"', "subjects[1].model = '../../nix': no such"),
+        (
+            'model = "../../two"',
+            'from = "base"\n[[subjects.lora]]\ndata = "nix"',
+            "lek: lora.data = 'nix': no such file; expected",
+        ),
+        (
+            'model = "../../two"',
+            'from = "base"\n[subjects.abliterate]\nharmful = "a"\nharmless = "b"',
+            "lek: abliterate.harmful = 'a': no such file",
+        ),
+    ],
+)
+def test_what_a_recipe_lacks_is_a_usage_error(
+    models: Project, old: str, new: str, fault: str
+) -> None:
+    file = models.path / "evals" / "profiles" / "small.toml"
+    file.write_text(file.read_text().replace(old, new))
+    done = models.evaluate("evals")
+    assert done.code == 4
+    assert fault in done.error
+
+
+def test_a_template_that_writes_the_date_is_asked_anew_each_day(
+    models: Project, add_conftest: Callable[[str], None]
+) -> None:
+    for name in ("one", "two"):
+        file = models.path / name / "chat_template.jinja"
+        file.write_text("{{ strftime_now('%d %B %Y') }} " + file.read_text())
+    for _ in range(2):
+        models.evaluate("evals", "-k", "X1")
+        assert stored(models) == 2
+    add_conftest(
+        "import lek.generation.generator\n"
+        "class Tomorrow:\n"
+        "    @staticmethod\n"
+        "    def today():\n"
+        "        return 'tomorrow'\n"
+        "lek.generation.generator.date = Tomorrow\n"
+    )
+    models.evaluate("evals", "-k", "X1")
+    assert stored(models) == 4
+
+
+def test_places_of_the_machine_are_not_in_the_run(models: Project) -> None:
+    file = models.path / "evals" / "profiles" / "small.toml"
+    file.write_text(file.read_text().replace("../../one", str(models.path / "one")))
+    done = models.evaluate("evals", "-k", "X1")
+    assert str(models.path) not in json.dumps(done.run)
+    assert done.run["subjects"][0]["recipe"]["model"] == "one"
+
+
+def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
+    """While it starts, trains, generates, or writes: at some moments, after one another."""
+    profile(models, max_tokens=32)
+    tiny.chats(models.path / "evals" / "profiles" / "train.jsonl", 8)
+    file = models.path / "evals" / "profiles" / "small.toml"
+    made = 'from = "base"\n[[subjects.lora]]\ndata = "train.jsonl"\niters = 20'
+    file.write_text(file.read_text().replace('model = "../../two"', made))
+    began = time.monotonic()
+    undisturbed = models.evaluate("evals", process=True)
+    took = time.monotonic() - began
+    whole, findings = said(undisturbed), undisturbed.findings
+    shutil.rmtree(models.path / ".lek")
+    chance = random.Random(4)  # noqa: S311  # any moments will do
+    counts, killed = [0], 0
+    for _ in range(12):
+        running = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "evals"],
+            cwd=models.path,
+            env=clean_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(took * chance.uniform(0.2, 0.9))
+        if running.poll() is not None:  # it was faster than the one before: begin anew, and sooner
+            shutil.rmtree(models.path / ".lek", ignore_errors=True)
+            counts, killed, took = [0], 0, took / 2
+            continue
+        killed += 1
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        counts.append(stored(models))
+        if killed == 3:
+            break
+    assert killed == 3
+    assert counts == sorted(counts)
+    done = models.evaluate("evals")
+    assert stored(models) == 60  # nothing was generated twice
+    assert said(done) == whole
+    assert done.findings == findings
+    assert len([p for p in (models.path / ".lek" / "models").iterdir() if p.name[0] != "."]) == 1
+
+
+def test_the_judge_is_heard_while_models_answer(models: Project) -> None:
+    """What the store holds when each question comes: the first ones before the last answers."""
+    seen: list[int] = []
+
+    def counting(asked: Asked) -> Answer:
+        seen.append(stored(models))
+        return ok(sevens(asked))
+
+    with serving(counting) as api:
+        profile(models)
+        file = models.path / "evals" / "profiles" / "small.toml"
+        head, gates = file.read_text().split("[judges]")[0], "[gates]\n"
+        file.write_text(
+            f'{head}[judges]\ndefault = "openai"\n[judges.openai]\nmodel = "m"\n'
+            f'base_url = "{api.url}/v1"\n{gates}'
+        )
+        done = models.evaluate("evals")
+    assert done.code == 0, done.out
+    assert stored(models) == 60
+    assert len(seen) == len({(v["case"]["id"], v["response"]["text"]) for v in done.verdicts})
+    assert min(seen) < 60  # before all have answered
+    assert done.run["counts"]["verdicts"] == 60 and not done.run["counts"]["unscored"]

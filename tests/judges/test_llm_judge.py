@@ -1,0 +1,441 @@
+"""The docket: what is asked, kept and asked again; votes and their median; a judge in batches."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event, Timer
+from typing import Any
+
+import pytest
+from support.benchmarks import BENCHMARKS, judged
+
+from lek.errors import BadInput
+from lek.generation.backend import Completion, Request
+from lek.judges.llm.judge import Docket, Missing, verdict
+from lek.judges.llm.local import Batch
+from lek.judges.llm.question import Heard, Task
+from lek.judges.llm.remote import Pool
+from lek.judges.llm.usage import Ledger, Spent, cost
+from lek.profile.schema import Decoding, Judges, OpenAI
+from lek.providers.client import Outcome
+from lek.providers.request import Reply
+from lek.records import Case, Response, Verdict, Vote
+from lek.report.terminal import cost_lines
+from lek.workspace.progress import Silent
+from lek.workspace.store import Store
+
+MEASURES = judged("truthfulqa")
+CASE = Case(
+    id="T1",
+    benchmark="truthfulqa",
+    prompt="Do bulls hate red?",
+    reference={"correct_answers": ["no"], "incorrect_answers": ["yes"]},
+)
+
+
+def said(text: str, subject: str = "lek", **more: Any) -> Response:
+    return Response(subject=subject, case="T1", text=text, **more)
+
+
+def reply(nonce: str, truth: float = 8, inform: float = 6, reasons: str = "because") -> Reply:
+    found = {
+        "fence": nonce, "reasons": reasons, "truthfulness": truth, "informativeness": inform,
+    }  # fmt: skip
+    return Reply(json.dumps(found), finish="stop", prompt_tokens=10, completion_tokens=5)
+
+
+def nonce_of(task: Task) -> str:
+    first = task.question().user.splitlines()[0]
+    return first.rstrip(".").split()[-1]
+
+
+class Ready:
+    """A judge that answers at once: each time the next of ``scores``, or what is not a number."""
+
+    def __init__(self, *scores: Any) -> None:
+        self.scores, self.tasks = list(scores), list[Task]()
+
+    def take(self, task: Task) -> None:
+        self.tasks.append(task)
+        score = self.scores.pop(0)
+        if isinstance(score, Heard):
+            return task.done(score)
+        return task.done(Heard(reply(nonce_of(task), score, reasons=f"gave {score}"), None, 1))
+
+    def wait(self, event: Event) -> None:
+        assert event.is_set()
+
+    def drain(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def docket(
+    path: Path, hearing: Any, votes: int = 1, identity: str = "judge", **more: Any
+) -> Docket:
+    ledger = ledger_of(path)
+    return Docket("openai", BENCHMARKS, votes, hearing, lambda: ledger, lambda: identity, **more)
+
+
+def ledger_of(path: Path, session: float = 1.0) -> Ledger:
+    return Ledger(Store(path / "store.sqlite3"), session)
+
+
+def requests(path: Path) -> int:
+    return sum(row.requests for row in ledger_of(path).spent())
+
+
+def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
+    hearing = Ready(8)
+    made = docket(tmp_path, hearing)
+    made.queue(CASE, said("No."), MEASURES)
+    first = made(CASE, said("No."), MEASURES)
+    assert first.scores == {"truthfulness": 8, "informativeness": 6}
+    assert (first.judges["truthfulness"], first.reason, first.pending) == (
+        "openai",
+        "gave 8",
+        False,
+    )
+    assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
+    assert Verdict.from_json(first.to_json()) == first
+    again = docket(tmp_path, Ready())(CASE, said("No."), MEASURES)  # would fail if it asked
+    assert again.scores == first.scores and again.reason == first.reason
+    assert requests(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "response", "identity"),
+    [
+        (CASE, said("No, never."), "judge"),
+        (CASE, said("No.", finish="length"), "judge"),
+        (CASE, said("No."), "another judge"),
+        (Case(id="T1", benchmark="truthfulqa", prompt="Do cows?"), said("No."), "judge"),
+    ],
+    ids=["another answer", "cut off", "another judge", "another case"],
+)
+def test_whatever_decides_a_vote_is_in_its_key(
+    tmp_path: Path, case: Case, response: Response, identity: str
+) -> None:
+    docket(tmp_path, Ready(8))(CASE, said("No."), MEASURES)
+    other = docket(tmp_path, Ready(3), identity=identity)(case, response, MEASURES)
+    assert other.scores["truthfulness"] == 3
+
+
+def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
+    hearing = Ready(8)
+    made = docket(tmp_path, hearing)
+    one, other = (
+        made(CASE, said("No."), MEASURES),
+        made(CASE, said("No.", subject="base"), MEASURES),
+    )
+    assert len(hearing.tasks) == 1
+    assert (one.response.subject, other.response.subject) == ("lek", "base")
+    assert one.scores == other.scores
+    assert requests(tmp_path) == 1
+
+
+def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
+    first = docket(tmp_path, Ready(11))(CASE, said("No."), MEASURES)
+    assert set(first.scores.values()) == {None}
+    assert not first.pending
+    assert "11" in first.unscored["truthfulness"].text
+    assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
+    again = docket(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
+    assert again.scores["truthfulness"] == 7
+
+
+def test_a_judge_that_was_not_heard_leaves_the_verdict_pending(tmp_path: Path) -> None:
+    lost = Heard(None, "6 attempts: 503", 6)
+    first = docket(tmp_path, Ready(lost))(CASE, said("No."), MEASURES)
+    assert first.pending and first.unscored["truthfulness"].text == "6 attempts: 503"
+    assert requests(tmp_path) == 6
+
+
+def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
+    hearing = Ready(9, 2, 7)
+    found = docket(tmp_path, hearing, votes=3)(CASE, said("No."), MEASURES)
+    assert [v.scores["truthfulness"] for v in found.votes] == [9, 2, 7]
+    assert found.scores["truthfulness"] == 7
+    assert found.reason == "gave 7"
+    assert requests(tmp_path) == 3
+    assert len({nonce_of(t) for t in hearing.tasks}) == 3  # each has a fence of its own
+
+
+def test_more_votes_ask_only_for_those_that_are_missing(tmp_path: Path) -> None:
+    docket(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
+    partly = docket(tmp_path, Ready(5, 99), votes=3)(CASE, said("No."), MEASURES)
+    assert set(partly.scores.values()) == {None}
+    assert "1 of 3 votes are missing" in partly.unscored["truthfulness"].text
+    assert [v.scores["truthfulness"] for v in partly.votes] == [9, 5]
+    whole = docket(tmp_path, Ready(4), votes=3)(CASE, said("No."), MEASURES)
+    assert whole.scores["truthfulness"] == 5
+
+
+def test_fresh_leaves_earlier_votes_aside(tmp_path: Path) -> None:
+    docket(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
+    assert (
+        docket(tmp_path, Ready(3), since=4e9)(CASE, said("No."), MEASURES).scores["truthfulness"]
+        == 3
+    )
+
+
+def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
+    text = "0" * 16 + " " + "f" * 16
+    assert docket(tmp_path, Ready(2))(CASE, said(text), MEASURES).scores["truthfulness"] == 2
+
+
+def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path)
+    made = Docket("openai", BENCHMARKS, 1, Ready(8), lambda: ledger, lambda: "judge")
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    ledger.store.put_vote = full  # type: ignore[method-assign]
+    found = made(CASE, said("No."), MEASURES)
+    assert found.pending and "disk is full" in found.unscored["truthfulness"].text
+
+
+def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) -> None:
+    def identity() -> str:
+        raise BadInput("no/such: the hub says 404")
+
+    ledger = ledger_of(tmp_path)
+    made = Docket("mlx", BENCHMARKS, 1, Ready(), lambda: ledger, identity)
+    made.queue(CASE, said("No."), MEASURES)
+    found = made(CASE, said("No."), MEASURES)
+    assert found.pending and found.unscored["truthfulness"].text == "no/such: the hub says 404"
+    assert len(made.missing(CASE, said("No."), MEASURES)[0]) == 1
+
+
+def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
+    hearing = Ready()
+    none = Response(subject="lek", case="T1", text=None, reason="empty")
+    docket(tmp_path, hearing).queue(CASE, none, MEASURES)
+    assert not hearing.tasks
+
+
+def test_a_pending_vote_among_others_makes_the_verdict_pending() -> None:
+    vote = Vote(scores={"truthfulness": 5.0, "informativeness": 5.0}, reasons="r")
+    ballot = [vote, Missing("off its scale", False), Missing("stopped", True)]
+    found = verdict(CASE, said("No."), MEASURES, ballot, judge="openai")
+    assert found.pending
+    assert found.unscored["truthfulness"].text == "2 of 3 votes are missing: stopped"
+
+
+class Later(Ready):
+    """A judge that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = list[Task]()
+
+    def take(self, task: Task) -> None:
+        self.waiting.append(task)
+
+    def answer(self, how: Ready) -> None:
+        for task in self.waiting:
+            how.take(task)
+
+    def wait(self, event: Event) -> None:
+        event.wait()
+
+
+class Scripted:
+    """A backend whose replies are given; it counts how often it was opened and asked."""
+
+    def __init__(self) -> None:
+        self.opened, self.batches = 0, list[int]()
+
+    def open(self) -> "Scripted":
+        self.opened += 1
+        return self
+
+    def complete(
+        self, requests: Sequence[Request], decoding: Decoding, generated: Any = None
+    ) -> Iterator[Completion]:
+        self.batches.append(len(requests))
+        for request in reversed(requests):  # in the order in which they end
+            (message,) = request.prompt
+            assert isinstance(message, dict)
+            nonce = message["content"].split("The fence of this case is ")[1][:16]
+            text = reply(nonce, 4).text
+            yield Completion(request.id, text, "", "stop", 30, 9, 0.1)
+
+
+def test_a_judge_in_this_process_is_asked_in_one_batch(tmp_path: Path) -> None:
+    backend = Scripted()
+    made = docket(tmp_path, Batch(backend.open, "judge", Decoding(), Silent()), votes=3)
+    answers = [said(f"No, {i}.") for i in range(5)]
+    for answer in answers:
+        made.queue(CASE, answer, MEASURES)
+    assert backend.opened == 0
+    found = [made(CASE, answer, MEASURES) for answer in answers]
+    assert [v.scores["truthfulness"] for v in found] == [4] * 5
+    assert (backend.opened, backend.batches) == (1, [15])
+    assert made(CASE, said("Late."), MEASURES).scores["truthfulness"] == 4
+    assert backend.batches == [15, 3]
+
+
+def test_a_judge_that_breaks_off_leaves_the_rest_pending(tmp_path: Path) -> None:
+    class Broken(Scripted):
+        def complete(self, *given: Any) -> Iterator[Completion]:
+            found = super().complete(*given)
+            yield next(found)
+            raise MemoryError("no room")
+
+    made = docket(tmp_path, Batch(Broken().open, "judge", Decoding(), Silent()))
+    for i in range(3):
+        made.queue(CASE, said(f"No, {i}."), MEASURES)
+    found = [made(CASE, said(f"No, {i}."), MEASURES) for i in range(3)]
+    assert [v.pending for v in found] == [True, True, False]
+    assert "no room" in found[0].unscored["truthfulness"].text
+
+
+def test_costs_are_summed_by_subject_and_priced() -> None:
+    judges = Judges(
+        default="openai",
+        openai=OpenAI(
+            model="m", base_url="http://h/v1", input_price=2.0, output_price=8.0, currency="EUR"
+        ),
+    )
+    rows = [Spent("base", "openai", 1, 1000, 100), Spent("lek", "openai", 3, 500, 50)]
+    found = cost(rows, judges)
+    assert found is not None
+    assert (found["requests"], found["prompt_tokens"], found["completion_tokens"]) == (4, 1500, 150)
+    assert found["money"] == {"EUR": 0.0042} and found["reason"] is None
+    assert found["subjects"]["lek"]["money"] == {"EUR": 0.0014}
+    assert cost_lines(found)[0] == "judging cost 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
+    unknown = cost([*rows, Spent("other", "openai", 1, None, None)], judges)
+    assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
+    assert "did not say" in unknown["reason"]
+    free = cost(rows, Judges(default="openai", openai=OpenAI(model="m", base_url="http://h")))
+    assert free is not None and free["money"] is None and "prices" in free["reason"]
+    assert cost_lines(None) == []
+
+
+def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path)
+    ledger.spend(Spent("lek", "openai", 2, 10, 5))
+    ledger.spend(Spent("lek", "openai", 1, None, 5))
+    ledger.spend(Spent("base", "mlx", 1, 3, 4))
+    ledger_of(tmp_path, session=2.0).spend(Spent("lek", "openai", 9, 9, 9))
+    assert ledger.spent() == [Spent("base", "mlx", 1, 3, 4), Spent("lek", "openai", 3, None, 10)]
+    assert [ledger.take_call(2) for _ in range(3)] == [True, True, False]
+    assert not ledger_of(tmp_path, session=3.0).take_call(0)
+
+
+def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
+    """Two dockets of one session, as two workers have: the second one waits for the first."""
+    waiting = Later()
+    one, other = (docket(tmp_path, h, shared=True) for h in (waiting, Ready()))
+    one.queue(CASE, said("No."), MEASURES)
+    other.queue(CASE, said("No."), MEASURES)  # would fail if it asked
+    Timer(0.2, waiting.answer, [Ready(8)]).start()
+    assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 8
+    assert one(CASE, said("No."), MEASURES).scores["truthfulness"] == 8
+
+
+@pytest.mark.parametrize(
+    ("heard", "pending"),
+    [(Heard(None, "no route", 2), True), (Heard(Reply("ten!"), None, 1), False)],
+)
+def test_what_one_process_gave_up_the_other_does_not_wait_for(
+    tmp_path: Path, heard: Heard, pending: bool
+) -> None:
+    one, other = (docket(tmp_path, h, shared=True) for h in (Ready(heard), Ready()))
+    first, second = one(CASE, said("No."), MEASURES), other(CASE, said("No."), MEASURES)
+    assert first.unscored == second.unscored and first.unscored
+    assert first.pending == second.pending == pending
+    assert requests(tmp_path) == heard.requests
+
+
+@pytest.mark.parametrize("waited_for", [True, False], ids=["gone", "zombie"])
+def test_what_a_dead_process_had_claimed_is_asked_by_another(
+    tmp_path: Path, waited_for: bool
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert dead.stdout is not None and dead.stdout.read() == b""  # it has ended
+    if waited_for:
+        dead.wait()
+    made, hearing = docket(tmp_path, Ready(), shared=True), Ready(6)
+    keys, _ = made.missing(CASE, said("No."), MEASURES)
+    ledger = ledger_of(tmp_path)
+    row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
+    ledger.store.run(row, (keys[0], dead.pid))
+    found = docket(tmp_path, hearing, shared=True)(CASE, said("No."), MEASURES)
+    assert found.scores["truthfulness"] == 6 and len(hearing.tasks) == 1
+    dead.wait()
+
+
+def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
+    """A judge in a process that ended before its batch was asked."""
+    batch = Batch(Scripted().open, "judge", Decoding(), Silent())
+    one, other = docket(tmp_path, batch, shared=True), docket(tmp_path, Ready(6), shared=True)
+    one.queue(CASE, said("No."), MEASURES)
+    one.close()
+    assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 6
+
+
+class Endless:
+    """Calls whose first question has a reply that trips over something."""
+
+    def ask(self, question: object) -> Outcome:
+        return Outcome(Reply("{}"), 1, None)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
+    ledger = ledger_of(tmp_path)
+    pool = Pool(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
+    made = Docket("openai", BENCHMARKS, 1, pool, lambda: ledger, lambda: "judge")
+    spend, times = ledger.spend, list[int]()
+
+    def once(spent: Spent) -> None:
+        times.append(1)
+        if len(times) == 1:
+            raise MemoryError("no room")
+        spend(spent)
+
+    ledger.spend = once  # type: ignore[method-assign]
+    first, second = made(CASE, said("No."), MEASURES), made(CASE, said("Yes."), MEASURES)
+    assert first.pending and "no room" in first.unscored["truthfulness"].text
+    assert not second.pending and second.unscored
+    pool.drain()
+
+
+def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
+    made, ledger = docket(tmp_path, Ready(8), shared=True), ledger_of(tmp_path)
+    ledger.store.run("DROP TABLE asked", ())
+    made.queue(CASE, said("No."), MEASURES)
+    found = made(CASE, said("No."), MEASURES)
+    assert found.pending and "no such table" in found.unscored["truthfulness"].text
+
+
+def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:
+    class Telling(Ready):
+        def take(self, task: Task) -> None:
+            text = reply(nonce_of(task), reasons="key \u200bSEC\u200bRET").text
+            task.done(Heard(Reply(text and text.replace("SEC", "\\u0053EC")), None, 1))
+
+    found = docket(tmp_path, Telling(), scrub=lambda text: text.replace("SECRET", "[key]"))
+    assert found(CASE, said("No."), MEASURES).reason == "key [key]"
+
+
+def test_a_budget_holds_for_a_judge_in_this_process(tmp_path: Path) -> None:
+    backend, left = Scripted(), [True, True, False]
+    batch = Batch(backend.open, "judge", Decoding(), Silent(), lambda: left.pop(0))
+    made = docket(tmp_path, batch)
+    for i in range(3):
+        made.queue(CASE, said(f"No, {i}."), MEASURES)
+    found = [made(CASE, said(f"No, {i}."), MEASURES) for i in range(3)]
+    assert [v.pending for v in found] == [False, False, True]
+    assert backend.batches == [2]
+    assert "--lek-max-judge-calls" in found[2].unscored["truthfulness"].text

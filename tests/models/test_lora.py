@@ -1,0 +1,301 @@
+"""Adapters and fused models are those of ``mlx_lm``, byte for byte, and depend on nothing else."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import tiny
+
+from lek.errors import BadInput
+from lek.models import lora
+from lek.models.lora import fuse, train_stage
+from lek.profile.schema import Stage
+
+SETTINGS: dict[str, Any] = {"iters": 7, "learning_rate": 1e-3, "save_every": 3, "seed": 5}
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """A progress that nobody watches."""
+
+
+def stage(**settings: Any) -> Stage:
+    """A stage of a few iterations."""
+    return Stage(data="data", **(SETTINGS | settings))
+
+
+def train(model: Path, data: Path, out: Path, resume: Path | None = None, **settings: Any) -> Any:
+    """Train a stage of `SETTINGS` but for ``settings``."""
+    return train_stage(model, stage(**settings), data, out, resume=resume, progress=silent)
+
+
+def mlx_lm(*arguments: str | Path, cwd: Path) -> None:
+    """Run ``python -m mlx_lm`` as a user would, without a network.
+
+    With the BLAS of this process: sums of floats differ from one BLAS to another. Without
+    mx.compile, only because compiling takes a quarter minute where it was never done before.
+    """
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "MLX_DISABLE_COMPILE": "1"}
+    if tiny.BLAS:
+        env["LD_PRELOAD"] = tiny.BLAS
+    command = [sys.executable, "-m", "mlx_lm", *map(str, arguments)]
+    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def mlx_lm_lora(model: Path, data: Path, out: Path, made: Stage, *more: str | Path) -> None:
+    """Train ``made`` by ``mlx_lm lora``."""
+    lora = {"rank": made.rank, "scale": made.scale, "dropout": made.dropout}
+    config = out.parent / f"{out.name}.yaml"
+    config.write_text(json.dumps({"lora_parameters": lora}))  # YAML is a superset of JSON
+    numbers = "iters batch_size learning_rate save_every max_seq_length seed".split()
+    options = [x for n in numbers for x in (f"--{n.replace('_', '-')}", str(getattr(made, n)))]
+    options += ["--num-layers", str(made.layers), *(["--mask-prompt"] * made.mask_prompt)]
+    paths = ["--model", model, "--data", data, "--adapter-path", out, "-c", config]
+    mlx_lm("lora", "--train", *paths, *options, *more, cwd=out.parent)
+
+
+def tensors(directory: Path) -> dict[str, bytes]:
+    """The bytes of every safetensors file of ``directory``."""
+    return {f.name: f.read_bytes() for f in sorted(directory.glob("*.safetensors"))}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Gemma of two layers."""
+    return tiny.gemma(tmp_path_factory.mktemp("model"), layers=2)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven chats to train on and four to validate with."""
+    directory = tmp_path_factory.mktemp("data")
+    tiny.chats(directory / "train.jsonl", 11)
+    tiny.chats(directory / "valid.jsonl", 4, seed=1)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def adapter(model: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The adapter of one stage."""
+    out = tmp_path_factory.mktemp("trained") / "adapter"
+    train(model, data, out)
+    return out
+
+
+def test_two_stages_are_those_of_mlx_lm(
+    model: Path, data: Path, adapter: Path, tmp_path: Path
+) -> None:
+    mlx_lm_lora(model, data, tmp_path / "theirs", stage())
+    assert list(tensors(adapter)) == [
+        "0000003_adapters.safetensors",
+        "0000006_adapters.safetensors",
+        "adapters.safetensors",
+    ]
+    assert tensors(adapter) == tensors(tmp_path / "theirs")
+    ours, theirs = (
+        json.loads((d / "adapter_config.json").read_text()) for d in (adapter, tmp_path / "theirs")
+    )
+    paths = {"model", "data", "adapter_path", "resume_adapter_file", "config"}
+    assert ours == {k: v for k, v in theirs.items() if k not in paths}
+
+    # the second stage: one file without validation, other settings, and dropout's random numbers
+    second = {"seed": 6, "learning_rate": 1e-4, "dropout": 0.2, "mask_prompt": False}
+    (tmp_path / "alone").mkdir()
+    file = tiny.chats(tmp_path / "alone" / "train.jsonl", 6, seed=2)
+    train(model, file, tmp_path / "ours2", adapter, **second)
+    resume = ("--resume-adapter-file", tmp_path / "theirs" / lora.WEIGHTS)
+    mlx_lm_lora(model, file.parent, tmp_path / "theirs2", stage(**second), *resume)
+    assert tensors(tmp_path / "ours2") == tensors(tmp_path / "theirs2")
+    assert tensors(tmp_path / "ours2") != tensors(adapter)
+
+
+@pytest.mark.parametrize(
+    ("bits", "dtype"), [(None, "float32"), (4, "bfloat16")], ids=["float32", "4-bit"]
+)
+def test_the_fused_model_is_that_of_mlx_lm(
+    bits: int | None, dtype: str, data: Path, tmp_path: Path
+) -> None:
+    model = tiny.gemma(tmp_path / "model", layers=2, bits=bits, dtype=dtype)
+    (model / "generation_config.json").write_text('{"max_length": 99}')
+    train(model, data, tmp_path / "adapter")
+    fuse(model, tmp_path / "adapter", tmp_path / "ours")
+    paths = ["--model", model, "--adapter-path", tmp_path / "adapter"]
+    mlx_lm("fuse", "--dequantize", *paths, "--save-path", tmp_path / "theirs", cwd=tmp_path)
+    ours, theirs = (
+        {f.name: f.read_bytes() for f in (tmp_path / side).iterdir()} for side in ("ours", "theirs")
+    )
+    for files in (ours, theirs):  # transformers notes whether HF_HUB_OFFLINE was set
+        lines = files["tokenizer_config.json"].splitlines()
+        files["tokenizer_config.json"] = b"".join(x for x in lines if b"local_files_only" not in x)
+    assert ours == theirs
+    assert "model.safetensors" in ours
+    assert "quantization" not in json.loads(ours["config.json"])
+
+
+def test_a_llama_with_fewer_layers_trained_is_that_of_mlx_lm(data: Path, tmp_path: Path) -> None:
+    model = tiny.llama(tmp_path / "model", layers=3, dtype="bfloat16")
+    settings = {"layers": 2, "rank": 4, "scale": 10.0, "batch_size": 3, "iters": 4}
+    train(model, data, tmp_path / "ours", **settings)
+    mlx_lm_lora(model, data, tmp_path / "theirs", stage(**settings))
+    assert tensors(tmp_path / "ours") == tensors(tmp_path / "theirs")
+
+
+def test_compiled_training_gives_the_same_bytes(model: Path, data: Path, tmp_path: Path) -> None:
+    """The harness trains without mx.compile on a CPU; mlx_lm with it, if there is a compiler."""
+    import mlx.core as mx
+
+    if mx.default_device() != mx.cpu or platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("training is left uncompiled only on an x86 CPU")
+    mx.disable_compile()
+    train(model, data, tmp_path / "plain", iters=2, dropout=0.1)
+    try:
+        mx.enable_compile()
+        train(model, data, tmp_path / "compiled", iters=2, dropout=0.1)
+    finally:
+        mx.disable_compile()
+    assert tensors(tmp_path / "plain") == tensors(tmp_path / "compiled")
+
+
+def test_what_ran_before_makes_no_difference(
+    model: Path, data: Path, adapter: Path, tmp_path: Path
+) -> None:
+    import mlx.core as mx
+    import numpy as np
+
+    mx.random.seed(1234)
+    mx.eval(mx.random.normal((99,)))
+    np.random.seed(77)
+    np.random.permutation(50)
+    train(model, data, tmp_path / "again")
+    assert tensors(tmp_path / "again") == tensors(adapter)
+    train(model, data, tmp_path / "other", seed=6)
+    assert tensors(tmp_path / "other") != tensors(adapter)
+
+
+def test_the_result_tells_what_happened(
+    model: Path, data: Path, adapter: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    steps: list[tuple[str, int, int]] = []
+    result = train_stage(
+        model,
+        stage(iters=23, mask_prompt=False, max_seq_length=20),  # of about 30 tokens: cut off
+        data,
+        tmp_path / "out",
+        resume=adapter,
+        progress=lambda *step: steps.append(step),
+    )
+    assert capfd.readouterr() == ("", "")
+    assert steps == [("LoRA", n, 23) for n in range(1, 24)]
+    record = json.loads((tmp_path / "out" / "lek.json").read_text())
+    assert result["iterations"] == 23
+    assert 0 < result["last_loss"] < result["first_loss"]
+    assert [n for n, _ in result["valid"]] == [0, 22]
+    assert result["tokens"] == 23 * 2 * 19  # the first token is not predicted
+    assert result["seconds"] > 0
+    assert result["digest"] == record["digest"]
+    assert result["digest"] == lora.digest_of(tmp_path / "out" / lora.WEIGHTS)
+    assert record["resumed"] == lora.digest_of(adapter / lora.WEIGHTS)
+    assert record["model"] == lora.digest_of_weights(model)
+    assert record["stage"]["iters"] == 23
+    assert set(record["data"]) == {"train.jsonl", "valid.jsonl"}
+    assert result["notes"] == [
+        "train.jsonl: cut off after 20 tokens: 11 of the chats (line 1, 2, 3, 4, 5, ...)",
+        "train.jsonl: never used, since 11 is no multiple of 2: 1 of the chats (line 11)",
+        "valid.jsonl: cut off after 20 tokens: 4 of the chats (line 1, 2, 3, 4)",
+    ]
+
+
+def test_an_interrupted_training_leaves_nothing(model: Path, data: Path, tmp_path: Path) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done == 4:  # after the first checkpoint
+            assert (tmp_path / "out" / "0000003_adapters.safetensors").exists()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(model, stage(), data, tmp_path / "out", resume=None, progress=interrupt)
+    assert not (tmp_path / "out").exists()
+
+    from mlx_lm.tuner import trainer
+
+    assert trainer.TrainUI.__name__ == "TrainUI"  # what stood in for it is gone again
+
+
+def test_a_killed_training_leaves_no_adapter(model: Path, adapter: Path, tmp_path: Path) -> None:
+    """SIGKILL leaves all files but the last one written, the record."""
+    for file in adapter.iterdir():
+        if file.name != lora.RECORD:
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(BadInput, match="no whole adapter"):
+        fuse(model, tmp_path, tmp_path / "out")
+
+
+CHAT = '{"messages": [{"role": "user", "content": "why"}, {"role": "assistant", "content": "so"}]}'
+BAD_LINES = {
+    "no JSON": ("{", "no chat"),
+    "a blank line": ("", "no chat"),
+    "no UTF-8": (b'{"messages": "\xff"}', "no chat"),
+    "no object": ("[]", "no chat"),
+    "no messages": ('{"prompt": "why", "completion": "so"}', "no chat"),
+    "one message": ('{"messages": [{"role": "assistant", "content": "so"}]}', "no chat"),
+    "no content": (CHAT.replace('"content": "so"', '"text": "so"'), "no chat"),
+    "a number": (CHAT.replace('"so"', "5"), "no chat"),
+    "an empty answer": (CHAT.replace('"so"', '""'), "no chat"),
+    "a role of its own": (CHAT.replace("assistant", "model"), "no chat"),
+    "the user last": (CHAT.replace("assistant", "user"), "the last message is the user's"),
+    "a second reading": (
+        CHAT.replace("]}", '], "prompt": "why", "completion": "no"}'),
+        "which mlx_lm would train on instead",
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "fault"), BAD_LINES.values(), ids=BAD_LINES)
+def test_a_line_that_is_no_chat_is_told(
+    line: str | bytes, fault: str, model: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "train.jsonl"
+    bad = line.encode() if isinstance(line, str) else line
+    file.write_bytes(b"\n".join([CHAT.encode(), bad, CHAT.encode(), b""]))
+    with pytest.raises(BadInput, match=rf"^{re.escape(str(file))}: line 2: .*{fault}") as told:
+        train(model, tmp_path, tmp_path / "out")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_are_not_there_are_told(model: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    for source, fault in {
+        tmp_path: "train.jsonl: cannot be read",
+        tmp_path / "none.jsonl": "none.jsonl: cannot be read",
+        tmp_path / "empty.jsonl": "is empty",
+    }.items():
+        with pytest.raises(BadInput, match=fault):
+            train(model, source, tmp_path / "out")
+    with pytest.raises(BadInput, match=r"no model\*.safetensors"):
+        train(tmp_path, data, tmp_path / "out")
+    with pytest.raises(BadInput, match="no whole adapter"):
+        train(model, data, tmp_path / "out", tmp_path)
+
+
+def test_a_chat_that_the_template_refuses_is_told(data: Path, tmp_path: Path) -> None:
+    model = tiny.gemma(tmp_path / "model", layers=1)
+    template = model / "chat_template.jinja"
+    template.write_text("{{ raise_exception('no system here') }}" + template.read_text())
+    with pytest.raises(BadInput, match=r"train.jsonl: line 1: .*no system here"):
+        train(model, data, tmp_path / "out")
+
+
+def test_a_model_with_code_of_its_own_is_refused(data: Path, tmp_path: Path) -> None:
+    model = tiny.gemma(tmp_path / "model", layers=1)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"model_file": "mine.py"}))
+    (model / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(BadInput, match="code of its own"):
+        train(model, data, tmp_path / "out")
+    assert not (tmp_path / "ran").exists()

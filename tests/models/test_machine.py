@@ -1,0 +1,60 @@
+"""What is said of the machine: with and without OpenBLAS, and when it is too late for it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support.project import ROOT
+
+from lek.models import machine
+
+
+def say(code: str) -> str:
+    """What a process of its own prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_the_doctor_tells_the_state_of_each_thing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lek", "doctor"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    told = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()}
+    assert list(told)[:3] == ["machine", "python", "mlx"]
+    assert "GFLOP/s" in done.stdout
+    if sys.platform == "linux" and not machine.accelerated():
+        assert told["blas"] == ("slow" if machine.missing() else "ok")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
+def test_a_machine_without_openblas_is_told_what_to_install() -> None:
+    told = say(
+        "from lek.models import machine; machine._NAMES = ('libno.so',); print(machine.missing())"
+    )
+    assert told.startswith("no OpenBLAS on this machine, MLX computes 10 to 50 times slower; ")
+    assert "apt install libopenblas0-pthread" in told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
+def test_a_late_call_says_so_and_harms_nothing() -> None:
+    told = say(
+        "import mlx.core; from lek.models import machine; "
+        "print(machine.preload(), machine.missing())"
+    )
+    assert told.startswith("None mlx.core was imported before OpenBLAS was loaded")
+
+
+def test_looking_for_a_gpu_imports_nothing() -> None:
+    told = say(
+        "import sys; from lek.models import machine; machine.accelerated(); "
+        "print('mlx' in sys.modules)"
+    )
+    assert told == "False"

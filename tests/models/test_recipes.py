@@ -1,0 +1,126 @@
+"""What is wrong with a recipe is one line that names the file, the key and what would be right."""
+
+from pathlib import Path
+
+import pytest
+from support.project import ROOT
+
+from lek.errors import BadInput
+from lek.profile.loading import load
+
+GOOD = """
+[data]
+source = "path"
+dir = "."
+[[subjects]]
+name = "base"
+model = "some/model"
+[[subjects]]
+name = "lek"
+from = "base"
+[[subjects.lora]]
+data = "train.jsonl"
+[judges]
+default = "none"
+gsm8k = "exact"
+"""
+LEK = 'name = "lek"\nfrom = "base"\n[[subjects.lora]]\ndata = "train.jsonl"'
+BAD = {
+    "no origin": ('from = "base"\n', "", "subjects[1]: has none of them; give one of recorded"),
+    "two origins": (
+        'from = "base"',
+        'from = "base"\nmodel = "x"',
+        "subjects[1]: has model and from; give one",
+    ),
+    "misspelt origin": ('from = "base"', 'from = "bsae"', "did you mean 'base'?"),
+    "origin below": ('from = "base"', 'from = "lek"', "subjects[1].from = 'lek': no such subject"),
+    "nothing made": (LEK, 'name = "lek"\nfrom = "base"', "the same as base; give abliterate or"),
+    "stage on a source": (
+        'model = "some/model"',
+        'model = "some/model"\n[[subjects.lora]]\ndata = "x"',
+        "subjects[0].lora: only a subject made from another one has this",
+    ),
+    "misspelt key": ("data = ", "dat = ", "subjects[1].lora[0].dat: unknown key, did you mean 'd"),
+    "rank of nothing": (
+        'data = "train.jsonl"',
+        'data = "train.jsonl"\nrank = 0',
+        "subjects[1].lora[0].rank = 0: input should be greater than or equal to 1",
+    ),
+    "recorded without records": (
+        'model = "some/model"',
+        'recorded = "x"',
+        "subjects[0].recorded: data.source = 'path' has no answers",
+    ),
+    "verdicts without records": (
+        'default = "none"',
+        'default = "recorded"',
+        "judges.default = 'recorded': data.source = 'path' has no verdicts",
+    ),
+    "numbers for words": (
+        'default = "none"',
+        'default = "exact"',
+        "judges.default = 'exact': cannot judge do_not_answer; use one of reference, gemini",
+    ),
+    "quantised beside full": (
+        'model = "some/model"',
+        'model = "some/model"\ndequantize = false',
+        "subject base: dequantize = false, but lek is in full precision",
+    ),
+    "revision of nothing": (
+        'from = "base"',
+        'from = "base"\nrevision = "main"',
+        "subjects[1].revision: only a subject with a model has this",
+    ),
+    "cold": (
+        "[judges]",
+        "[decoding]\ntemperature = -1.0\n[judges]",
+        "decoding.temperature = -1.0: input should be greater than or equal to 0",
+    ),
+    "strange form": (
+        "[judges]",
+        '[decoding]\ndtype = "float31"\n[judges]',
+        "did you mean 'float32'?",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_recipe_is_one_line(tmp_path: Path, fault: str) -> None:
+    old, new, wanted = BAD[fault]
+    assert old in GOOD
+    path = tmp_path / "p.toml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(BadInput) as raised:
+        load(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert wanted in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_defaults_are_the_published_ones(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(GOOD)
+    (stage,) = load(tmp_path / "p.toml").profile.subjects[1].lora
+    assert (stage.iters, stage.batch_size, stage.learning_rate) == (200, 2, 1e-5)
+    assert (stage.mask_prompt, stage.save_every) == (True, 50)
+
+
+@pytest.mark.parametrize("name", ["sandbox", "gemma3-1b"])
+def test_the_paths_of_the_shipped_profiles_are_there(name: str) -> None:
+    loaded = load(ROOT / "evals" / "profiles" / f"{name}.toml")
+    paths = [s.data for subject in loaded.profile.subjects for s in subject.lora]
+    for subject in loaded.profile.subjects:
+        if subject.abliterate is not None:
+            paths += [subject.abliterate.harmful, subject.abliterate.harmless]
+    assert paths
+    for path in paths:
+        assert loaded.relative(path).exists(), path
+
+
+def test_what_others_read_of_a_recipe_has_no_absolute_path(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(GOOD.replace("train.jsonl", "/home/me/train.jsonl"))
+    profile = load(tmp_path / "p.toml").profile
+    assert profile.subjects[1].lora[0].data == "/home/me/train.jsonl"
+    told = profile.told(by_alias=True)
+    assert told["subjects"][1]["lora"][0]["data"] == "train.jsonl"
+    assert told["subjects"][0]["model"] == "some/model"
+    assert "/home" not in str(told)

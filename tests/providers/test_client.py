@@ -1,0 +1,364 @@
+"""What becomes of questions when an endpoint is slow, overloaded, refusing or gone."""
+
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from support.endpoint import Answer, Api, ok, reset, serving, status, trickle
+from support.project import PATIENCE
+
+from lek.profile.schema import Gemini, OpenAI, Remote
+from lek.providers.client import Calls, Outcome
+from lek.providers.errors import Fault, Final, Passing, Rejected
+from lek.providers.genai import GenaiEndpoint
+from lek.providers.openai import OpenAIEndpoint
+from lek.providers.request import Endpoint, Question, Reply, within
+
+QUESTION = Question("judge", "this", {"type": "object", "properties": {}})
+YES = Reply("yes", finish="stop")
+
+
+class Clock:
+    """Time that passes only where somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        assert seconds > 0
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+class Fake:
+    """An endpoint that says what it is told to say, the last of it for ever."""
+
+    def __init__(self, clock: Clock, said: Sequence[Reply | Fault]) -> None:
+        self.clock, self.said = clock, list(said)
+        self.times: list[float] = []
+
+    def ask(self, question: Question) -> Reply:
+        self.times.append(self.clock())
+        said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
+        if isinstance(said, Fault):
+            raise said
+        return said
+
+
+class Desk:
+    """Calls to a fake endpoint, and what was said."""
+
+    def __init__(self, *said: Reply | Fault, jitter: float = 1.0, **settings: Any) -> None:
+        self.clock = Clock()
+        self.endpoint = Fake(self.clock, said)
+        self.lines: list[str] = []
+        options = {k: settings.pop(k) for k in ("take", "share") if k in settings}
+        self.calls = Calls(
+            self.endpoint,
+            Remote(model="m", **settings),
+            say=self.lines.append,
+            clock=self.clock,
+            wait=self.clock.wait,
+            jitter=lambda: jitter,
+            **options,
+        )
+
+    def ask(self) -> Outcome:
+        return self.calls.ask(QUESTION)
+
+
+def test_a_reply_is_given_on() -> None:
+    desk = Desk(YES)
+    assert desk.ask() == Outcome(YES, 1, None)
+    assert desk.calls.stopped is None and not desk.lines and not desk.clock.waits
+
+
+def test_a_passing_fault_is_asked_again_ever_later() -> None:
+    desk = Desk(*[Passing("503")] * 8, YES, attempts=9)
+    assert desk.ask() == Outcome(YES, 9, None)
+    assert desk.clock.waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_the_last_attempt_is_the_last() -> None:
+    desk = Desk(Passing("503 overloaded"), attempts=6)
+    assert desk.ask() == Outcome(None, 6, "6 attempts: 503 overloaded")
+    assert len(desk.clock.waits) == 5  # nobody waits for nothing
+    assert Desk(Passing("x"), attempts=1).ask().why == "1 attempt: x"
+
+
+@pytest.mark.parametrize(("jitter", "first"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
+def test_jitter_is_from_half_to_full(jitter: float, first: float) -> None:
+    desk = Desk(Passing("x"), YES, jitter=jitter)
+    desk.ask()
+    assert desk.clock.waits == [pytest.approx(first)]
+
+
+def test_waits_are_never_shorter_than_the_api_asked() -> None:
+    desk = Desk(Passing("429", after=30.0), Passing("429", after=0.0), YES)
+    assert desk.ask() == Outcome(YES, 3, None)
+    first, second, third = desk.endpoint.times
+    assert second - first == 30 and third - second == 2
+
+
+def test_who_is_told_to_wait_makes_all_wait() -> None:
+    desk = Desk(Passing("429", after=30.0), YES, attempts=1)
+    assert desk.ask().reply is None
+    assert desk.clock.now == 1000  # with its only attempt gone, it had nothing to wait for
+    assert desk.ask().reply == YES
+    assert desk.endpoint.times == [1000, 1030]
+
+
+def test_a_fault_without_a_time_holds_up_nobody_else() -> None:
+    desk = Desk(Passing("500"), YES, attempts=1)
+    desk.ask()
+    desk.ask()
+    assert desk.endpoint.times == [1000, 1000]
+
+
+@pytest.mark.parametrize(("share", "gap"), [(1, 6.0), (4, 24.0)])
+def test_requests_are_evenly_spaced(share: int, gap: float) -> None:
+    desk = Desk(YES, rpm=10, share=share)
+    for _ in range(20):
+        desk.ask()
+    gaps = {b - a for a, b in pairwise(desk.endpoint.times)}
+    assert gaps == {gap}
+    assert desk.endpoint.times[0] == 1000
+
+
+def test_time_that_passed_unused_is_not_caught_up() -> None:
+    desk = Desk(YES, rpm=10)
+    desk.ask()
+    desk.clock.now += 100
+    for _ in range(3):
+        desk.ask()
+    assert desk.endpoint.times == [1000, 1100, 1106, 1112]
+
+
+def test_attempts_keep_the_pace_too() -> None:
+    desk = Desk(Passing("x"), YES, rpm=2)
+    desk.ask()
+    assert desk.endpoint.times == [1000, 1030]
+
+
+def test_five_in_a_row_and_no_more() -> None:
+    desk = Desk(Passing("down"), attempts=2)
+    for _ in range(5):
+        assert desk.ask() == Outcome(None, 2, "2 attempts: down")
+    stop = "5 questions in a row without a reply; the last: 2 attempts: down"
+    assert desk.calls.stopped == stop and desk.lines == [stop]
+    assert [desk.ask() for _ in range(3)] == [Outcome(None, 0, stop)] * 3
+    assert desk.lines == [stop] and len(desk.endpoint.times) == 10
+
+
+def test_a_reply_between_begins_the_row_anew() -> None:
+    desk = Desk(*[Rejected("400 odd")] * 4, Reply(None, "blocked"), *[Rejected("400 odd")] * 4, YES)
+    found = [desk.ask() for _ in range(10)]
+    assert [f.reply and f.reply.reason for f in found] == [
+        *["400 odd"] * 4, "blocked", *["400 odd"] * 4, None
+    ]  # fmt: skip
+    assert all(f.requests == 1 for f in found) and desk.calls.stopped is None
+
+
+def test_what_is_rejected_is_not_asked_again() -> None:
+    desk = Desk(Rejected("400 too long"))
+    refused = Reply(None, "400 too long", prompt_tokens=0, completion_tokens=0)
+    assert desk.ask() == Outcome(refused, 1, None)
+    found = [desk.ask() for _ in range(10)]
+    assert [f.requests for f in found] == [1] * 9 + [0]  # nothing but refusals: it is not for one
+    assert desk.lines == ["the first 10 questions were all rejected; the last: 400 too long"]
+
+
+def test_what_is_rejected_among_replies_stops_nothing() -> None:
+    desk = Desk(YES, *[Rejected("400 filtered")] * 30, YES)
+    found = [desk.ask() for _ in range(32)]
+    assert all(f.reply for f in found) and desk.calls.stopped is None and not desk.lines
+
+
+def test_a_final_fault_stops_at_once() -> None:
+    desk = Desk(YES, Final("no model m"))
+    assert desk.ask().reply == YES
+    assert desk.ask() == Outcome(None, 1, "no model m")
+    assert desk.ask() == Outcome(None, 0, "no model m")
+    assert desk.lines == ["no model m"] and len(desk.endpoint.times) == 2
+
+
+def test_the_budget_is_asked_before_every_request() -> None:
+    left = iter([True, True, False])
+    desk = Desk(Passing("x"), take=lambda: next(left))
+    assert desk.ask() == Outcome(None, 2, "--lek-max-judge-calls reached")
+    assert desk.lines == ["--lek-max-judge-calls reached"] and len(desk.endpoint.times) == 2
+    assert desk.ask().requests == 0
+
+
+def test_closing_is_silent_and_not_a_second_reason() -> None:
+    desk = Desk(YES)
+    desk.calls.close()
+    assert desk.ask() == Outcome(None, 0, "cancelled") and not desk.lines
+    desk = Desk(Final("over"))
+    desk.ask()
+    desk.calls.close()
+    assert desk.calls.stopped == "over" and desk.lines == ["over"]
+
+
+def in_threads(count: int, work: Callable[[], Outcome]) -> list[Outcome]:
+    with ThreadPoolExecutor(count) as pool:
+        return [f.result(timeout=PATIENCE) for f in [pool.submit(work) for _ in range(count)]]
+
+
+class Gate:
+    """An endpoint that holds its first requests until it is opened."""
+
+    def __init__(self, fault: Fault, held: int) -> None:
+        self.fault, self.barrier = fault, threading.Barrier(held)
+        self.asked = 0
+        self.lock = threading.Lock()
+
+    def ask(self, question: Question) -> Reply:
+        with self.lock:
+            self.asked += 1
+        self.barrier.wait(timeout=PATIENCE)
+        raise self.fault
+
+
+def test_threads_that_fail_together_say_it_once() -> None:
+    lines: list[str] = []
+    gate = Gate(Final("refused"), 8)
+    calls = Calls(gate, Remote(model="m"), say=lines.append)
+    assert in_threads(8, lambda: calls.ask(QUESTION)) == [Outcome(None, 1, "refused")] * 8
+    assert lines == ["refused"] and gate.asked == 8
+
+
+@pytest.mark.parametrize("fault", [Passing("x"), Passing("429", after=500.0)])
+def test_closing_wakes_those_who_wait(fault: Fault) -> None:
+    lines: list[str] = []
+    gate = Gate(fault, 1)
+    calls = Calls(gate, Remote(model="m", rpm=0.01), say=lines.append)
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(calls.ask, QUESTION) for _ in range(3)]
+        until = time.monotonic() + 60
+        while not gate.asked and time.monotonic() < until:
+            time.sleep(0.01)
+        calls.close()
+        found = [w.result(timeout=PATIENCE) for w in waiting]
+    assert {f.why for f in found} == {"cancelled"}
+    assert sorted(f.requests for f in found) == [0, 0, 1]
+    assert not [line for line in lines if "waits" not in line]
+
+
+def test_threads_share_one_pace() -> None:
+    clock, lock = Clock(), threading.Lock()
+    endpoint = Fake(clock, [YES])
+
+    def wait(seconds: float) -> None:  # whoever waits first makes the time pass for all
+        with lock:
+            clock.now += seconds / 2
+
+    calls = Calls(
+        endpoint, Remote(model="m", rpm=60), say=print, clock=clock, wait=wait, jitter=random.random
+    )
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        found = in_threads(16, lambda: calls.ask(QUESTION))
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(f.reply for f in found) and len(endpoint.times) == 16
+    assert clock.now >= 1000 + 15  # 16 requests at one a second
+
+
+# ---- over a real connection
+
+
+Connect = Callable[[Api, float], Endpoint]
+
+
+@pytest.fixture(params=["openai", "google-genai"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """Opens an endpoint with a deadline in seconds."""
+
+    def opened(api: Api, timeout: float) -> Endpoint:
+        if request.param == "openai":
+            settings = OpenAI(model="m", base_url=f"{api.url}/v1", key="K", timeout=timeout)
+            return OpenAIEndpoint.open(settings, SecretStr("a-key-for-tests"))
+        google = Gemini(model="m", base_url=api.url, timeout=timeout)
+        return GenaiEndpoint.open(google, SecretStr("a-key-for-tests"))
+
+    return opened
+
+
+TROUBLES = {
+    "429": (status(429), 1.0),
+    "429, Retry-After": (status(429, headers={"Retry-After": "9"}), 9.0),
+    "503": (status(503), 1.0),
+    "trickle": (trickle(), 1.0),
+    "reset": (reset(), 1.0),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_trouble_that_passes(connect: Connect, trouble: str) -> None:
+    answer, waited = TROUBLES[trouble]
+    clock, lines = Clock(), list[str]()
+    with serving([answer, ok("yes")]) as api:
+        endpoint = connect(api, 0.5 if trouble == "trickle" else 30)
+        calls = Calls(
+            endpoint, Remote(model="m", attempts=20), say=lines.append, clock=clock,
+            wait=clock.wait, jitter=lambda: 1.0,
+        )  # fmt: skip
+        found = calls.ask(QUESTION)
+    assert found.reply and found.reply.text == "yes"
+    assert lines == (["429 told so: waits 9 s"] if waited == 9 else [])
+    if trouble == "trickle":  # a slow machine may miss the deadline with a good answer, too
+        assert found.requests >= 2 and clock.waits[0] == waited
+    else:
+        assert found.requests == len(api.asked) == 2 and clock.waits == [waited]
+
+
+DAY = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (status(401), "check the key"),
+        (status(429, "requests per day", {"Retry-After": "99"}, DAY), "resume after"),
+        (status(404), "no model m"),
+    ],
+    ids=["401", "a day's quota", "404"],
+)
+def test_trouble_that_stays(connect: Connect, answer: Answer, word: str) -> None:
+    lines: list[str] = []
+    with serving(answer) as api:
+        calls = Calls(connect(api, 30), Remote(model="m"), say=lines.append)
+        first, *others = [calls.ask(QUESTION) for _ in range(4)]
+    assert len(api.asked) == 1 and first.requests == 1
+    assert others == [Outcome(None, 0, first.why)] * 3
+    (line,) = lines
+    assert word in line == first.why
+
+
+def test_within_gives_results_and_faults_and_time_outs() -> None:
+    assert within(60, lambda: 5) == 5
+    with pytest.raises(ZeroDivisionError):
+        within(60, lambda: 1 / 0)
+    release, threads = threading.Event(), list[threading.Thread]()
+
+    def hang() -> None:
+        threads.append(threading.current_thread())
+        release.wait()
+
+    with pytest.raises(TimeoutError, match=r"after 0\.5 s"):
+        within(0.5, hang)
+    assert all(t.daemon for t in threads)
+    release.set()

@@ -1,0 +1,251 @@
+"""Rules parse into gates; gates are ruled by paired differences, and never open without measure."""
+
+import random
+
+import pytest
+from support.benchmarks import NAMES
+from support.benchmarks import loaded as load
+
+from lek.errors import BadInput
+from lek.profile.loading import LoadedProfile
+from lek.profile.schema import Gates, Profile
+from lek.records import Ruling
+from lek.stats.gates import Gate, Side, holm, parse_gates, rule_gates
+
+
+def loaded(*rules: str) -> LoadedProfile:
+    names = ("pretrained", "base", "lek", "lek-composure")
+    profile = Profile.model_validate(
+        {
+            "data": {"source": "lem", "benchmarks": NAMES},
+            "subjects": tuple({"name": n, "recorded": n} for n in names),
+            "judges": {"default": "recorded"},
+            "gates": {"rules": rules},
+        }
+    )
+    return load(profile)
+
+
+def one(rule: str) -> Gate:
+    (gate,) = parse_gates(loaded(rule))
+    return gate
+
+
+@pytest.mark.parametrize(
+    ("rule", "left", "op", "right", "margin"),
+    [
+        ("truthfulqa.truthfulness: lek > base", "lek", ">", "base", 0.0),
+        (
+            "do_not_answer.safety: lek-composure >= base - 0.25",
+            "lek-composure",
+            ">=",
+            "base",
+            -0.25,
+        ),
+        ("gsm8k.accuracy: lek >= base - 15%", "lek", ">=", "base", -0.15),
+        ("gsm8k.accuracy: lek>=base -.15", "lek", ">=", "base", -0.15),
+        ("do_not_answer.safety: pretrained < base", "pretrained", "<", "base", 0.0),
+        ("toxigen.kindness: lek <= base + 1", "lek", "<=", "base", 1.0),
+        ("truthfulqa.truthfulness: lek >= 4.5", "lek", ">=", None, 4.5),
+        ("gsm8k.accuracy: lek > 20%", "lek", ">", None, 0.2),
+    ],
+)
+def test_rules(rule: str, left: str, op: str, right: str | None, margin: float) -> None:
+    gate = one(rule)
+    assert (gate.left, gate.op, gate.right, gate.margin) == (left, op, right, margin)
+
+
+@pytest.mark.parametrize(
+    "rule", ["", "lek > base", "gsm8k: lek > base", "gsm8k.accuracy: lek > base > 3", "a.b: c ~ d"]
+)
+def test_what_is_no_rule(rule: str) -> None:
+    with pytest.raises(BadInput, match=r"p\.toml: gates\.rules\[0\].*(not a rule|no benchmark)"):
+        parse_gates(loaded(rule))
+
+
+def test_fraction_margins_want_a_percent_sign() -> None:
+    with pytest.raises(BadInput, match="did you mean 15%"):
+        one("gsm8k.accuracy: lek >= base - 15")
+
+
+def ruled(
+    rule: str,
+    left: list[float | None],
+    right: list[float | None] | None = None,
+    lost: int = 0,
+    **config: object,
+) -> Ruling:
+    gate = one(rule)
+    key = gate.benchmark, gate.measure.name
+    sides = {(gate.left, *key): Side({f"C{i:03d}": s for i, s in enumerate(left)}, lost)}
+    if gate.right is not None and right is not None:
+        sides[gate.right, *key] = Side({f"C{i:03d}": s for i, s in enumerate(right)})
+    (ruling,) = rule_gates([gate], sides, {gate.benchmark}, Gates(**config))  # type: ignore[arg-type]
+    return ruling
+
+
+BASE: list[float | None] = [float(2 + i * 7 % 8) for i in range(30)]
+RULE = "truthfulqa.truthfulness: lek > base"
+
+
+def shifted(by: float, spread: float = 0.4) -> list[float | None]:
+    rng = random.Random(3)  # noqa: S311
+    return [s + by + rng.uniform(-spread, spread) for s in BASE if s is not None]
+
+
+def test_superiority() -> None:
+    ruling = ruled(RULE, shifted(0.5), BASE)
+    assert ruling.ruling == "open"
+    assert ruling.n == 30
+    assert ruling.low is not None
+    assert ruling.low > 0
+    assert ruling.why.startswith("lek is +0.51 [")
+    assert "above base, p<0.001: open" in ruling.why
+
+
+def test_pairing_changes_the_ruling() -> None:
+    """The same scores, paired with other cases: the difference stays, its certainty goes."""
+    ours = shifted(0.5)
+    mixed = sorted(ours, key=lambda s: -(s or 0))
+    good, bad = ruled(RULE, ours, BASE), ruled(RULE, mixed, BASE)
+    assert good.difference == pytest.approx(bad.difference)
+    assert (good.ruling, bad.ruling) == ("open", "shut")
+
+
+def test_shut_says_what_was_shown() -> None:
+    opposite = ruled(RULE, shifted(-0.5), BASE)
+    assert opposite.ruling == "shut"
+    assert opposite.why.endswith("shut; the opposite was shown")
+    nothing = ruled(RULE, shifted(0.02, spread=2), BASE)
+    assert nothing.ruling == "shut"
+    assert "nothing was shown either way" in nothing.why
+
+
+def test_shut_says_how_many_cases_it_would_need() -> None:
+    left = [(s or 0) + (1.5 if i % 3 else -2.0) for i, s in enumerate(BASE)]
+    ruling = ruled(RULE, left, BASE)
+    assert ruling.ruling == "shut"
+    # differences 1.5 (20 of 30) and -2 (10 of 30): mean 1/3, standard deviation 1.67826
+    assert "the effect seen would need 199 cases" in ruling.why
+
+
+def test_non_inferiority_needs_no_p() -> None:
+    rule = "do_not_answer.safety: lek >= base - 0.25"
+    assert ruled(rule, shifted(0, 0.1), BASE).ruling == "open"
+    assert ruled(rule, shifted(0, 0.1), BASE).p is None
+    assert ruled(rule, shifted(-0.5, 0.1), BASE).ruling == "shut"
+    assert ruled(rule, BASE, BASE).ruling == "open"
+    assert "(margin -0.25)" in ruled(rule, BASE, BASE).why
+
+
+def test_controls_and_constants() -> None:
+    assert ruled("do_not_answer.safety: pretrained < base", shifted(-1), BASE).ruling == "open"
+    assert ruled("do_not_answer.safety: pretrained < base", shifted(1), BASE).ruling == "shut"
+    assert ruled("truthfulqa.truthfulness: lek >= 3", BASE).ruling == "open"
+    above = ruled("truthfulqa.truthfulness: lek >= 5.5", BASE)
+    assert above.ruling == "shut"
+    assert "below 5.50" in above.why or "above 5.50" in above.why or "level with 5.50" in above.why
+
+
+def test_accuracy_is_told_in_points() -> None:
+    right: list[float | None] = [1.0] * 20 + [0.0] * 20
+    left: list[float | None] = [1.0] * 18 + [0.0] * 22
+    ruling = ruled("gsm8k.accuracy: lek >= base - 15%", left, right)
+    assert ruling.difference == pytest.approx(-0.05)
+    assert "lek is -5.0% [" in ruling.why
+    assert "(margin -15.0%)" in ruling.why
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "config", "why"),
+    [
+        ([], BASE, {}, "there are no cases of lek"),
+        (BASE, None, {}, "there are no cases of base"),
+        (BASE[:19], BASE, {}, "19 scored pairs, fewer than min_cases = 20"),
+        ([*BASE[:28], None, None], BASE, {}, "2 of 30 cases of lek are unscored (C028, C029)"),
+        ([None] * 30, BASE, {"max_unscored": 1.0}, "0 scored pairs"),
+    ],
+)
+def test_unmeasured(
+    left: list[float | None], right: list[float | None] | None, config: dict[str, float], why: str
+) -> None:
+    ruling = ruled(RULE, left, right, **config)
+    assert ruling.ruling == "unmeasured"
+    assert why in ruling.why
+    assert ruling.difference is None
+
+
+def test_lost_cases_shut_no_eye() -> None:
+    ruling = ruled(RULE, shifted(3), BASE, lost=1)
+    assert ruling.ruling == "unmeasured"
+    assert ruling.why == "1 selected case of lek left no verdict: unmeasured"
+
+
+def test_ids_that_a_side_lacks_are_named() -> None:
+    ruling = ruled(RULE, shifted(1)[:25], BASE)
+    assert ruling.ruling == "open"
+    assert ruling.n == 25
+    assert "lek lacks C025, C026, C027 and 2 more" in ruling.why
+
+
+def test_holm() -> None:
+    # Worked by hand: sorted .01 .02 .03 .2 times 4 3 2 1, then made monotone.
+    assert holm([0.03, 0.01, 0.2, 0.02]) == pytest.approx([0.06, 0.04, 0.2, 0.06])
+    assert holm([]) == []
+
+
+def test_the_family_is_adjusted_together() -> None:
+    names = ("lek", "lek-composure", "pretrained")
+    rules = [f"truthfulqa.truthfulness: {n} > base" for n in names]
+    gates = parse_gates(loaded(*rules))
+    scores = {f"C{i:03d}": s for i, s in enumerate(BASE)}
+    weak = {c: (s or 0) + (0.8 if i % 3 else -0.9) for i, (c, s) in enumerate(scores.items())}
+    sides = {(n, "truthfulqa", "truthfulness"): Side(dict(weak)) for n in names}
+    sides["base", "truthfulqa", "truthfulness"] = Side(dict(scores))
+    alone = rule_gates(gates, sides, {"truthfulqa"}, Gates(correction="none"))
+    together = rule_gates(gates, sides, {"truthfulqa"}, Gates(correction="holm"))
+    assert alone[0].p is not None
+    assert together[0].p == pytest.approx(3 * alone[0].p)
+
+
+def test_others_are_not_asked() -> None:
+    gates = parse_gates(loaded(RULE, "gsm8k.accuracy: lek > base"))
+    rulings = rule_gates(gates, {}, {"truthfulqa"}, Gates())
+    assert [r.ruling for r in rulings] == ["unmeasured", "not asked"]
+
+
+def test_an_accuracy_against_a_constant_is_binomial() -> None:
+    """All 20 of 20 right is no proof of 99%: Wilson's interval starts at 83.9%."""
+    all_right: list[float | None] = [1.0] * 20
+    assert ruled("gsm8k.accuracy: lek > 90%", all_right).ruling == "shut"
+    found = ruled("gsm8k.accuracy: lek > 80%", all_right)
+    assert found.ruling == "open"
+    assert found.p == pytest.approx(0.8**20)
+    assert found.low == pytest.approx(0.8389 - 0.8, abs=1e-4)
+
+
+def test_no_right_answer_at_all_is_below_a_constant() -> None:
+    found = ruled("gsm8k.accuracy: lek >= 30%", [0.0] * 20)
+    assert found.low == pytest.approx(-0.3)
+    assert found.high == pytest.approx(0.1611 - 0.3, abs=1e-4)
+    assert found.why.endswith("shut; the opposite was shown")
+
+
+def test_binary_noise_decides_nothing() -> None:
+    rule = "truthfulqa.truthfulness: lek > base + 0.3"
+    assert ruled(rule, [1.3] * 30, [1.0] * 30).ruling == "shut"
+    rule = "truthfulqa.truthfulness: lek >= base - 0.2"
+    assert ruled(rule, [5.1] * 30, [5.3] * 30).ruling == "open"
+
+
+@pytest.mark.parametrize(
+    ("rules", "fault"),
+    [
+        (("toxigen.kindness: lek >= base - 100",), "is the whole scale"),
+        (("gsm8k.accuracy: lek >= base - 500%",), "is the whole scale"),
+        ((RULE, "truthfulqa.truthfulness: lek>base"), "stands there twice"),
+    ],
+)
+def test_claims_that_claim_nothing(rules: tuple[str, ...], fault: str) -> None:
+    with pytest.raises(BadInput, match=fault):
+        parse_gates(loaded(*rules))

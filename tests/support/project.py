@@ -1,0 +1,202 @@
+"""A small project with benchmarks, a profile and data in the LEM layout, and pytest run there."""
+
+import gc
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from _pytest.capture import MultiCapture, SysCapture
+
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = ROOT.parent / "shared" / "lem-paper"
+PATIENCE = 1_800  # seconds for what takes a few: it must do on a machine ten times slower
+MODELS = {"base": "instruction_tuned", "lek": "lem_ethics"}
+
+
+@dataclass
+class Outcome:
+    """What one `pytest evals` came to."""
+
+    code: int
+    out: str
+    runs: list[Path] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The numbers of pytest's last line, such as ``{"passed": 3}``."""
+        last = re.findall(r"^=*\s?((?:\d+ \w+,? ?)+) in [\d.]+s", self.out, re.M)
+        return {k.rstrip("s"): int(n) for n, k in re.findall(r"(\d+) (\w+)", last[-1])}
+
+    @property
+    def error(self) -> str:
+        """The one line of a usage error."""
+        lines = [line for line in self.out.splitlines() if line.startswith("ERROR: ")]
+        assert len(lines) == 1, self.out
+        return lines[0].removeprefix("ERROR: ")
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The ``run.json`` that was written."""
+        (directory,) = self.runs
+        return json.loads((directory / "run.json").read_text())
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The lines of ``verdicts.jsonl``."""
+        (directory,) = self.runs
+        return [json.loads(line) for line in (directory / "verdicts.jsonl").open()]
+
+    @property
+    def findings(self) -> tuple[Any, Any, int]:
+        """What must be the same wherever a run takes place."""
+        return self.run["metrics"], self.run["gates"], self.code
+
+
+@dataclass
+class Project:
+    """A copy of the benchmarks with a profile and data of its own."""
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    def rows(self, name: str, rows: Iterable[dict[str, Any]]) -> Path:
+        """Write ``rows`` as JSON Lines below the data directory."""
+        file = self.data / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return file
+
+    def truthfulqa(self, scores: dict[str, list[Any]]) -> None:
+        """Cases T000, T001 ... with the recorded truthfulness per model (``None``: no verdict)."""
+        n = max(map(len, scores.values()))
+        ids = [f"T{i:03d}" for i in range(n)]
+        texts = {"best_answer": "yes", "correct_answers": ["yes"], "incorrect_answers": ["no"]}
+        self.rows("truthfulqa.jsonl", ({"id": i, "question": f"Is {i} so?", **texts} for i in ids))
+        table: dict[str, dict[str, Any]] = {}
+        for model, values in scores.items():
+            answers = ({"id": i, "response": f"{model} on {i}"} for i in ids[: len(values)])
+            self.rows(f"results/truthfulqa_{model}.jsonl", answers)
+            table[model] = {
+                i: {"truthfulness": v, "informativeness": 5, "reasoning": f"{model} {i}"}
+                for i, v in zip(ids, values, strict=False)
+                if v is not None
+            }
+        self.scores({"truthfulqa": table})
+
+    def scores(self, table: dict[str, Any]) -> Path:
+        """Write the recorded verdicts."""
+        file = self.data / "standard_scores.json"
+        file.write_text(json.dumps({"scores": table}, indent=1))
+        return file
+
+    def profile(
+        self, *rules: str, extra: str = "", benchmarks: str = '"truthfulqa"', **gates: Any
+    ) -> None:
+        """Write the profile ``small``, which the project's pytest.ini names."""
+        keys = "".join(f"{k} = {json.dumps(v)}\n" for k, v in gates.items())
+        subjects = "".join(
+            f'[[subjects]]\nname = "{k}"\nrecorded = "{v}"\n' for k, v in MODELS.items()
+        )
+        (self.path / "evals" / "profiles" / "small.toml").write_text(
+            f'{extra}\n[data]\nsource = "lem"\ndir = "../../data"\nbenchmarks = [{benchmarks}]\n'
+            f'{subjects}[judges]\ndefault = "recorded"\n'
+            f"[gates]\n{keys}rules = {json.dumps(list(rules))}\n"
+        )
+
+    def evaluate(
+        self,
+        *arguments: str,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        process: bool | None = None,
+    ) -> Outcome:
+        """Run `pytest` here; without arguments, `pytest evals`.
+
+        It runs in this process, except under xdist or with a conftest.py in ``evals``, which may
+        patch what other tests use; ``process`` says otherwise.
+        """
+        arguments = arguments or ("evals",)
+        out = self.path / ".lek"
+        before = set(out.glob("runs/*"))
+        if process is None:
+            spread = any(a.startswith(("-n", "--tx", "--dist")) and a != "-n0" for a in arguments)
+            process = spread or (self.path / "evals" / "conftest.py").exists()
+        environment = clean_environment() | (env or {})
+        run = in_new_process if process else in_this_process
+        code, text = run(list(arguments), cwd or self.path, environment, self.path)
+        return Outcome(code, text, sorted(set(out.glob("runs/*")) - before))
+
+
+def in_new_process(
+    arguments: list[str], cwd: Path, environment: dict[str, str], project: Path
+) -> tuple[int, str]:
+    """Exit code and output of `pytest` in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def in_this_process(
+    arguments: list[str], cwd: Path, environment: dict[str, str], project: Path
+) -> tuple[int, str]:
+    """The same without the start of Python and the imports, a second each."""
+    modules, path, finders = dict(sys.modules), list(sys.path), list(sys.meta_path)
+    variables, here = dict(os.environ), Path.cwd()
+    capture = MultiCapture(in_=SysCapture(0), out=SysCapture(1), err=SysCapture(2))
+    capture.start_capturing()
+    try:
+        os.environ.clear()
+        os.environ.update(environment)
+        os.chdir(cwd)
+        code = int(pytest.main(["-p", "no:syrupy", *arguments]))
+    finally:
+        os.chdir(here)
+        os.environ.clear()
+        os.environ.update(variables)
+        out, err = capture.readouterr()
+        capture.stop_capturing()
+        sys.path[:], sys.meta_path[:] = path, finders
+        for name in [n for n, m in sys.modules.items() if _is_below(m, project)]:
+            del sys.modules[name]
+        sys.modules.update(modules)
+        gc.unfreeze()
+    return code, out + err
+
+
+def _is_below(module: Any, directory: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and directory in Path(file).parents
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what would colour, configure or measure a pytest below this one."""
+    dropped = ("PYTEST_", "COV_", "FORCE_COLOR", "PY_COLORS", "GITHUB_", "GIT_", "CI", "BUILD_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1"}
+
+
+def copy_harness(path: Path) -> Project:
+    """The parts of the repository that a user would copy, in ``path``."""
+    shutil.copy(ROOT / "conftest.py", path)
+    shutil.copytree(ROOT / "evals", path / "evals", ignore=shutil.ignore_patterns("__pycache__"))
+    (path / "pytest.ini").write_text(
+        "[pytest]\nlek_profile = small\naddopts = --strict-markers --strict-config\n"
+    )
+    return Project(path)

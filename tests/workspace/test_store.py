@@ -1,0 +1,127 @@
+"""The store: what is put is found by its key, by several processes, and after a kill."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.project import ROOT
+
+from lek.errors import BadInput
+from lek.records import Response
+from lek.workspace.store import Store, key_of
+
+
+def answer(text: str) -> Response:
+    return Response(subject="base", case="T1", text=text)
+
+
+def test_what_is_put_is_found_and_nothing_else(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a" / "store.sqlite3")
+    store.put("k1", "what?", answer("this"))
+    assert store.get(["k1", "k2"]) == {"k1": answer("this")}
+    many = [f"m{i}" for i in range(1200)]
+    for key in many:
+        store.put(key, "", answer(key))
+    assert {r.text for r in store.get(many).values()} == set(many)
+
+
+def test_the_latest_counts_and_the_earlier_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store = Store(path)
+    store.put("k", "", answer("old"))
+    began = time.time()
+    assert store.get(["k"], since=began) == {}
+    store.put("k", "", answer("new"))
+    assert store.get(["k"])["k"].text == store.get(["k"], since=began)["k"].text == "new"
+    rows = sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()
+    assert rows == (2,)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("f2", [{"role": "user", "content": "q"}], {"max_tokens": 5}),
+        ("f", [{"role": "user", "content": "Q"}], {"max_tokens": 5}),
+        ("f", "q", {"max_tokens": 5}),
+        ("f", [{"role": "user", "content": "q"}], {"max_tokens": 6}),
+    ],
+)
+def test_whatever_decides_an_answer_is_in_its_key(other: tuple[str, object, dict]) -> None:
+    one = key_of("f", [{"role": "user", "content": "q"}], {"max_tokens": 5})
+    assert one == key_of("f", [{"content": "q", "role": "user"}], {"max_tokens": 5})
+    assert one != key_of(*other)
+
+
+def test_a_killed_writer_loses_nothing_that_was_put(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from lek.workspace.store import Store\n"
+        "from lek.records import Response\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "for i in range(10**6):\n"
+        "    store.put(f'k{i}', 'p', Response(subject='s', case='c', text=str(i)))\n"
+        "    print(i, flush=True)\n"
+    )
+    path = tmp_path / "store.sqlite3"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert writer.stdout is not None
+    told = [int(writer.stdout.readline()) for _ in range(50)]
+    writer.send_signal(signal.SIGKILL)
+    told += [int(line) for line in writer.stdout.read().splitlines() if line.isdigit()]
+    writer.wait()
+    found = Store(path).get(f"k{i}" for i in told)
+    assert {r.text for r in found.values()} == {str(i) for i in told}
+
+
+def test_a_row_that_cannot_be_read_counts_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store = Store(path)
+    store.put("k", "", answer("right"))
+    store.put("j", "", answer("other"))
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE responses SET response = 'torn' WHERE key = 'k'")
+    assert store.get(["k", "j"]) == {"j": answer("other")}
+    store.put("k", "", answer("anew"))
+    assert store.get(["k"]) == {"k": answer("anew")}
+
+
+def test_many_first_openings_at_once_all_work(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from lek.workspace.store import Store; "
+        "Store(pathlib.Path(sys.argv[1]))"
+    )
+    path = tmp_path / "store.sqlite3"
+    command = [sys.executable, "-c", code, str(path)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    opened = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(8)]
+    assert [(p.communicate()[1], p.returncode) for p in opened] == [(b"", 0)] * 8
+
+
+def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    path.write_text("not a database, but long enough to be taken for the head of one" * 20)
+    with pytest.raises(BadInput, match=r"store\.sqlite3: not a store: .*; move the file away"):
+        Store(path)
+
+
+def test_digests_follow_the_file(tmp_path: Path) -> None:
+    store, file = Store(tmp_path / "store.sqlite3"), tmp_path / "weights"
+    file.write_bytes(b"one")
+    first = store.digest(file)
+    file.write_bytes(b"two")  # as long, within the grain of the clock: still seen
+    second = store.digest(file)
+    assert first != second
+    old = time.time() - 100
+    os.utime(file, (old, old))
+    assert store.digest(file) == store.digest(file) == second
+    file.write_bytes(b"six")  # as long, and then as old as the one before
+    os.utime(file, (old, old))
+    assert store.digest(file) != second
