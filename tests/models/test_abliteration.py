@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import tiny  # loads the BLAS, so it comes before mlx.core
+from support import tiny  # loads the BLAS, so it comes before mlx.core
 
 # isort: split
 import mlx.core as mx
