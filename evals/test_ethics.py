@@ -1,6 +1,6 @@
 """Ethics: open dilemmas, judged for sovereignty, depth, expression and self-concept."""
 
-from lek.plugin import cases
+from lek import cases
 
 
 @cases("ethics")

@@ -1,6 +1,6 @@
 """GSM8K: grade-school word problems, judged by the final number."""
 
-from lek.plugin import cases
+from lek import cases
 
 
 @cases("gsm8k")

@@ -1,6 +1,6 @@
 """Do-Not-Answer: risky requests; is no harm done, and is more offered than a refusal?"""
 
-from lek.plugin import cases
+from lek import cases
 
 
 @cases("do_not_answer")

@@ -1,6 +1,6 @@
 """ToxiGen: statements about groups; is the reply kind, and does it see the stereotype?"""
 
-from lek.plugin import cases
+from lek import cases
 
 
 @cases("toxigen")

@@ -1,6 +1,6 @@
 """TruthfulQA: questions that invite a misconception; is the answer true and informative?"""
 
-from lek.plugin import cases
+from lek import cases
 
 
 @cases("truthfulqa")

@@ -62,7 +62,8 @@ def sandwich(
         from lek.generation import sandwich as method
 
         loaded = _load(profile)
-        kernel = load_kernel(loaded.relative(loaded.profile.kernel or "../../kernel"))
+        given = loaded.profile.kernel
+        kernel = load_kernel(loaded.relative(given) if given else loading.shipped() / "kernel")
         asked = read_prompts(prompts)
         method.check(out)
         harvest = method.sandwich(_generator(loaded), _known(loaded, subject), asked, kernel)

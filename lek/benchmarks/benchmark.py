@@ -16,7 +16,7 @@ from lek.errors import BadInput, suggestion
 
 FILE = "benchmark.toml"
 Detector = Literal["refusal_detector", "degeneration_detector"]
-Source = Literal["rubric", "exact"] | Detector
+Source = Literal["judge", "exact"] | Detector
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
 Suitable = Literal["exact", "reference", "recorded", "llm"]
 _SHIPPED = Path(__file__).parent
@@ -50,9 +50,9 @@ class Scale(NamedTuple):
 class Measure:
     """One thing that is measured of an answer. Higher is better.
 
-    ``source`` says who scores it: a judge that follows the ``rubric`` (Markdown), the exact
-    judge, or a detector. With ``where``, it applies only to cases whose fields have those values.
-    Recorded verdicts may call it ``recorded_as``.
+    ``source`` says who scores it: the judge that the profile chooses, the exact judge, or a
+    detector. ``rubric`` (Markdown) is what an LLM judge goes by. With ``where``, it applies only to
+    cases whose fields have those values. Recorded verdicts may call it ``recorded_as``.
     """
 
     name: str
@@ -236,15 +236,17 @@ def _check(path: Path, file: _File) -> None:
         raise BadInput(f"{path}: measures: empty; a benchmark measures something")
     for name, measure in file.measures.items():
         where = f"{path}: measures.{name}"
-        if (measure.source == "rubric") != (measure.scale is not None):
+        if (measure.source == "judge") != (measure.scale is not None):
             raise BadInput(
                 f"{where}.scale: " + ("missing; give [low, high]" if measure.scale is None
                 else f"not for source = '{measure.source}', which gives 0 or 1")
             )  # fmt: skip
         if measure.scale is not None and not measure.scale[0] < measure.scale[1]:
             raise BadInput(f"{where}.scale = {list(measure.scale)}: expected [low, high]")
-        if measure.source == "rubric" and measure.rubric is None:
-            raise BadInput(f"{where}.rubric: missing; name a Markdown file of the folder")
+        if measure.source == "judge" and measure.rubric is None and "llm" in file.judges:
+            raise BadInput(
+                f"{where}.rubric: missing; name a Markdown file of the folder for LLM judges"
+            )
         for key in measure.where:
             if key not in file.fields:
                 hint = suggestion(key, file.fields) or "; declare it below [fields]"

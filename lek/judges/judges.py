@@ -19,7 +19,7 @@ from lek.judges.llm.local import Batch, LocalJudge
 from lek.judges.llm.remote import Pool
 from lek.judges.llm.usage import Ledger, cost
 from lek.judges.recorded import RecordedJudge
-from lek.profile.loading import LoadedProfile
+from lek.profile.loading import SHIPPED, LoadedProfile
 from lek.profile.schema import JUDGE_KINDS, NONE, Local, Remote
 from lek.profile.schema import Judges as JudgesConfig
 from lek.providers import endpoint
@@ -293,7 +293,8 @@ class Judges:
         return self._dockets[kind]
 
     def _local(self, settings: Local) -> _Made:
-        if settings.model[:1] in "./~" and not self._loaded.relative(settings.model).is_dir():
+        local = settings.model.startswith((".", "/", "~", SHIPPED))
+        if local and not self._loaded.relative(settings.model).is_dir():
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
             raise BadInput(f"{where}: no such directory; expected one that holds a model")
         judge = LocalJudge(

@@ -17,7 +17,7 @@ from lek.errors import BadInput
 from lek.models import machine
 from lek.models.hub import fetch, local
 from lek.models.weights import Form, stored_form
-from lek.profile.loading import LoadedProfile
+from lek.profile.loading import SHIPPED, LoadedProfile
 from lek.profile.schema import Stage, Subject
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.store import Store
@@ -178,7 +178,8 @@ def check(loaded: LoadedProfile) -> None:
     """Raise `BadInput` where a local file or directory that a recipe names is not there."""
     for i, subject in enumerate(loaded.profile.subjects):
         model = subject.model
-        if model is not None and model[:1] in "./~" and not loaded.relative(model).is_dir():
+        local = model is not None and model.startswith((".", "/", "~", SHIPPED))
+        if model is not None and local and not loaded.relative(model).is_dir():
             where = f"{loaded.path}: subjects[{i}].model = '{model}'"
             raise BadInput(f"{where}: no such directory; expected one that holds a model")
         if subject.abliterate is not None:

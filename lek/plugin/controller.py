@@ -37,14 +37,14 @@ class Controller:
         """Make the plan, the tally and the place for the run, or say what is wrong with them."""
         if self._tally is None:
             tally = Tally(plan_of(self._config))
-            root, given = self._config.rootpath, self._config.option.lek_out
-            self._commit = commit_of(root)
+            here, given = self._config.invocation_params.dir, self._config.option.lek_out
+            self._commit = commit_of(self._config.rootpath)
             option = self._config.option
             if idle(self._config):
                 self._tally = tally
                 return tally
             try:
-                out = out_directory(given, root, tally.started, self._commit[0])
+                out = out_directory(given, here, tally.started, self._commit[0])
                 self._out = out.absolute()  # a test may change the current directory
                 self._temporary = reserve(self._out, "--lek-out" if given else "the run")
             except BadInput as e:

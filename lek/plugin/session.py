@@ -10,6 +10,7 @@ import pytest
 
 from lek.benchmarks.benchmark import Benchmark, shipped
 from lek.errors import BadInput
+from lek.plugin import NO_PROFILE
 from lek.profile import loading
 from lek.runs.plan import Plan, make_plan
 from lek.workspace.progress import Progress
@@ -54,7 +55,7 @@ def _load(config: pytest.Config) -> loading.LoadedProfile:
     option, ini = config.option, config.getini("lek_profile")
     name = ini if option.lek_profile is None else option.lek_profile
     if option.lek_profile is None and not ini:
-        raise BadInput("no profile; give --lek-profile NAME or set lek_profile in pytest.ini")
+        raise BadInput(NO_PROFILE)
     loaded = loading.load(loading.find(name, shown(config.rootpath / "evals" / "profiles")))
     if option.lek_judge is not None:
         loaded = loading.with_judge(loaded, option.lek_judge, f"--lek-judge {option.lek_judge}")
@@ -103,7 +104,7 @@ def _workshop(config: pytest.Config) -> Workshop:
     since = started(config) if config.option.lek_fresh else 0.0
     progress = Progress(plain=plain, shown=shown)
     return Workshop(
-        config.rootpath / ".lek",
+        config.invocation_params.dir / ".lek",
         progress,
         since,
         share=int(worker.get("workercount") or workers or 1),

@@ -17,6 +17,8 @@ from lek.benchmarks.benchmark import Benchmark, resolve
 from lek.errors import BadInput, suggestion
 from lek.profile.schema import JUDGE_KINDS, NONE, Judges, Profile
 
+SHIPPED = "lek:"  # begins the path of a file or directory that ships
+
 
 class LoadedProfile(BaseModel):
     """A profile with the file that it came from and the SHA-256 of that file's bytes.
@@ -33,22 +35,36 @@ class LoadedProfile(BaseModel):
     benchmarks: dict[str, Benchmark]
 
     def relative(self, path: str) -> Path:
-        """``path`` as the profile means it: from the profile's own place."""
+        """``path`` as the profile means it: from its own place, or ``lek:`` of what ships."""
+        if path.startswith(SHIPPED):
+            return shipped() / path.removeprefix(SHIPPED)
         return Path(os.path.normpath(self.path.parent / path))
 
 
+def shipped() -> Path:
+    """The directory that holds what ships: evals, kernel, seeds, training, abliteration, sandbox.
+
+    It is the package itself where that was installed from a wheel, else the repository.
+    """
+    package = Path(__file__).parents[1]
+    return package if (package / "evals").is_dir() else package.parent
+
+
 def find(name: str, profiles: Path) -> Path:
-    """The file of profile ``name``: a built-in one of the directory ``profiles``, or a path."""
+    """The file of profile ``name``: of the directory ``profiles``, one that ships, or a path."""
     if name.endswith(".toml") or "/" in name:
         path = Path(name)
         if not path.is_file():
             raise BadInput(f"--lek-profile {name}: no such file")
         return path
-    known = sorted(p.stem for p in profiles.glob("*.toml"))
+    known: dict[str, Path] = {}
+    for place in (shipped() / "evals" / "profiles", profiles):
+        known |= {file.stem: file for file in sorted(place.glob("*.toml"))}
     if name in known:
-        return profiles / f"{name}.toml"
-    have = f"{profiles} has {', '.join(known)}" if known else f"{profiles} has no profile"
-    raise BadInput(f"--lek-profile {name}: no such profile{suggestion(name, known)}; {have}")
+        return known[name]
+    near = suggestion(name, known).removeprefix(", ")
+    hint = near or f"there are {', '.join(known)}, and files by their path"
+    raise BadInput(f"--lek-profile {name}: no such profile; {hint}")
 
 
 def load(path: Path) -> LoadedProfile:

@@ -85,14 +85,90 @@ class Run:
         }
 
 
-def out_directory(given: Path | None, root: Path, started: datetime, commit: str | None) -> Path:
-    """Where the run goes: ``given``, or ``.lek/runs/<utc time>-<commit>`` below ``root``.
+def load_run(directory: Path) -> Run:
+    """The run that lies in ``directory``, as `write_run` wrote it, or an earlier version.
+
+    Raises `BadInput` where there is none, or one of a later version.
+    """
+    path = directory / "run.json"
+    try:
+        document = json.loads(path.read_bytes())
+        lines = (directory / "verdicts.jsonl").read_bytes().splitlines()
+    except OSError as e:
+        raise BadInput(f"{e.filename}: cannot be read: {e.strerror}; expected a run") from e
+    except ValueError as e:
+        raise BadInput(f"{path}: not JSON: {e}") from e
+    schema = document.pop("schema", None) if isinstance(document, dict) else None
+    if schema not in range(1, SCHEMA + 1):
+        raise BadInput(f"{path}: schema {schema!r}; this version reads 1 to {SCHEMA}")
+    try:
+        verdicts = [json.loads(line) for line in lines]
+        if schema == 1:
+            document, verdicts = _from_first(document, verdicts)
+        metrics, gates = document.pop("metrics"), document.pop("gates")
+        return Run(
+            document,
+            msgspec.convert(metrics, list[Metric]),
+            msgspec.convert(gates, list[Ruling]),
+            msgspec.convert(verdicts, list[Verdict]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise BadInput(f"{directory}: not a run: {type(e).__name__}: {e}") from e
+
+
+_FIRST_RULINGS = {"open": "passed", "shut": "failed", "not asked": "not selected"}
+
+
+def _from_first(
+    document: dict[str, Any], verdicts: list[dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A run of schema 1 in the form of schema 2.
+
+    It had one judge per verdict, texts without codes for what is unscored, one scale per
+    benchmark, and other words for rulings.
+    """
+    for verdict in verdicts:
+        judge, pending = verdict.pop("judge"), verdict.pop("pending", False)
+        verdict["judges"] = dict.fromkeys(verdict["scores"], judge)
+        code = "judge_unavailable" if pending else "invalid_reply"
+        if verdict["response"].get("text") is None:
+            code = "no_response"
+        verdict["unscored"] = {
+            measure: {"code": code, "text": text}
+            for measure, text in verdict.get("unscored", {}).items()
+        }
+    for gate in document["gates"]:
+        gate["ruling"] = _FIRST_RULINGS.get(gate["ruling"], gate["ruling"])
+    document["unscored"] = [
+        {"code": "invalid_reply", "count": n, "texts": [{"text": text, "count": n}]}
+        for text, n in document.pop("why_unscored", {}).items()
+    ]
+    document["protocol"] = {
+        name: {protocol.pop("judge"): protocol} for name, protocol in document["protocol"].items()
+    }
+    document["benchmarks"] = {}
+    for metric in document["metrics"]:
+        measures = document["benchmarks"].setdefault(
+            metric["benchmark"], {"marker": metric["benchmark"], "digest": "", "measures": {}}
+        )["measures"]
+        fraction = metric["measure"] == "accuracy"
+        measures[metric["measure"]] = {
+            "scale": [0, 1] if fraction else [1, 10],
+            "fraction": fraction,
+            "source": "exact" if fraction else "judge",
+            "where": {},
+        }
+    return document, verdicts
+
+
+def out_directory(given: Path | None, here: Path, started: datetime, commit: str | None) -> Path:
+    """Where the run goes: ``given``, or ``.lek/runs/<utc time>-<commit>`` below ``here``.
 
     Raises `BadInput` where a directory that holds something already would have to be replaced.
     """
     if given is None:
         stamp = started.strftime("%Y%m%dT%H%M%SZ")
-        return root / ".lek" / "runs" / f"{stamp}-{(commit or 'nocommit')[:9]}"
+        return here / ".lek" / "runs" / f"{stamp}-{(commit or 'nocommit')[:9]}"
     if given.exists() and not (given.is_dir() and not any(given.iterdir())):
         what = "directory that is not empty" if given.is_dir() else "file"
         raise BadInput(f"--lek-out {given}: a {what}; name a new directory")

@@ -20,7 +20,7 @@ metre = { type = "text", required = true, label = "metre", tag = true }
 label = {}
 
 [measures.rhyme]
-source = "rubric"
+source = "judge"
 scale = [0, 4]
 rubric = "rhyme.md"
 where = { label = "rhymed" }
@@ -80,7 +80,7 @@ def test_the_digest_covers_the_folder(folder: Path) -> None:
         ('marker = "verse"', 'marker = "skip"', "marker = 'skip': pytest uses that name"),
         ('marker = "verse"', 'marker = "a b"', "marker = 'a b': expected lower-case"),
         ('["reference", "llm"]', '["nobody"]', "Invalid enum value 'nobody'"),
-        ("source = \"rubric\"", "source = \"words\"", "Invalid enum value 'words'"),
+        ("source = \"judge\"", "source = \"words\"", "Invalid enum value 'words'"),
         ("scale = [0, 4]\n", "", "measures.rhyme.scale: missing; give [low, high]"),
         ("[0, 4]", "[4, 0]", "measures.rhyme.scale = [4, 0]: expected [low, high]"),
         ("[0, 4]", "[0]", "Expected `array` of length 2"),

@@ -76,7 +76,7 @@ ANSWERS, SCORES = "results/truthfulqa_lem_ethics.jsonl", "standard_scores.json"
 BAD = {
     "unknown profile": (
         option("--lek-profile", "smal"),
-        ["--lek-profile smal: no such profile, did you mean 'small'?", "evals/profiles has"],
+        ["--lek-profile smal: no such profile; did you mean 'small'?"],
     ),
     "unknown profile path": (option("--lek-profile", "x/y.toml"), ["x/y.toml: no such file"]),
     "misspelt key": (
@@ -277,7 +277,8 @@ def test_there_is_a_line_without_any_profile(project: Project) -> None:
     (project.path / "pytest.ini").write_text("[pytest]\n")
     done = project.evaluate("evals")
     assert done.code == 4
-    assert done.error == "no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
+    told = "no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
+    assert done.error == f"@cases('ethics'): {told}"
 
 
 def test_a_bad_profile_does_not_get_in_the_way_of_other_tests(
@@ -307,7 +308,7 @@ def test_benchmarks_elsewhere_are_told_too(project: Project) -> None:
 
 def test_an_unknown_benchmark_is_named(project: Project) -> None:
     (project.path / "evals" / "test_gsm8k.py").write_text(
-        "from lek.plugin import cases\n\n@cases('gsm8')\ndef test_x(case, subject): pass\n"
+        "from lek import cases\n\n@cases('gsm8')\ndef test_x(case, subject): pass\n"
     )
     done = project.evaluate("evals")
     assert done.code == 2

@@ -121,7 +121,7 @@ def test_nothing_selected_is_not_success(project: Project) -> None:
 
 def test_a_test_that_forgets_its_verdict_does_not_pass_unseen(project: Project) -> None:
     (project.path / "evals" / "test_truthfulqa.py").write_text(
-        "from lek.plugin import cases\n\n"
+        "from lek import cases\n\n"
         "@cases('truthfulqa')\ndef test_truthfulqa(case, subject, judge, record):\n    pass\n"
     )
     for way in ("-n0", "-n2"):
@@ -157,7 +157,7 @@ def test_names_that_read_alike_are_refused(project: Project) -> None:
 @pytest.mark.parametrize("way", ["-n0", "-n2"])
 def test_parameters_of_a_users_own_hide_no_loss(project: Project, body: str, way: str) -> None:
     (project.path / "evals" / "test_truthfulqa.py").write_text(
-        "import pytest\nfrom lek.plugin import cases\n\n"
+        "import pytest\nfrom lek import cases\n\n"
         "@pytest.mark.parametrize('k', [0])\n@cases('truthfulqa')\n"
         "def test_truthfulqa(case, subject, judge, record, k):\n"
         f"    if case.id == 'T003':\n        {body}\n"
@@ -172,7 +172,7 @@ def test_parameters_of_a_users_own_hide_no_loss(project: Project, body: str, way
 @pytest.mark.parametrize("after", ["pytest.skip()", "assert 0", "pytest.xfail()"])
 def test_only_a_passed_test_counts(project: Project, after: str) -> None:
     (project.path / "evals" / "test_truthfulqa.py").write_text(
-        "import pytest\nfrom lek.plugin import cases\n\n@cases('truthfulqa')\n"
+        "import pytest\nfrom lek import cases\n\n@cases('truthfulqa')\n"
         "def test_truthfulqa(case, subject, judge, record):\n"
         f"    record(judge(case, subject.respond(case)))\n    {after}\n"
     )

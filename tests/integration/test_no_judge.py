@@ -78,10 +78,10 @@ def test_a_benchmark_whose_measures_all_need_one_is_left_out(
     (folder / "rhyme.md").write_text("## rhyme\n")
     (folder / "benchmark.toml").write_text(
         'name = "poetry"\nmarker = "verse"\njudges = ["llm", "recorded"]\n'
-        '[measures.rhyme]\nsource = "rubric"\nscale = [1, 5]\nrubric = "rhyme.md"\n'
+        '[measures.rhyme]\nsource = "judge"\nscale = [1, 5]\nrubric = "rhyme.md"\n'
     )
     (unjudged.path / "evals" / "test_poetry.py").write_text(
-        "from lek.plugin import cases\n\n@cases('poetry')\n"
+        "from lek import cases\n\n@cases('poetry')\n"
         "def test_poetry(case, subject, judge, record):\n"
         "    record(judge(case, subject.respond(case)))\n"
     )

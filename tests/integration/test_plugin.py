@@ -188,7 +188,7 @@ def test_nothing_heavy_is_imported_to_collect(project: Project) -> None:
 
 def test_a_test_cannot_record_twice_or_record_nonsense(project: Project) -> None:
     (project.path / "evals" / "test_truthfulqa.py").write_text(
-        "import pytest\nfrom lek.plugin import cases\n\n@cases('truthfulqa')\n"
+        "import pytest\nfrom lek import cases\n\n@cases('truthfulqa')\n"
         "def test_truthfulqa(case, subject, judge, record):\n"
         "    with pytest.raises(TypeError, match='takes a Verdict, not float'):\n"
         "        record(7.0)\n"

@@ -1,0 +1,202 @@
+"""The installed plugin: idle in repositories that are none of ours, and whole in a wheel."""
+
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from support.project import PATIENCE, ROOT, Project, clean_environment, copy_harness
+
+HEAVY = {"mlx", "mlx_lm", "transformers", "datasets", "scipy", "numpy", "openai", "matplotlib"}
+HEAVY |= {"google.genai", "google.generativeai", "huggingface_hub"}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Project:
+    """A repository that has nothing to do with evaluations."""
+    (tmp_path / "test_a.py").write_text(
+        "import os\n"
+        "import pytest\n"
+        "@pytest.mark.parametrize('i', range(6))\n"
+        "def test_a(i):\n"
+        "    if i == 3 and not os.path.exists('died'):\n"
+        "        open('died', 'w').close()\n"
+        "        os._exit(1)\n"
+    )
+    return Project(tmp_path)
+
+
+def test_elsewhere_it_is_not_there(elsewhere: Project) -> None:
+    (elsewhere.path / "died").touch()
+    (elsewhere.path / "conftest.py").write_text(
+        "import sys\n"
+        "def pytest_unconfigure(config):\n"
+        "    names = {n for n in sys.modules if n.split('.')[0] == 'lek'}\n"
+        "    print('modules', sorted(names))\n"
+        "    plugins = [n for n, _ in config.pluginmanager.list_name_plugin() if 'lek' in n]\n"
+        "    print('plugins', plugins)\n"
+    )
+    done = elsewhere.evaluate("-s", "-v", ".", process=True)
+    assert done.code == 0, done.out
+    assert "modules ['lek', 'lek.plugin']" in done.out
+    assert "plugins ['lek']" in done.out
+    header = done.out.split("collected")[0]
+    assert "lek:" not in header
+    for question in ("--markers", "--fixtures"):
+        told = elsewhere.evaluate(question, process=True).out
+        assert not re.search(r"truthful|gsm8k|cases\(|^subject|^judge|^record\b", told, re.M)
+    assert not (elsewhere.path / ".lek").exists()
+
+
+def test_elsewhere_workers_are_spread_and_replaced(elsewhere: Project) -> None:
+    done = elsewhere.evaluate("-n2", "-v", ".")
+    assert "replacing crashed worker" in done.out
+    assert done.counts["passed"] == 5
+    without = elsewhere.evaluate("-n2", "-v", "-p", "no:lek", ".")
+    assert "scheduling tests via LoadScheduling" in done.out
+    assert "scheduling tests via LoadScheduling" in without.out
+
+
+@pytest.mark.parametrize("way", [[], ["-n2"]])
+def test_cases_without_a_profile_are_one_usage_error(tmp_path: Path, way: list[str]) -> None:
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
+    (tmp_path / "test_a.py").write_text(
+        "from lek import cases\n"
+        "@cases('gsm8k')\ndef test_a(case, subject, judge, record): pass\n"
+        "@cases('toxigen')\ndef test_b(case, subject, judge, record): pass\n"
+    )
+    done = Project(tmp_path).evaluate(".", *way, process=True)
+    assert done.code == 4 if not way else done.code in (1, 2)
+    told = "@cases('gsm8k'): no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
+    assert told in done.out
+    assert "Traceback" not in done.out and "INTERNALERROR" not in done.out
+    if not way:
+        assert done.error == told
+
+
+def test_options_are_known_before_paths(project: Project) -> None:
+    project.data.rename(project.path / "elsewhere")
+    done = project.evaluate("--lek-data", "elsewhere", "evals")
+    assert done.code == 0, done.out
+    assert project.evaluate("evals", "--lek-profile", "smal").error.endswith(
+        "did you mean 'small'?"
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["-m", "pytest", "--help"], ["-m", "lek", "--help"], ["-m", "lek", "build", "--help"]],
+)
+@pytest.mark.parametrize("profile", [True, False])
+def test_help_imports_nothing_heavy(tmp_path: Path, command: list[str], profile: bool) -> None:
+    if profile:
+        copy_harness(tmp_path)
+    code = (
+        "import atexit, runpy, sys\n"
+        f"heavy = {HEAVY!r}\n"
+        "def report():\n"
+        "    found = {m for m in sys.modules if m in heavy or m.split('.')[0] in heavy}\n"
+        "    print('HEAVY', sorted(found))\n"
+        "atexit.register(report)\n"
+        f"sys.argv = {['lek', *command[2:]]!r}\n"
+        f"runpy.run_module({command[1]!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "HEAVY []" in done.stdout
+
+
+@pytest.fixture(scope="session")
+def installed(shared_directory: Path) -> Iterator[Path]:
+    """A Python with the wheel of this repository, and the packages of the running one."""
+    home = shared_directory / "wheel"
+    python = home / "venv" / "bin" / "python"
+    with FileLock(shared_directory / "wheel.lock"):
+        if not python.exists():
+            shutil.copytree(
+                ROOT,
+                home / "source",
+                ignore=shutil.ignore_patterns(".*", "__pycache__", "tests", "*.egg-info"),
+            )
+            build = ["wheel", "-q", "--no-build-isolation", "--no-deps", "--no-index", "-w", "."]
+            options = {"cwd": home, "env": clean_environment(), "check": True}
+            subprocess.run([sys.executable, "-m", "pip", *build, "./source"], **options)
+            venv.create(home / "venv", with_pip=False)
+            (wheel,) = home.glob("*.whl")
+            site = next((home / "venv" / "lib").glob("python*/site-packages"))
+            install = [
+                "install",
+                "-q",
+                "--no-deps",
+                "--no-index",
+                "--target",
+                str(site),
+                str(wheel),
+            ]
+            subprocess.run([sys.executable, "-m", "pip", *install], **options)
+            (site / "zz.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    yield python
+
+
+def test_the_wheel_is_whole(installed: Path, tmp_path: Path) -> None:
+    """In an empty directory, with nothing but the wheel: the sandbox is evaluated."""
+    environment = {k: v for k, v in clean_environment().items() if k != "PYTHONPATH"}
+    arguments = ["--pyargs", "lek.evals", "--lek-profile", "sandbox", "-m", "reasoning"]
+    done = subprocess.run(
+        [
+            str(installed),
+            "-m",
+            "pytest",
+            *arguments,
+            "-k",
+            "base",
+            "--lek-limit=3",
+            "--lek-no-gates",
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert str(ROOT) not in done.stdout
+    assert [p.name for p in tmp_path.iterdir() if p.name != ".pytest_cache"] == [".lek"]
+    (run,) = (tmp_path / ".lek" / "runs").iterdir()
+    assert len((run / "verdicts.jsonl").read_text().splitlines()) == 3
+    package = next((installed.parent.parent / "lib").glob("python*/site-packages/lek"))
+    for name in (
+        "kernel/lek-1-kernel.txt", "kernel/axioms.json", "seeds/P01-P20.json",
+        "training/train.jsonl", "abliteration/harmful.jsonl", "sandbox/base/model.safetensors",
+        "benchmarks/toxigen/awareness.md", "evals/profiles/lem-paper.toml", "py.typed",
+    ):  # fmt: skip
+        assert (package / name).is_file(), name
+
+
+def test_profiles_of_the_repository_come_first(installed: Path, tmp_path: Path) -> None:
+    profiles = tmp_path / "evals" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "sandbox.toml").write_text("nonsense")
+    done = subprocess.run(
+        [str(installed), "-m", "lek", "build", "--profile=sandbox"],
+        cwd=tmp_path,
+        env={k: v for k, v in clean_environment().items() if k != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 4
+    assert done.stderr.startswith("ERROR: evals/profiles/sandbox.toml: not TOML")
