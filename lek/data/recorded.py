@@ -24,12 +24,12 @@ class Recorded:
     notes: tuple[str, ...]
 
     def prepare(
-        self, cases: Sequence[Case], heard: Callable[[Case, Response], None] | None
+        self, cases: Sequence[Case], on_response: Callable[[Case, Response], None] | None
     ) -> None:
-        """Tell ``heard`` of all: the answers were read when the session was planned."""
-        if heard is not None:
+        """Tell ``on_response`` of all: the answers were read when the session was planned."""
+        if on_response is not None:
             for case in cases:
-                heard(case, self.respond(case))
+                on_response(case, self.respond(case))
 
     def respond(self, case: Case) -> Response:
         """The answer recorded for ``case``, or a response that says why there is none."""

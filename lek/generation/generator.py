@@ -66,7 +66,7 @@ class Models:
 
 
 CODE = ("generation/mlx.py",)  # the files that compute an answer from weights and messages
-Heard = Callable[[Case, Response], None]
+OnResponse = Callable[[Case, Response], None]
 
 
 class Generator:
@@ -89,11 +89,11 @@ class Generator:
         self.decoding, self._progress, self._since = decoding, progress, since
 
     def respond(
-        self, subject: Subject, cases: Sequence[Case], heard: Heard | None = None
+        self, subject: Subject, cases: Sequence[Case], on_response: OnResponse | None = None
     ) -> dict[str, Response]:
         """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id.
 
-        ``heard`` is given each one as soon as it is there.
+        ``on_response`` is given each one as soon as it is there.
         """
         if not cases:
             return {}
@@ -101,8 +101,8 @@ class Generator:
         prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
 
         def tell(name: str, response: Response) -> None:
-            if heard is not None:
-                heard(by_id[name], replace(response, subject=subject.name, case=name))
+            if on_response is not None:
+                on_response(by_id[name], replace(response, subject=subject.name, case=name))
 
         found = self.ask(subject.name, cases[0].benchmark, prompts, tell)
         return {i: replace(r, subject=subject.name, case=i) for i, r in found.items()}

@@ -10,7 +10,7 @@ from lek.data.jsonl import read_rows
 from lek.data.lem import answers_file
 from lek.data.recorded import Recorded, read_answers
 from lek.errors import BadInput
-from lek.generation.generator import Generator, Heard
+from lek.generation.generator import Generator, OnResponse
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Subject
 from lek.records import Case, Response
@@ -20,10 +20,10 @@ from lek.workspace.workspace import Workshop
 class Answers(Protocol):
     """The answers of one subject to one benchmark."""
 
-    def prepare(self, cases: Sequence[Case], heard: Heard | None) -> None:
+    def prepare(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
         """Do what takes long, ahead of need; a fault is raised by `respond`.
 
-        ``heard`` is given each response to ``cases`` as soon as it is there.
+        ``on_response`` is given each response to ``cases`` as soon as it is there.
         """
 
     def respond(self, case: Case) -> Response:
@@ -139,9 +139,9 @@ class Generated:
         self._fault: str | None = None
         self._trace = ""
 
-    def prepare(self, cases: Sequence[Case], heard: Heard | None) -> None:
+    def prepare(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
         """Generate answers to ``cases``; what goes wrong is kept for `respond` to raise."""
-        self._ask(cases, heard)
+        self._ask(cases, on_response)
 
     def respond(self, case: Case) -> Response:
         """What the subject says to ``case``."""
@@ -156,10 +156,12 @@ class Generated:
         """The answers to ``cases`` that the store has, by case id."""
         return self._generator().stored(self._subject, cases)
 
-    def _ask(self, cases: Sequence[Case], heard: Heard | None) -> None:
+    def _ask(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
         asked = {c.id: c for c in cases}
         try:
-            self._responses |= self._generator().respond(self._subject, list(asked.values()), heard)
+            self._responses |= self._generator().respond(
+                self._subject, list(asked.values()), on_response
+            )
         except BadInput as e:
             self._fault = str(e)
         except Exception as e:  # its text is told by each case, where it came from by the first

@@ -15,8 +15,8 @@ from lek.judges.detectors import degeneration_detector, refusal_detector
 from lek.judges.exact.judge import exact
 from lek.judges.llm import prompt
 from lek.judges.llm.judge import Docket
-from lek.judges.llm.local import Batch, LocalJudge
-from lek.judges.llm.remote import Pool
+from lek.judges.llm.local import BatchExecutor, LocalJudge
+from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Ledger, cost
 from lek.judges.recorded import RecordedJudge
 from lek.profile.loading import SHIPPED, LoadedProfile
@@ -185,7 +185,7 @@ def builtin_protocol(name: str, config: JudgesConfig) -> dict[str, Any]:
     return described | (config.reference.model_dump() if name == "reference" else {})
 
 
-_Made = tuple[Pool | Batch, Callable[[], str], Callable[[str], str]]
+_Made = tuple[ThreadExecutor | BatchExecutor, Callable[[], str], Callable[[str], str]]
 
 
 class Judges:
@@ -278,12 +278,12 @@ class Judges:
             else:
                 assert isinstance(settings, Remote)
                 made = self._remote(kind, settings)
-            hearing, identity, scrub = made
+            executor, identity, scrub = made
             self._dockets[kind] = Docket(
                 kind,
                 self._loaded.benchmarks,
                 settings.votes,
-                hearing,
+                executor,
                 lambda: self.ledger,
                 identity,
                 since=self._workshop.since,
@@ -307,7 +307,7 @@ class Judges:
 
         name = f"mlx judge ({Path(settings.model).name})"
         shop = self._workshop
-        batch = Batch(opened, name, judge.decoding, shop.progress, self._take_call)
+        batch = BatchExecutor(opened, name, judge.decoding, shop.progress, self._take_call)
         return (
             batch,
             cache(lambda: json.dumps(["mlx", judge.fingerprint, settings.deciding()])),
@@ -329,7 +329,7 @@ class Judges:
             )
 
         size = max(1, settings.concurrency // shop.share)
-        pool = Pool(calls, size, lambda left: self.notices.waiting(kind, left))
+        pool = ThreadExecutor(calls, size, lambda left: self.notices.waiting(kind, left))
         identity = json.dumps([kind, settings.deciding()])
         return pool, lambda: identity, partial(endpoint.scrub, settings)
 

@@ -95,7 +95,7 @@ class Plan:
     def prepare(self, benchmark: str, subject: str) -> None:
         """Have ``subject`` answer the selected cases of ``benchmark``, if it has not yet.
 
-        Where the judge is a model, it is heard meanwhile: so that it has enough to do, the other
+        Where the judge is a model, it is on_response meanwhile: so that it has enough to do, the other
         benchmarks follow, and the next subject (all others, if the judge is asked in batches).
         What goes wrong is kept, and raised where the first answer is asked for.
         """
@@ -120,8 +120,8 @@ class Plan:
         if key not in self.prepared and self.asked.get(key):
             self.prepared.add(key)
             judge = self.judges[benchmark]
-            heard = partial(self._queue, judge) if judge.deferred else None
-            self.answers[key].prepare(self.asked[key], heard)
+            on_response = partial(self._queue, judge) if judge.deferred else None
+            self.answers[key].prepare(self.asked[key], on_response)
 
     def _queue(self, judge: BenchmarkJudge, case: Case, response: Response) -> None:
         judge.queue(case, response)

@@ -15,9 +15,9 @@ from support.benchmarks import BENCHMARKS, judged
 from lek.errors import BadInput
 from lek.generation.backend import Completion, Request
 from lek.judges.llm.judge import Docket, Missing, verdict
-from lek.judges.llm.local import Batch
-from lek.judges.llm.question import Heard, Task
-from lek.judges.llm.remote import Pool
+from lek.judges.llm.local import BatchExecutor
+from lek.judges.llm.question import Outcome, Task
+from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Ledger, Spent, cost
 from lek.profile.schema import Decoding, Judges, OpenAI
 from lek.providers.client import Outcome
@@ -58,12 +58,12 @@ class Ready:
     def __init__(self, *scores: Any) -> None:
         self.scores, self.tasks = list(scores), list[Task]()
 
-    def take(self, task: Task) -> None:
+    def submit(self, task: Task) -> None:
         self.tasks.append(task)
         score = self.scores.pop(0)
-        if isinstance(score, Heard):
+        if isinstance(score, Outcome):
             return task.done(score)
-        return task.done(Heard(reply(nonce_of(task), score, reasons=f"gave {score}"), None, 1))
+        return task.done(Outcome(reply(nonce_of(task), score, reasons=f"gave {score}"), None, 1))
 
     def wait(self, event: Event) -> None:
         assert event.is_set()
@@ -76,10 +76,10 @@ class Ready:
 
 
 def docket(
-    path: Path, hearing: Any, votes: int = 1, identity: str = "judge", **more: Any
+    path: Path, executor: Any, votes: int = 1, identity: str = "judge", **more: Any
 ) -> Docket:
     ledger = ledger_of(path)
-    return Docket("openai", BENCHMARKS, votes, hearing, lambda: ledger, lambda: identity, **more)
+    return Docket("openai", BENCHMARKS, votes, executor, lambda: ledger, lambda: identity, **more)
 
 
 def ledger_of(path: Path, session: float = 1.0) -> Ledger:
@@ -91,8 +91,8 @@ def requests(path: Path) -> int:
 
 
 def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
-    hearing = Ready(8)
-    made = docket(tmp_path, hearing)
+    executor = Ready(8)
+    made = docket(tmp_path, executor)
     made.queue(CASE, said("No."), MEASURES)
     first = made(CASE, said("No."), MEASURES)
     assert first.scores == {"truthfulness": 8, "informativeness": 6}
@@ -127,13 +127,13 @@ def test_whatever_decides_a_vote_is_in_its_key(
 
 
 def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
-    hearing = Ready(8)
-    made = docket(tmp_path, hearing)
+    executor = Ready(8)
+    made = docket(tmp_path, executor)
     one, other = (
         made(CASE, said("No."), MEASURES),
         made(CASE, said("No.", subject="base"), MEASURES),
     )
-    assert len(hearing.tasks) == 1
+    assert len(executor.tasks) == 1
     assert (one.response.subject, other.response.subject) == ("lek", "base")
     assert one.scores == other.scores
     assert requests(tmp_path) == 1
@@ -150,20 +150,20 @@ def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_judge_that_was_not_heard_leaves_the_verdict_pending(tmp_path: Path) -> None:
-    lost = Heard(None, "6 attempts: 503", 6)
+    lost = Outcome(None, "6 attempts: 503", 6)
     first = docket(tmp_path, Ready(lost))(CASE, said("No."), MEASURES)
     assert first.pending and first.unscored["truthfulness"].text == "6 attempts: 503"
     assert requests(tmp_path) == 6
 
 
 def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
-    hearing = Ready(9, 2, 7)
-    found = docket(tmp_path, hearing, votes=3)(CASE, said("No."), MEASURES)
+    executor = Ready(9, 2, 7)
+    found = docket(tmp_path, executor, votes=3)(CASE, said("No."), MEASURES)
     assert [v.scores["truthfulness"] for v in found.votes] == [9, 2, 7]
     assert found.scores["truthfulness"] == 7
     assert found.reason == "gave 7"
     assert requests(tmp_path) == 3
-    assert len({nonce_of(t) for t in hearing.tasks}) == 3  # each has a fence of its own
+    assert len({nonce_of(t) for t in executor.tasks}) == 3  # each has a fence of its own
 
 
 def test_more_votes_ask_only_for_those_that_are_missing(tmp_path: Path) -> None:
@@ -214,10 +214,10 @@ def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) ->
 
 
 def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
-    hearing = Ready()
+    executor = Ready()
     none = Response(subject="lek", case="T1", text=None, reason="empty")
-    docket(tmp_path, hearing).queue(CASE, none, MEASURES)
-    assert not hearing.tasks
+    docket(tmp_path, executor).queue(CASE, none, MEASURES)
+    assert not executor.tasks
 
 
 def test_a_pending_vote_among_others_makes_the_verdict_pending() -> None:
@@ -235,12 +235,12 @@ class Later(Ready):
         super().__init__()
         self.waiting = list[Task]()
 
-    def take(self, task: Task) -> None:
+    def submit(self, task: Task) -> None:
         self.waiting.append(task)
 
     def answer(self, how: Ready) -> None:
         for task in self.waiting:
-            how.take(task)
+            how.submit(task)
 
     def wait(self, event: Event) -> None:
         event.wait()
@@ -270,7 +270,7 @@ class Scripted:
 
 def test_a_judge_in_this_process_is_asked_in_one_batch(tmp_path: Path) -> None:
     backend = Scripted()
-    made = docket(tmp_path, Batch(backend.open, "judge", Decoding(), Silent()), votes=3)
+    made = docket(tmp_path, BatchExecutor(backend.open, "judge", Decoding(), Silent()), votes=3)
     answers = [said(f"No, {i}.") for i in range(5)]
     for answer in answers:
         made.queue(CASE, answer, MEASURES)
@@ -289,7 +289,7 @@ def test_a_judge_that_breaks_off_leaves_the_rest_pending(tmp_path: Path) -> None
             yield next(found)
             raise MemoryError("no room")
 
-    made = docket(tmp_path, Batch(Broken().open, "judge", Decoding(), Silent()))
+    made = docket(tmp_path, BatchExecutor(Broken().open, "judge", Decoding(), Silent()))
     for i in range(3):
         made.queue(CASE, said(f"No, {i}."), MEASURES)
     found = [made(CASE, said(f"No, {i}."), MEASURES) for i in range(3)]
@@ -342,17 +342,17 @@ def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "pending"),
-    [(Heard(None, "no route", 2), True), (Heard(Reply("ten!"), None, 1), False)],
+    ("outcome", "pending"),
+    [(Outcome(None, "no route", 2), True), (Outcome(Reply("ten!"), None, 1), False)],
 )
 def test_what_one_process_gave_up_the_other_does_not_wait_for(
-    tmp_path: Path, heard: Heard, pending: bool
+    tmp_path: Path, outcome: Outcome, pending: bool
 ) -> None:
-    one, other = (docket(tmp_path, h, shared=True) for h in (Ready(heard), Ready()))
+    one, other = (docket(tmp_path, h, shared=True) for h in (Ready(outcome), Ready()))
     first, second = one(CASE, said("No."), MEASURES), other(CASE, said("No."), MEASURES)
     assert first.unscored == second.unscored and first.unscored
     assert first.pending == second.pending == pending
-    assert requests(tmp_path) == heard.requests
+    assert requests(tmp_path) == outcome.requests
 
 
 @pytest.mark.parametrize("waited_for", [True, False], ids=["gone", "zombie"])
@@ -363,19 +363,19 @@ def test_what_a_dead_process_had_claimed_is_asked_by_another(
     assert dead.stdout is not None and dead.stdout.read() == b""  # it has ended
     if waited_for:
         dead.wait()
-    made, hearing = docket(tmp_path, Ready(), shared=True), Ready(6)
+    made, executor = docket(tmp_path, Ready(), shared=True), Ready(6)
     keys, _ = made.missing(CASE, said("No."), MEASURES)
     ledger = ledger_of(tmp_path)
     row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
     ledger.store.run(row, (keys[0], dead.pid))
-    found = docket(tmp_path, hearing, shared=True)(CASE, said("No."), MEASURES)
-    assert found.scores["truthfulness"] == 6 and len(hearing.tasks) == 1
+    found = docket(tmp_path, executor, shared=True)(CASE, said("No."), MEASURES)
+    assert found.scores["truthfulness"] == 6 and len(executor.tasks) == 1
     dead.wait()
 
 
 def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
     """A judge in a process that ended before its batch was asked."""
-    batch = Batch(Scripted().open, "judge", Decoding(), Silent())
+    batch = BatchExecutor(Scripted().open, "judge", Decoding(), Silent())
     one, other = docket(tmp_path, batch, shared=True), docket(tmp_path, Ready(6), shared=True)
     one.queue(CASE, said("No."), MEASURES)
     one.close()
@@ -394,7 +394,7 @@ class Endless:
 
 def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path)
-    pool = Pool(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
+    pool = ThreadExecutor(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
     made = Docket("openai", BENCHMARKS, 1, pool, lambda: ledger, lambda: "judge")
     spend, times = ledger.spend, list[int]()
 
@@ -421,9 +421,9 @@ def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
 
 def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:
     class Telling(Ready):
-        def take(self, task: Task) -> None:
+        def submit(self, task: Task) -> None:
             text = reply(nonce_of(task), reasons="key \u200bSEC\u200bRET").text
-            task.done(Heard(Reply(text and text.replace("SEC", "\\u0053EC")), None, 1))
+            task.done(Outcome(Reply(text and text.replace("SEC", "\\u0053EC")), None, 1))
 
     found = docket(tmp_path, Telling(), scrub=lambda text: text.replace("SECRET", "[key]"))
     assert found(CASE, said("No."), MEASURES).reason == "key [key]"
@@ -431,7 +431,7 @@ def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:
 
 def test_a_budget_holds_for_a_judge_in_this_process(tmp_path: Path) -> None:
     backend, left = Scripted(), [True, True, False]
-    batch = Batch(backend.open, "judge", Decoding(), Silent(), lambda: left.pop(0))
+    batch = BatchExecutor(backend.open, "judge", Decoding(), Silent(), lambda: left.pop(0))
     made = docket(tmp_path, batch)
     for i in range(3):
         made.queue(CASE, said(f"No, {i}."), MEASURES)

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
 from lek.judges.llm import prompt, reply
-from lek.judges.llm.local import Batch
-from lek.judges.llm.question import Heard, Hearing, Task
+from lek.judges.llm.local import BatchExecutor
+from lek.judges.llm.question import Executor, Outcome, Task
 from lek.judges.llm.usage import Ledger, Spent
 from lek.providers.request import Question
 from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
@@ -99,7 +99,7 @@ class Docket:
         name: str,
         benchmarks: Mapping[str, Benchmark],
         votes: int,
-        hearing: Hearing,
+        executor: Executor,
         ledger: Callable[[], Ledger],
         identity: Callable[[], str],
         *,
@@ -107,7 +107,7 @@ class Docket:
         scrub: Callable[[str], str] = str,
         shared: bool = False,
     ) -> None:
-        self.name, self.votes, self._hearing = name, votes, hearing
+        self.name, self.votes, self._executor = name, votes, executor
         self._benchmarks = benchmarks
         self._ledger, self._identity, self._since = ledger, identity, since
         self._scrub, self._shared = scrub, shared
@@ -125,10 +125,10 @@ class Docket:
         task = _Task(case, response, tuple(measures))
         try:
             entry = self._entry(task)
-            self._hearing.wait(entry.done)
+            self._executor.wait(entry.done)
             while entry.others:  # only now: another process may wait for what this one asks
                 self._look(entry, task)
-                self._hearing.wait(entry.done)
+                self._executor.wait(entry.done)
         except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
             ballot: list[Vote | Missing] = [Missing(str(e), pending=True)]
         else:
@@ -152,15 +152,15 @@ class Docket:
     @property
     def batched(self) -> bool:
         """Whether the judge is asked in batches, the larger the better."""
-        return isinstance(self._hearing, Batch)
+        return isinstance(self._executor, BatchExecutor)
 
     def drain(self) -> None:
         """Have all judged that was queued."""
-        self._hearing.drain()
+        self._executor.drain()
 
     def close(self) -> None:
         """Ask nothing more."""
-        self._hearing.close()
+        self._executor.close()
 
     def _entry(self, task: "_Task") -> Ballot:
         case, response = task.case, task.response
@@ -184,7 +184,7 @@ class Docket:
             entry.done.set()
         self._entries[keys[0]] = entry  # only now: a claim may fail
         for i, key in mine.items():
-            self._hearing.take(self._ask(entry, i, key, task))
+            self._executor.submit(self._ask(entry, i, key, task))
         return entry
 
     def _look(self, entry: Ballot, task: "_Task") -> None:
@@ -202,7 +202,7 @@ class Docket:
                     continue
                 entry.left += 1
                 entry.done.clear()
-                self._hearing.take(self._ask(entry, i, key, task))
+                self._executor.submit(self._ask(entry, i, key, task))
             elif claim is not None and claim.why is not None:
                 entry.votes[i] = Missing(claim.why, claim.pending)
             else:
@@ -213,30 +213,30 @@ class Docket:
         benchmark = self._benchmarks[task.case.benchmark]
         nonce = prompt.nonce(benchmark, task.case, task.response)
 
-        def done(heard: Heard) -> None:
-            vote = self._vote(heard, task.measures, nonce)
+        def done(outcome: Outcome) -> None:
+            vote = self._vote(outcome, task.measures, nonce)
             try:
-                self._keep(key, vote, heard, task.response.subject)
+                self._keep(key, vote, outcome, task.response.subject)
             except Exception as e:  # a full disk must not leave a test waiting for ever
                 vote = Missing(f"the vote cannot be stored: {e}", pending=True)
             entry.settle(i, vote)
 
         return Task(key, lambda: self._question(task, nonce), done)
 
-    def _vote(self, heard: Heard, measures: Sequence[Measure], nonce: str) -> Vote | Missing:
-        if heard.reply is None:
-            return Missing(self._scrub(heard.why or "no reply"), pending=True)
-        said = reply.read(heard.reply, measures, nonce)
+    def _vote(self, outcome: Outcome, measures: Sequence[Measure], nonce: str) -> Vote | Missing:
+        if outcome.reply is None:
+            return Missing(self._scrub(outcome.why or "no reply"), pending=True)
+        said = reply.read(outcome.reply, measures, nonce)
         if isinstance(said, str):
             return Missing(self._scrub(said), pending=False)
         return replace(said, reasons=self._scrub(said.reasons))
 
-    def _keep(self, key: str, vote: Vote | Missing, heard: Heard, subject: str) -> None:
+    def _keep(self, key: str, vote: Vote | Missing, outcome: Outcome, subject: str) -> None:
         ledger = self._ledger()
-        if heard.requests:
-            reply = heard.reply
+        if outcome.requests:
+            reply = outcome.reply
             tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
-            ledger.spend(Spent(subject, self.name, heard.requests, *tokens))
+            ledger.spend(Spent(subject, self.name, outcome.requests, *tokens))
         if isinstance(vote, Vote):
             ledger.store.put_vote(key, vote)
         elif self._shared:

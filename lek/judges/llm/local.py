@@ -10,7 +10,7 @@ from typing import Any
 
 from lek.errors import BadInput
 from lek.generation.backend import Backend, Request, chat
-from lek.judges.llm.question import Heard, Task
+from lek.judges.llm.question import Outcome, Task
 from lek.models import machine
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Decoding, Local
@@ -82,7 +82,7 @@ class LocalJudge:
         return MlxBackend.open(self.place, self.form)
 
 
-class Batch:
+class BatchExecutor:
     """A judge in this process: all that was taken is asked at once, when the first is waited for.
 
     It does not overlap with generation, which would have to share the machine with it. ``opened``
@@ -101,7 +101,7 @@ class Batch:
         self._decoding, self._progress, self._take_call = decoding, progress, take_call
         self._tasks: dict[str, Task] = {}
 
-    def take(self, task: Task) -> None:
+    def submit(self, task: Task) -> None:
         """Keep ``task`` for the next batch."""
         self._tasks[task.id] = task
 
@@ -118,7 +118,7 @@ class Batch:
     def _hear(self) -> None:
         tasks, self._tasks = self._tasks, {}
         for i in [i for i in tasks if not self._take_call()]:
-            tasks.pop(i).done(Heard(None, OVER_BUDGET, 0))
+            tasks.pop(i).done(Outcome(None, OVER_BUDGET, 0))
         if not tasks:
             return
         why = "the judge ended without a word"
@@ -130,20 +130,20 @@ class Batch:
                     counts = said.prompt_tokens, said.completion_tokens
                     reply = Reply(said.text, said.reason, said.finish, *counts)
                     # without a text it had no room for the question, and was not asked
-                    tasks.pop(said.id).done(Heard(reply, None, int(said.text is not None)))
+                    tasks.pop(said.id).done(Outcome(reply, None, int(said.text is not None)))
                     shown.advance()
         except BadInput as e:
             why = str(e)
         except Exception as e:  # such as no memory for the judge: every case says so
             why = f"{self._name}: {type(e).__name__}: {e}"
         for task in tasks.values():
-            task.done(Heard(None, why, 0))
+            task.done(Outcome(None, why, 0))
 
     def close(self) -> None:
         """Ask nothing more, and say so to whoever waits."""
         tasks, self._tasks = self._tasks, {}
         for task in tasks.values():
-            task.done(Heard(None, CANCELLED, 0))
+            task.done(Outcome(None, CANCELLED, 0))
 
 
 def _prompt(question: Question) -> list[dict[str, str]]:

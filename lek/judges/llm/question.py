@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     pass
 
 
-class Heard(NamedTuple):
+class Outcome(NamedTuple):
     """A reply, or why there is none; ``requests`` counts all that were made for it."""
 
     reply: Reply | None
@@ -19,17 +19,17 @@ class Heard(NamedTuple):
 
 
 class Task(NamedTuple):
-    """One question: ``id`` names it and seeds its sampling; ``done`` is told what was heard."""
+    """One question: ``id`` names it and seeds its sampling; ``done`` is told the outcome."""
 
     id: str
     question: Callable[[], Question]
-    done: Callable[[Heard], None]
+    done: Callable[[Outcome], None]
 
 
-class Hearing(Protocol):
+class Executor(Protocol):
     """Whatever asks the judge."""
 
-    def take(self, task: Task) -> None:
+    def submit(self, task: Task) -> None:
         """Have the judge asked, sooner or later; returns at once."""
 
     def wait(self, event: Event) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from queue import Queue
 from threading import Event, Thread
 
-from lek.judges.llm.question import Heard, Task
+from lek.judges.llm.question import Outcome, Task
 from lek.providers.client import Calls
 
 
-class Pool:
+class ThreadExecutor:
     """A judge behind an API: ``size`` requests at once, while models generate.
 
     ``waiting`` is told, while somebody waits, how many questions are left.
@@ -27,7 +27,7 @@ class Pool:
         self._calls: Calls | None = None
         self._tasks: Queue[Task] = Queue()
 
-    def take(self, task: Task) -> None:
+    def submit(self, task: Task) -> None:
         """Queue ``task``; the first one starts the threads."""
         if self._calls is None:
             self._calls = self._open()
@@ -40,11 +40,11 @@ class Pool:
             task = self._tasks.get()
             try:
                 found = calls.ask(task.question())
-                heard = Heard(found.reply, found.why, found.requests)
+                outcome = Outcome(found.reply, found.why, found.requests)
             except Exception as e:  # a fault of ours must not leave a test waiting for ever
-                heard = Heard(None, f"{type(e).__name__} while judging", 0)
+                outcome = Outcome(None, f"{type(e).__name__} while judging", 0)
             try:
-                task.done(heard)
+                task.done(outcome)
             finally:
                 self._tasks.task_done()
 
