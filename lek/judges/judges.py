@@ -307,7 +307,7 @@ class Judges:
 
         name = f"mlx judge ({Path(settings.model).name})"
         shop = self._workshop
-        batch = BatchExecutor(opened, name, judge.decoding, shop.progress, self._take_call)
+        batch = BatchExecutor(opened, name, judge.decoding, shop.progress, self._spend_budget)
         return (
             batch,
             cache(lambda: json.dumps(["mlx", judge.fingerprint, settings.deciding()])),
@@ -318,12 +318,12 @@ class Judges:
         shop = self._workshop
 
         def calls() -> Any:  # what talks to APIs is not imported before it is needed
-            from lek.providers.client import Calls
+            from lek.providers.client import RateLimitedClient
 
-            return Calls(
+            return RateLimitedClient(
                 endpoint.endpoint(kind, settings),
                 settings,
-                take=self._take_call,
+                spend_budget=self._spend_budget,
                 say=lambda line: self.notices.add(f"{kind} judge: {line}"),
                 share=shop.share,
             )
@@ -333,9 +333,9 @@ class Judges:
         identity = json.dumps([kind, settings.deciding()])
         return pool, lambda: identity, partial(endpoint.scrub, settings)
 
-    def _take_call(self) -> bool:
+    def _spend_budget(self) -> bool:
         most = self._workshop.calls
-        return most is None or self.ledger.take_call(most)
+        return most is None or self.ledger.spend_budget(most)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
     why: str | None
 
 
-class Calls:
+class RateLimitedClient:
     """One endpoint that several threads share.
 
     ``take`` is asked before every request whether there may be one more; ``say`` is told of long
@@ -37,7 +37,7 @@ class Calls:
         endpoint: Endpoint,
         settings: Remote,
         *,
-        take: Callable[[], bool] = lambda: True,
+        spend_budget: Callable[[], bool] = lambda: True,
         say: Callable[[str], None],
         share: int = 1,
         clock: Callable[[], float] = time.monotonic,
@@ -46,11 +46,11 @@ class Calls:
     ) -> None:
         self._endpoint, self._attempts = endpoint, settings.attempts
         self._gap = 60.0 * share / settings.rpm if settings.rpm else 0.0
-        self._take, self._say = take, say
+        self._spend_budget, self._say = spend_budget, say
         self._ended, self._lock = Event(), Lock()
         self._clock, self._wait, self._jitter = clock, wait or self._ended.wait, jitter
         self._next = self._pause = clock()  # nobody asks before either
-        self._row = 0  # questions without a reply, since the last reply
+        self._consecutive_failures = 0  # questions without a reply, since the last reply
         self._replied, self._rejected = False, 0
         self._stopped: str | None = None
 
@@ -67,7 +67,7 @@ class Calls:
         """The reply to ``question``, however often it takes to get one. Never raises a `Fault`."""
         requests, last = 0, ""
         while requests < self._attempts:
-            if not self._turn():
+            if not self._acquire():
                 return Outcome(None, requests, self._stopped)
             requests += 1
             try:
@@ -83,11 +83,11 @@ class Calls:
                 self._back_off(requests, fault.after, last)
             else:
                 with self._lock:
-                    self._row, self._replied = 0, True
+                    self._consecutive_failures, self._replied = 0, True
                 return Outcome(reply, requests, None)
         return self._given_up(requests, f"{requests} attempt{'s' * (requests > 1)}: {last}")
 
-    def _turn(self) -> bool:
+    def _acquire(self) -> bool:
         """Wait for a turn to ask; false once all is stopped."""
         while self._stopped is None:
             with self._lock:
@@ -97,7 +97,7 @@ class Calls:
                     self._next = now + self._gap
                     break
             self._wait(turn - now)
-        if self._stopped is None and not self._take():
+        if self._stopped is None and not self._spend_budget():
             self._stop(OVER_BUDGET)
         return self._stopped is None
 
@@ -116,8 +116,8 @@ class Calls:
 
     def _given_up(self, requests: int, why: str) -> Outcome:
         with self._lock:
-            self._row += 1
-            too_many = self._row >= _IN_A_ROW
+            self._consecutive_failures += 1
+            too_many = self._consecutive_failures >= _IN_A_ROW
         if too_many:
             self._stop(f"{_IN_A_ROW} questions in a row without a reply; the last: {why}")
         return Outcome(None, requests, why)

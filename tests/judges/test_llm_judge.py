@@ -326,8 +326,8 @@ def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path
     ledger.spend(Spent("base", "mlx", 1, 3, 4))
     ledger_of(tmp_path, session=2.0).spend(Spent("lek", "openai", 9, 9, 9))
     assert ledger.spent() == [Spent("base", "mlx", 1, 3, 4), Spent("lek", "openai", 3, None, 10)]
-    assert [ledger.take_call(2) for _ in range(3)] == [True, True, False]
-    assert not ledger_of(tmp_path, session=3.0).take_call(0)
+    assert [ledger.spend_budget(2) for _ in range(3)] == [True, True, False]
+    assert not ledger_of(tmp_path, session=3.0).spend_budget(0)
 
 
 def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
@@ -383,7 +383,7 @@ def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
 
 
 class Endless:
-    """Calls whose first question has a reply that trips over something."""
+    """RateLimitedClient whose first question has a reply that trips over something."""
 
     def ask(self, question: object) -> Outcome:
         return Outcome(Reply("{}"), 1, None)

@@ -15,7 +15,7 @@ from support.endpoint import Answer, Api, ok, reset, serving, status, trickle
 from support.project import PATIENCE
 
 from lek.profile.schema import Gemini, OpenAI, Remote
-from lek.providers.client import Calls, Outcome
+from lek.providers.client import Outcome, RateLimitedClient
 from lek.providers.errors import Fault, Final, Passing, Rejected
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
@@ -57,14 +57,14 @@ class Fake:
 
 
 class Desk:
-    """Calls to a fake endpoint, and what was said."""
+    """RateLimitedClient to a fake endpoint, and what was said."""
 
     def __init__(self, *said: Reply | Fault, jitter: float = 1.0, **settings: Any) -> None:
         self.clock = Clock()
         self.endpoint = Fake(self.clock, said)
         self.lines: list[str] = []
         options = {k: settings.pop(k) for k in ("take", "share") if k in settings}
-        self.calls = Calls(
+        self.calls = RateLimitedClient(
             self.endpoint,
             Remote(model="m", **settings),
             say=self.lines.append,
@@ -195,7 +195,7 @@ def test_a_final_fault_stops_at_once() -> None:
 
 def test_the_budget_is_asked_before_every_request() -> None:
     left = iter([True, True, False])
-    desk = Desk(Passing("x"), take=lambda: next(left))
+    desk = Desk(Passing("x"), spend_budget=lambda: next(left))
     assert desk.ask() == Outcome(None, 2, "--lek-max-judge-calls reached")
     assert desk.lines == ["--lek-max-judge-calls reached"] and len(desk.endpoint.times) == 2
     assert desk.ask().requests == 0
@@ -234,7 +234,7 @@ class Gate:
 def test_threads_that_fail_together_say_it_once() -> None:
     lines: list[str] = []
     gate = Gate(Final("refused"), 8)
-    calls = Calls(gate, Remote(model="m"), say=lines.append)
+    calls = RateLimitedClient(gate, Remote(model="m"), say=lines.append)
     assert in_threads(8, lambda: calls.ask(QUESTION)) == [Outcome(None, 1, "refused")] * 8
     assert lines == ["refused"] and gate.asked == 8
 
@@ -243,7 +243,7 @@ def test_threads_that_fail_together_say_it_once() -> None:
 def test_closing_wakes_those_who_wait(fault: Fault) -> None:
     lines: list[str] = []
     gate = Gate(fault, 1)
-    calls = Calls(gate, Remote(model="m", rpm=0.01), say=lines.append)
+    calls = RateLimitedClient(gate, Remote(model="m", rpm=0.01), say=lines.append)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(calls.ask, QUESTION) for _ in range(3)]
         until = time.monotonic() + 60
@@ -264,7 +264,7 @@ def test_threads_share_one_pace() -> None:
         with lock:
             clock.now += seconds / 2
 
-    calls = Calls(
+    calls = RateLimitedClient(
         endpoint, Remote(model="m", rpm=60), say=print, clock=clock, wait=wait, jitter=random.random
     )
     interval = sys.getswitchinterval()
@@ -312,7 +312,7 @@ def test_trouble_that_passes(connect: Connect, trouble: str) -> None:
     clock, lines = Clock(), list[str]()
     with serving([answer, ok("yes")]) as api:
         endpoint = connect(api, 0.5 if trouble == "trickle" else 30)
-        calls = Calls(
+        calls = RateLimitedClient(
             endpoint, Remote(model="m", attempts=20), say=lines.append, clock=clock,
             wait=clock.wait, jitter=lambda: 1.0,
         )  # fmt: skip
@@ -340,7 +340,7 @@ DAY = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}]
 def test_trouble_that_stays(connect: Connect, answer: Answer, word: str) -> None:
     lines: list[str] = []
     with serving(answer) as api:
-        calls = Calls(connect(api, 30), Remote(model="m"), say=lines.append)
+        calls = RateLimitedClient(connect(api, 30), Remote(model="m"), say=lines.append)
         first, *others = [calls.ask(QUESTION) for _ in range(4)]
     assert len(api.asked) == 1 and first.requests == 1
     assert others == [Outcome(None, 0, first.why)] * 3

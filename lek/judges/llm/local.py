@@ -95,10 +95,10 @@ class BatchExecutor:
         name: str,
         decoding: Decoding,
         progress: Progress,
-        take_call: Callable[[], bool] = lambda: True,
+        spend_budget: Callable[[], bool] = lambda: True,
     ) -> None:
         self._opened, self._name = opened, name
-        self._decoding, self._progress, self._take_call = decoding, progress, take_call
+        self._decoding, self._progress, self._spend_budget = decoding, progress, spend_budget
         self._tasks: dict[str, Task] = {}
 
     def submit(self, task: Task) -> None:
@@ -117,7 +117,7 @@ class BatchExecutor:
 
     def _hear(self) -> None:
         tasks, self._tasks = self._tasks, {}
-        for i in [i for i in tasks if not self._take_call()]:
+        for i in [i for i in tasks if not self._spend_budget()]:
             tasks.pop(i).done(Outcome(None, OVER_BUDGET, 0))
         if not tasks:
             return

@@ -5,7 +5,7 @@ from queue import Queue
 from threading import Event, Thread
 
 from lek.judges.llm.question import Outcome, Task
-from lek.providers.client import Calls
+from lek.providers.client import RateLimitedClient
 
 
 class ThreadExecutor:
@@ -19,12 +19,12 @@ class ThreadExecutor:
 
     def __init__(
         self,
-        calls: Callable[[], Calls],
+        calls: Callable[[], RateLimitedClient],
         size: int,
         waiting: Callable[[int], None] = lambda left: None,
     ) -> None:
         self._open, self._size, self._waiting = calls, size, waiting
-        self._calls: Calls | None = None
+        self._calls: RateLimitedClient | None = None
         self._tasks: Queue[Task] = Queue()
 
     def submit(self, task: Task) -> None:
@@ -35,7 +35,7 @@ class ThreadExecutor:
                 Thread(target=self._work, args=(self._calls,), daemon=True).start()
         self._tasks.put(task)
 
-    def _work(self, calls: Calls) -> None:
+    def _work(self, calls: RateLimitedClient) -> None:
         while True:
             task = self._tasks.get()
             try:

@@ -54,7 +54,7 @@ class Ledger:
             store.run(statement, ())
         store.run("DELETE FROM asked WHERE session < ?", (session - _DAY,))
 
-    def take_call(self, most: int) -> bool:
+    def count_call(self, most: int) -> bool:
         """Whether one call more may be made, of at most ``most``; it is counted."""
         taken = self.store.run(
             "INSERT INTO calls SELECT ?, 1 WHERE ? > 0 "
