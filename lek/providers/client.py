@@ -7,7 +7,7 @@ from threading import Event, Lock
 from typing import NamedTuple
 
 from lek.profile.schema import Remote
-from lek.providers.errors import Final, Passing, Rejected
+from lek.providers.errors import PermanentError, RejectedRequest, TransientError
 from lek.providers.request import CANCELLED, OVER_BUDGET, Endpoint, Question, Reply
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
@@ -64,7 +64,7 @@ class RateLimitedClient:
         self._end(CANCELLED)
 
     def ask(self, question: Question) -> Outcome:
-        """The reply to ``question``, however often it takes to get one. Never raises a `Fault`."""
+        """The reply to ``question``, however often it takes to get one. Never raises a `ProviderError`."""
         requests, last = 0, ""
         while requests < self._attempts:
             if not self._acquire():
@@ -72,13 +72,13 @@ class RateLimitedClient:
             requests += 1
             try:
                 reply = self._endpoint.ask(question)
-            except Final as fault:
+            except PermanentError as fault:
                 self._stop(str(fault))
                 return Outcome(None, requests, str(fault))
-            except Rejected as fault:  # heard, and refused: there is nothing to wait for
+            except RejectedRequest as fault:  # heard, and refused: there is nothing to wait for
                 self._refused(str(fault))
                 return Outcome(Reply(None, str(fault), None, 0, 0), requests, None)
-            except Passing as fault:
+            except TransientError as fault:
                 last = str(fault)
                 self._back_off(requests, fault.after, last)
             else:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from lek.errors import BadInput
 from lek.profile.schema import JUDGE_KINDS, Client, Remote
-from lek.providers.errors import Final, line, without
+from lek.providers.errors import PermanentError, line, without
 from lek.providers.request import Endpoint, Question, Reply
 
 
@@ -50,8 +50,8 @@ class _Unopened:
         self._why = why
 
     def ask(self, question: Question) -> Reply:
-        """Raise `Final`."""
-        raise Final(self._why)
+        """Raise `PermanentError`."""
+        raise PermanentError(self._why)
 
 
 def client_of(kind: str, settings: Remote) -> str | None:

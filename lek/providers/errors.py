@@ -14,11 +14,11 @@ LONGEST_WAIT = 600.0  # seconds; who is told to wait longer had better come back
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class Fault(Exception):
+class ProviderError(Exception):
     """Why a request has no reply: one line, which never holds the key."""
 
 
-class Passing(Fault):
+class TransientError(ProviderError):
     """A fault that may pass: overload, time-out, reset. ``after``: seconds that the API named."""
 
     def __init__(self, why: str, after: float | None = None) -> None:
@@ -26,15 +26,15 @@ class Passing(Fault):
         self.after = after
 
 
-class Rejected(Fault):
+class RejectedRequest(ProviderError):
     """The API takes this question amiss (too long, malformed): asking it again won't help."""
 
 
-class Final(Fault):
+class PermanentError(ProviderError):
     """Nothing asked now will fare better: wrong key, unknown model, a day's quota used up."""
 
 
-def refusal(
+def from_status(
     status: int,
     said: str,
     after: float | None,
@@ -42,7 +42,7 @@ def refusal(
     model: str,
     variable: str | None,
     denied: bool = False,
-) -> Fault:
+) -> ProviderError:
     """What the HTTP ``status`` comes to, in one line, of which the server ``said`` more.
 
     ``model`` was asked for, with the key that the environment's ``variable`` holds; ``denied``
@@ -51,19 +51,19 @@ def refusal(
     told = f"{status} {said}".strip()
     if denied or status in (401, 403):
         if variable is None:
-            return Final(f"refused without a key ({told}); name its variable in key")
-        return Final(f"{variable}: refused ({told}); check the key")
+            return PermanentError(f"refused without a key ({told}); name its variable in key")
+        return PermanentError(f"{variable}: refused ({told}); check the key")
     if status == 402:
-        return Final(f"{told}; no credit is left")
+        return PermanentError(f"{told}; no credit is left")
     if status == 404:
-        return Final(f"no model {model} ({told}); check model and base_url")
+        return PermanentError(f"no model {model} ({told}); check model and base_url")
     if status in (400, 413, 422):
-        return Rejected(told)
+        return RejectedRequest(told)
     if status in (408, 409, 425, 429) or status >= 500:
         if after is not None and after > LONGEST_WAIT:
-            return Final(f"{told}; {resume(after)}")
-        return Passing(told, after)
-    return Final(f"{told}; check base_url")  # such as a redirect: the key stays here
+            return PermanentError(f"{told}; {resume(after)}")
+        return TransientError(told, after)
+    return PermanentError(f"{told}; check base_url")  # such as a redirect: the key stays here
 
 
 def named_wait(headers: Mapping[str, str]) -> float | None:
@@ -137,7 +137,7 @@ class Refused(Exception):
         self.headers = {k.lower(): v for k, v in headers.items()}
 
 
-def google_refusal(refused: Refused, key: str, *, model: str, variable: str) -> Fault:
+def from_google(refused: Refused, key: str, *, model: str, variable: str) -> ProviderError:
     """What an error of Google's REST APIs comes to, from its body.
 
     Whatever in it is not as documented counts as not said.
@@ -154,13 +154,13 @@ def google_refusal(refused: Refused, key: str, *, model: str, variable: str) -> 
     details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
     said = line(error.get("message") or error.get("status") or "", key)
     if status == 429 and "PerDay" in str(details):
-        return Final(f"the day's quota is used up ({said}); {midnight_pacific()}")
+        return PermanentError(f"the day's quota is used up ({said}); {midnight_pacific()}")
     if error.get("status") == "FAILED_PRECONDITION":  # such as a country that is not served
-        return Final(f"{status} {said}")
+        return PermanentError(f"{status} {said}")
     waits = [named_wait(refused.headers), *(duration(d.get("retryDelay")) for d in details)]
     after = max((w for w in waits if w is not None), default=None)
     denied = "API_KEY_INVALID" in str(details)
-    return refusal(status, said, after, model=model, variable=variable, denied=denied)
+    return from_status(status, said, after, model=model, variable=variable, denied=denied)
 
 
 _LONGEST_LINE, _HEAD = 200, 60

@@ -9,12 +9,12 @@ from pydantic import SecretStr
 
 from lek.profile.schema import Gemini
 from lek.providers.errors import (
-    Fault,
-    Final,
-    Passing,
+    PermanentError,
+    ProviderError,
     Refused,
-    Rejected,
-    google_refusal,
+    RejectedRequest,
+    TransientError,
+    from_google,
     hush,
     line,
     sendable,
@@ -48,9 +48,9 @@ class GeminiEndpoint:
         return cls(settings, secret, library, _client(settings, secret))
 
     def ask(self, question: Question) -> Reply:
-        """One request; raises a `Fault`, and nothing else."""
+        """One request; raises a `ProviderError`, and nothing else."""
         if not sendable(self._key):
-            raise Final(f"{self._settings.key}: holds no key that can be sent")
+            raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
         try:
             found = within(self._settings.timeout, lambda: self._request(question))
             return _read(found, self._key)
@@ -75,21 +75,21 @@ class GeminiEndpoint:
             request_options={"retry": None, "timeout": self._settings.timeout},
         )
 
-    def _account(self, e: Exception) -> Fault:
+    def _account(self, e: Exception) -> ProviderError:
         import google.auth.exceptions
         import google.protobuf.json_format
         import requests
 
         if isinstance(e, Refused):
             names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
-            return google_refusal(e, self._key, **names)
+            return from_google(e, self._key, **names)
         if isinstance(e, TimeoutError | requests.Timeout):
-            return Passing(f"no whole reply after {self._settings.timeout:g} s")
+            return TransientError(f"no whole reply after {self._settings.timeout:g} s")
         if isinstance(e, requests.RequestException | google.auth.exceptions.TransportError):
-            return Passing(line(f"no connection, or a broken one: {e}", self._key))
+            return TransientError(line(f"no connection, or a broken one: {e}", self._key))
         if isinstance(e, google.protobuf.json_format.ParseError | UnicodeDecodeError):
-            return Passing("the reply's body is not what the API promises")
-        return Rejected(line(f"{type(e).__name__}: {e}", self._key))
+            return TransientError("the reply's body is not what the API promises")
+        return RejectedRequest(line(f"{type(e).__name__}: {e}", self._key))
 
 
 def _client(settings: Gemini, key: str) -> Any:

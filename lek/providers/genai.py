@@ -8,12 +8,12 @@ from pydantic import SecretStr
 
 from lek.profile.schema import Gemini
 from lek.providers.errors import (
-    Fault,
-    Final,
-    Passing,
+    PermanentError,
+    ProviderError,
     Refused,
-    Rejected,
-    google_refusal,
+    RejectedRequest,
+    TransientError,
+    from_google,
     hush,
     line,
     sendable,
@@ -41,9 +41,9 @@ class GenaiEndpoint:
         return cls(settings, secret, _client(settings, secret))
 
     def ask(self, question: Question) -> Reply:
-        """One request; raises a `Fault`, and nothing else."""
+        """One request; raises a `ProviderError`, and nothing else."""
         if not sendable(self._key):
-            raise Final(f"{self._settings.key}: holds no key that can be sent")
+            raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
         try:
             found = within(self._settings.timeout, lambda: self._request(question))
             return _read(found, self._key)
@@ -66,18 +66,18 @@ class GenaiEndpoint:
             },
         )
 
-    def _account(self, e: Exception) -> Fault:
+    def _account(self, e: Exception) -> ProviderError:
         origins = {c.__name__ for c in type(e).__mro__ if c.__module__.startswith("httpx")}
         if isinstance(e, Refused):
             names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
-            return google_refusal(e, self._key, **names)
+            return from_google(e, self._key, **names)
         if isinstance(e, TimeoutError) or "TimeoutException" in origins:
-            return Passing(f"no whole reply after {self._settings.timeout:g} s")
+            return TransientError(f"no whole reply after {self._settings.timeout:g} s")
         if "RequestError" in origins:  # of httpx or of its successor, whichever is there
-            return Passing(line(f"no connection, or a broken one: {e}", self._key))
+            return TransientError(line(f"no connection, or a broken one: {e}", self._key))
         if isinstance(e, ValueError) and not isinstance(e, UnicodeEncodeError):
-            return Passing("the reply's body is not what the API promises")
-        return Rejected(line(f"{type(e).__name__}: {e}", self._key))
+            return TransientError("the reply's body is not what the API promises")
+        return RejectedRequest(line(f"{type(e).__name__}: {e}", self._key))
 
 
 def _client(settings: Gemini, key: str) -> Any:

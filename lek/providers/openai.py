@@ -10,15 +10,14 @@ from pydantic import SecretStr
 
 from lek.profile.schema import OpenAI
 from lek.providers.errors import (
-    Fault,
-    Final,
-    Passing,
-    Rejected,
+    PermanentError,
+    ProviderError,
+    RejectedRequest,
+    TransientError,
     duration,
     hush,
     line,
     named_wait,
-    refusal,
     resume,
     sendable,
     without,
@@ -53,9 +52,9 @@ class OpenAIEndpoint:
         return cls(settings, key.get_secret_value().strip() if key else None, library)
 
     def ask(self, question: Question) -> Reply:
-        """One request; raises a `Fault`, and nothing else."""
+        """One request; raises a `ProviderError`, and nothing else."""
         if self._key is not None and not sendable(self._key):
-            raise Final(f"{self._settings.key}: holds no key that can be sent")
+            raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
         try:
             body = within(self._settings.timeout, lambda: self._request(question))
             return _read(json.loads(body), self._key)
@@ -91,33 +90,33 @@ class OpenAIEndpoint:
         form = {"name": "verdict", "strict": True, "schema": _strict(question.schema)}
         return {"response_format": {"type": "json_schema", "json_schema": form}}
 
-    def _account(self, e: Exception) -> Fault:
+    def _account(self, e: Exception) -> ProviderError:
         if isinstance(e, self._library.APIStatusError):
             return self._refusal(e)
         if isinstance(e, TimeoutError | self._library.APITimeoutError):
-            return Passing(f"no whole reply after {self._settings.timeout:g} s")
+            return TransientError(f"no whole reply after {self._settings.timeout:g} s")
         if isinstance(e, self._library.APIConnectionError):
             cause = e.__cause__ or e
-            return Passing(line(f"no connection, or a broken one: {cause}", self._key))
+            return TransientError(line(f"no connection, or a broken one: {cause}", self._key))
         if isinstance(e, _Odd | json.JSONDecodeError | UnicodeDecodeError | RecursionError):
-            return Passing("the reply's body is not what the API promises")
-        return Rejected(line(f"{type(e).__name__}: {e}", self._key))
+            return TransientError("the reply's body is not what the API promises")
+        return RejectedRequest(line(f"{type(e).__name__}: {e}", self._key))
 
-    def _refusal(self, e: Any) -> Fault:
+    def _refusal(self, e: Any) -> ProviderError:
         headers = {k.lower(): v for k, v in e.response.headers.items()}
         body = e.body if isinstance(e.body, dict) else {"message": e.body or e.response.text}
         said = line(body.get("message") or body.get("error") or body, self._key)
         after = named_wait(headers)
         if e.status_code == 429:
             if "insufficient_quota" in (body.get("code"), body.get("type")):
-                return Final(f"quota used up; {said}")
+                return PermanentError(f"quota used up; {said}")
             if _DAILY.search(str(body.get("message"))):
                 resets = [headers.get(f"x-ratelimit-reset-{w}") for w in ("requests", "tokens")]
                 waits = [after, *(duration(r) for r in resets if r)]
                 when = resume(max((w for w in waits if w is not None), default=None))
-                return Final(f"the day's quota is used up ({said}); {when}")
+                return PermanentError(f"the day's quota is used up ({said}); {when}")
         model, variable = self._settings.model, self._settings.key
-        return refusal(e.status_code, said, after, model=model, variable=variable)
+        return from_status(e.status_code, said, after, model=model, variable=variable)
 
 
 class _Odd(ValueError):

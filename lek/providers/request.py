@@ -36,7 +36,7 @@ class Endpoint(Protocol):
     """A model behind an API. One object may be asked from several threads at once."""
 
     def ask(self, question: Question) -> Reply:
-        """One request, never repeated by the client; raises a `Fault`, and nothing else."""
+        """One request, never repeated by the client; raises a `ProviderError`, and nothing else."""
 
 
 CANCELLED = "cancelled"  # why what nobody asks any more has no vote

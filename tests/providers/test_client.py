@@ -16,7 +16,7 @@ from support.project import PATIENCE
 
 from lek.profile.schema import Gemini, OpenAI, Remote
 from lek.providers.client import Outcome, RateLimitedClient
-from lek.providers.errors import Fault, Final, Passing, Rejected
+from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
 from lek.providers.request import Endpoint, Question, Reply, within
@@ -44,14 +44,14 @@ class Clock:
 class Fake:
     """An endpoint that says what it is told to say, the last of it for ever."""
 
-    def __init__(self, clock: Clock, said: Sequence[Reply | Fault]) -> None:
+    def __init__(self, clock: Clock, said: Sequence[Reply | ProviderError]) -> None:
         self.clock, self.said = clock, list(said)
         self.times: list[float] = []
 
     def ask(self, question: Question) -> Reply:
         self.times.append(self.clock())
         said = self.said.pop(0) if len(self.said) > 1 else self.said[0]
-        if isinstance(said, Fault):
+        if isinstance(said, ProviderError):
             raise said
         return said
 
@@ -59,7 +59,7 @@ class Fake:
 class Desk:
     """RateLimitedClient to a fake endpoint, and what was said."""
 
-    def __init__(self, *said: Reply | Fault, jitter: float = 1.0, **settings: Any) -> None:
+    def __init__(self, *said: Reply | ProviderError, jitter: float = 1.0, **settings: Any) -> None:
         self.clock = Clock()
         self.endpoint = Fake(self.clock, said)
         self.lines: list[str] = []
@@ -85,34 +85,34 @@ def test_a_reply_is_given_on() -> None:
 
 
 def test_a_passing_fault_is_asked_again_ever_later() -> None:
-    desk = Desk(*[Passing("503")] * 8, YES, attempts=9)
+    desk = Desk(*[TransientError("503")] * 8, YES, attempts=9)
     assert desk.ask() == Outcome(YES, 9, None)
     assert desk.clock.waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_the_last_attempt_is_the_last() -> None:
-    desk = Desk(Passing("503 overloaded"), attempts=6)
+    desk = Desk(TransientError("503 overloaded"), attempts=6)
     assert desk.ask() == Outcome(None, 6, "6 attempts: 503 overloaded")
     assert len(desk.clock.waits) == 5  # nobody waits for nothing
-    assert Desk(Passing("x"), attempts=1).ask().why == "1 attempt: x"
+    assert Desk(TransientError("x"), attempts=1).ask().why == "1 attempt: x"
 
 
 @pytest.mark.parametrize(("jitter", "first"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
 def test_jitter_is_from_half_to_full(jitter: float, first: float) -> None:
-    desk = Desk(Passing("x"), YES, jitter=jitter)
+    desk = Desk(TransientError("x"), YES, jitter=jitter)
     desk.ask()
     assert desk.clock.waits == [pytest.approx(first)]
 
 
 def test_waits_are_never_shorter_than_the_api_asked() -> None:
-    desk = Desk(Passing("429", after=30.0), Passing("429", after=0.0), YES)
+    desk = Desk(TransientError("429", after=30.0), TransientError("429", after=0.0), YES)
     assert desk.ask() == Outcome(YES, 3, None)
     first, second, third = desk.endpoint.times
     assert second - first == 30 and third - second == 2
 
 
 def test_who_is_told_to_wait_makes_all_wait() -> None:
-    desk = Desk(Passing("429", after=30.0), YES, attempts=1)
+    desk = Desk(TransientError("429", after=30.0), YES, attempts=1)
     assert desk.ask().reply is None
     assert desk.clock.now == 1000  # with its only attempt gone, it had nothing to wait for
     assert desk.ask().reply == YES
@@ -120,7 +120,7 @@ def test_who_is_told_to_wait_makes_all_wait() -> None:
 
 
 def test_a_fault_without_a_time_holds_up_nobody_else() -> None:
-    desk = Desk(Passing("500"), YES, attempts=1)
+    desk = Desk(TransientError("500"), YES, attempts=1)
     desk.ask()
     desk.ask()
     assert desk.endpoint.times == [1000, 1000]
@@ -146,13 +146,13 @@ def test_time_that_passed_unused_is_not_caught_up() -> None:
 
 
 def test_attempts_keep_the_pace_too() -> None:
-    desk = Desk(Passing("x"), YES, rpm=2)
+    desk = Desk(TransientError("x"), YES, rpm=2)
     desk.ask()
     assert desk.endpoint.times == [1000, 1030]
 
 
 def test_five_in_a_row_and_no_more() -> None:
-    desk = Desk(Passing("down"), attempts=2)
+    desk = Desk(TransientError("down"), attempts=2)
     for _ in range(5):
         assert desk.ask() == Outcome(None, 2, "2 attempts: down")
     stop = "5 questions in a row without a reply; the last: 2 attempts: down"
@@ -162,7 +162,12 @@ def test_five_in_a_row_and_no_more() -> None:
 
 
 def test_a_reply_between_begins_the_row_anew() -> None:
-    desk = Desk(*[Rejected("400 odd")] * 4, Reply(None, "blocked"), *[Rejected("400 odd")] * 4, YES)
+    desk = Desk(
+        *[RejectedRequest("400 odd")] * 4,
+        Reply(None, "blocked"),
+        *[RejectedRequest("400 odd")] * 4,
+        YES,
+    )
     found = [desk.ask() for _ in range(10)]
     assert [f.reply and f.reply.reason for f in found] == [
         *["400 odd"] * 4, "blocked", *["400 odd"] * 4, None
@@ -171,7 +176,7 @@ def test_a_reply_between_begins_the_row_anew() -> None:
 
 
 def test_what_is_rejected_is_not_asked_again() -> None:
-    desk = Desk(Rejected("400 too long"))
+    desk = Desk(RejectedRequest("400 too long"))
     refused = Reply(None, "400 too long", prompt_tokens=0, completion_tokens=0)
     assert desk.ask() == Outcome(refused, 1, None)
     found = [desk.ask() for _ in range(10)]
@@ -180,13 +185,13 @@ def test_what_is_rejected_is_not_asked_again() -> None:
 
 
 def test_what_is_rejected_among_replies_stops_nothing() -> None:
-    desk = Desk(YES, *[Rejected("400 filtered")] * 30, YES)
+    desk = Desk(YES, *[RejectedRequest("400 filtered")] * 30, YES)
     found = [desk.ask() for _ in range(32)]
     assert all(f.reply for f in found) and desk.calls.stopped is None and not desk.lines
 
 
 def test_a_final_fault_stops_at_once() -> None:
-    desk = Desk(YES, Final("no model m"))
+    desk = Desk(YES, PermanentError("no model m"))
     assert desk.ask().reply == YES
     assert desk.ask() == Outcome(None, 1, "no model m")
     assert desk.ask() == Outcome(None, 0, "no model m")
@@ -195,7 +200,7 @@ def test_a_final_fault_stops_at_once() -> None:
 
 def test_the_budget_is_asked_before_every_request() -> None:
     left = iter([True, True, False])
-    desk = Desk(Passing("x"), spend_budget=lambda: next(left))
+    desk = Desk(TransientError("x"), spend_budget=lambda: next(left))
     assert desk.ask() == Outcome(None, 2, "--lek-max-judge-calls reached")
     assert desk.lines == ["--lek-max-judge-calls reached"] and len(desk.endpoint.times) == 2
     assert desk.ask().requests == 0
@@ -205,7 +210,7 @@ def test_closing_is_silent_and_not_a_second_reason() -> None:
     desk = Desk(YES)
     desk.calls.close()
     assert desk.ask() == Outcome(None, 0, "cancelled") and not desk.lines
-    desk = Desk(Final("over"))
+    desk = Desk(PermanentError("over"))
     desk.ask()
     desk.calls.close()
     assert desk.calls.stopped == "over" and desk.lines == ["over"]
@@ -219,7 +224,7 @@ def in_threads(count: int, work: Callable[[], Outcome]) -> list[Outcome]:
 class Gate:
     """An endpoint that holds its first requests until it is opened."""
 
-    def __init__(self, fault: Fault, held: int) -> None:
+    def __init__(self, fault: ProviderError, held: int) -> None:
         self.fault, self.barrier = fault, threading.Barrier(held)
         self.asked = 0
         self.lock = threading.Lock()
@@ -233,14 +238,14 @@ class Gate:
 
 def test_threads_that_fail_together_say_it_once() -> None:
     lines: list[str] = []
-    gate = Gate(Final("refused"), 8)
+    gate = Gate(PermanentError("refused"), 8)
     calls = RateLimitedClient(gate, Remote(model="m"), say=lines.append)
     assert in_threads(8, lambda: calls.ask(QUESTION)) == [Outcome(None, 1, "refused")] * 8
     assert lines == ["refused"] and gate.asked == 8
 
 
-@pytest.mark.parametrize("fault", [Passing("x"), Passing("429", after=500.0)])
-def test_closing_wakes_those_who_wait(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [TransientError("x"), TransientError("429", after=500.0)])
+def test_closing_wakes_those_who_wait(fault: ProviderError) -> None:
     lines: list[str] = []
     gate = Gate(fault, 1)
     calls = RateLimitedClient(gate, Remote(model="m", rpm=0.01), say=lines.append)

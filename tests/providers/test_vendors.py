@@ -36,7 +36,7 @@ from support.project import PATIENCE, ROOT, clean_environment
 from lek.judges.llm import prompt, reply
 from lek.profile.schema import Gemini, OpenAI
 from lek.providers import errors
-from lek.providers.errors import Fault, Final, Passing, Rejected
+from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.gemini import GeminiEndpoint
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
@@ -111,12 +111,12 @@ def no_leak(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -
     assert "wrong-" not in caplog.text
 
 
-def asked(client: Client, api: Api) -> Reply | Fault:
+def asked(client: Client, api: Api) -> Reply | ProviderError:
     """What came of one question, which must have been one request, with our key, to ``api``."""
     endpoint = client.open(api.url, KEY)
     try:
-        found: Reply | Fault = endpoint.ask(QUESTION)
-    except Fault as fault:
+        found: Reply | ProviderError = endpoint.ask(QUESTION)
+    except ProviderError as fault:
         found = fault
         told = "".join(traceback.format_exception(fault))
         assert KEY not in told + repr(fault)
@@ -200,40 +200,40 @@ def test_tokens_that_make_no_sense_are_not_known(client: Client, tokens: tuple[A
     assert not found.prompt_tokens and found.completion_tokens is None
 
 
-FAULTS: dict[str, tuple[Answer, type[Fault], str, float | None]] = {
-    "401": (status(401, f"bad {KEY}"), Final, r"^\w+_KEY: refused \(401 bad \[key\]\); ch", None),
-    "403": (status(403), Final, r"^\w+_KEY: refused \(403 told so\); check the key", None),
-    "404": (status(404), Final, r"no model judge-1 \(404", None),
-    "400": (status(400, "too\x00 long\n\n" * 99), Rejected, r"^400 too long .* … .*too long", None),
-    "413": (status(413, body=b"<html>"), Rejected, "^413 <html>", None),
-    "422": (status(422, body={"error": "odd"}), Rejected, "^422 odd", None),
-    "408": (status(408), Passing, "^408", None),
-    "409": (status(409), Passing, "^409", None),
-    "429": (status(429, details=[MINUTE]), Passing, "^429 told so", None),
-    "429, seconds": (status(429, headers={"Retry-After": "7"}), Passing, "^429", 7.0),
-    "429, nonsense": (status(429, headers={"Retry-After": "soon"}), Passing, "^429", None),
-    "429, infinite": (status(429, headers={"Retry-After": "1e999"}), Passing, "^429", None),
-    "429, thousandths": (status(429, headers={"retry-after-ms": "1500"}), Passing, "^429", 1.5),
+FAULTS: dict[str, tuple[Answer, type[ProviderError], str, float | None]] = {
+    "401": (status(401, f"bad {KEY}"), PermanentError, r"^\w+_KEY: refused \(401 bad \[key\]\); ch", None),
+    "403": (status(403), PermanentError, r"^\w+_KEY: refused \(403 told so\); check the key", None),
+    "404": (status(404), PermanentError, r"no model judge-1 \(404", None),
+    "400": (status(400, "too\x00 long\n\n" * 99), RejectedRequest, r"^400 too long .* … .*too long", None),
+    "413": (status(413, body=b"<html>"), RejectedRequest, "^413 <html>", None),
+    "422": (status(422, body={"error": "odd"}), RejectedRequest, "^422 odd", None),
+    "408": (status(408), TransientError, "^408", None),
+    "409": (status(409), TransientError, "^409", None),
+    "429": (status(429, details=[MINUTE]), TransientError, "^429 told so", None),
+    "429, seconds": (status(429, headers={"Retry-After": "7"}), TransientError, "^429", 7.0),
+    "429, nonsense": (status(429, headers={"Retry-After": "soon"}), TransientError, "^429", None),
+    "429, infinite": (status(429, headers={"Retry-After": "1e999"}), TransientError, "^429", None),
+    "429, thousandths": (status(429, headers={"retry-after-ms": "1500"}), TransientError, "^429", 1.5),
     "429, past": (
-        status(429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), Passing, "^429", 0.0
+        status(429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), TransientError, "^429", 0.0
     ),
     "429, an hour": (
-        status(429, headers={"Retry-After": "3600"}), Final, r"resume after \d{4}-\d\d-\d\d", None
+        status(429, headers={"Retry-After": "3600"}), PermanentError, r"resume after \d{4}-\d\d-\d\d", None
     ),
-    "429, for ever": (status(429, headers={"Retry-After": "9" * 15}), Final, "resume in 1", None),
-    "500": (status(500, body=b"\xff not JSON"), Passing, "^500", None),
-    "502": (status(502, body=[]), Passing, "^502", None),
-    "503": (status(503, headers={"Retry-After": "2"}), Passing, "^503 told so", 2.0),
-    "529": (status(529), Passing, "^529", None),
-    "402": (status(402, "no balance"), Final, "^402 no balance", None),
-    "redirect": (status(307, headers={"Location": "/v1/else"}), Final, "^307.*base_url", None),
-    "cut": (cut(), Passing, "no connection, or a broken one", None),
-    "reset": (reset(), Passing, "no connection, or a broken one", None),
-    "no JSON": (raw(b"<html>It works!</html>"), Passing, "not what the API promises", None),
-    "half a JSON": (raw(b'{"choices": [{"mess'), Passing, "not what the API promises", None),
-    "no text at all": (raw(b""), Passing, "not what the API promises", None),
-    "no text encoding": (raw(b'{"a": "\xff"}'), Passing, "not what the API promises", None),
-    "another JSON": (raw(b"[1, 2]"), Passing, "not what the API promises", None),
+    "429, for ever": (status(429, headers={"Retry-After": "9" * 15}), PermanentError, "resume in 1", None),
+    "500": (status(500, body=b"\xff not JSON"), TransientError, "^500", None),
+    "502": (status(502, body=[]), TransientError, "^502", None),
+    "503": (status(503, headers={"Retry-After": "2"}), TransientError, "^503 told so", 2.0),
+    "529": (status(529), TransientError, "^529", None),
+    "402": (status(402, "no balance"), PermanentError, "^402 no balance", None),
+    "redirect": (status(307, headers={"Location": "/v1/else"}), PermanentError, "^307.*base_url", None),
+    "cut": (cut(), TransientError, "no connection, or a broken one", None),
+    "reset": (reset(), TransientError, "no connection, or a broken one", None),
+    "no JSON": (raw(b"<html>It works!</html>"), TransientError, "not what the API promises", None),
+    "half a JSON": (raw(b'{"choices": [{"mess'), TransientError, "not what the API promises", None),
+    "no text at all": (raw(b""), TransientError, "not what the API promises", None),
+    "no text encoding": (raw(b'{"a": "\xff"}'), TransientError, "not what the API promises", None),
+    "another JSON": (raw(b"[1, 2]"), TransientError, "not what the API promises", None),
 }  # fmt: skip
 
 
@@ -253,25 +253,25 @@ def test_a_date_to_come_is_waited_for(client: Client) -> None:
     when = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     with serving(status(503, headers={"Retry-After": when})) as api:
         found = asked(client, api)
-    assert isinstance(found, Passing) and found.after is not None and 30 < found.after < 91
+    assert isinstance(found, TransientError) and found.after is not None and 30 < found.after < 91
 
 
 @pytest.mark.parametrize("client", BOTH, ids=lambda c: c.name)
 def test_gemini_says_more_in_details(client: Client) -> None:
     with serving(status(400, "API key not valid", details=[BAD_KEY])) as api:
         found = asked(client, api)
-    assert type(found) is Final
+    assert type(found) is PermanentError
     assert str(found) == "GEMINI_API_KEY: refused (400 API key not valid); check the key"
     with serving(status(429, details=[MINUTE, RETRY])) as api:
         found = asked(client, api)
-    assert isinstance(found, Passing) and found.after == 34.5
+    assert isinstance(found, TransientError) and found.after == 34.5
     with serving(status(429, details=[DAY, RETRY])) as api:
         found = asked(client, api)
-    assert type(found) is Final
+    assert type(found) is PermanentError
     assert re.search(r"day's quota .*resume after \d{4}-\d\d-\d\d \d\d:\d\d ", str(found))
     with serving(status(400, "no service here", kind="FAILED_PRECONDITION")) as api:
         found = asked(client, api)
-    assert type(found) is Final and str(found) == "400 no service here"
+    assert type(found) is PermanentError and str(found) == "400 no service here"
 
 
 def test_midnight_pacific_is_within_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,12 +291,14 @@ def test_midnight_pacific_is_within_a_day(monkeypatch: pytest.MonkeyPatch) -> No
 def test_openai_says_more_in_codes_and_words() -> None:
     with serving(status(429, "You exceeded your quota", kind="insufficient_quota")) as api:
         found = asked(OPENAI, api)
-    assert type(found) is Final and str(found) == "quota used up; You exceeded your quota"
+    assert type(found) is PermanentError and str(found) == "quota used up; You exceeded your quota"
     for word in ("on requests per day", "(TPD)"):
         headers = {"x-ratelimit-reset-requests": "1h2m0s"}
         with serving(status(429, f"Limit reached {word}", headers)) as api:
             found = asked(OPENAI, api)
-        assert type(found) is Final and re.search("day's quota .*; resume after ", str(found))
+        assert type(found) is PermanentError and re.search(
+            "day's quota .*; resume after ", str(found)
+        )
 
 
 @pytest.mark.parametrize(
@@ -322,7 +324,7 @@ def test_the_whole_reply_has_a_deadline(client: Client, answer: Answer) -> None:
     with serving(answer) as api:
         endpoint = shortened(client, api.url)
         began = time.monotonic()
-        with pytest.raises(Passing, match=r"no whole reply after 0\.3 s"):
+        with pytest.raises(TransientError, match=r"no whole reply after 0\.3 s"):
             endpoint.ask(QUESTION)
         assert time.monotonic() - began < 150  # far below what a trickle without end takes
     assert len(api.asked) <= 1
@@ -332,20 +334,20 @@ def test_the_whole_reply_has_a_deadline(client: Client, answer: Answer) -> None:
 def test_nobody_at_home(client: Client) -> None:
     with serving() as api:
         url = api.url
-    with pytest.raises(Passing, match="no connection"):
+    with pytest.raises(TransientError, match="no connection"):
         client.open(url, KEY).ask(QUESTION)
 
 
 @every
 @pytest.mark.parametrize("key", ["k\u00e9y-with-an-accent", "two words", "a\nb"])
 def test_a_key_that_no_header_can_hold(client: Client, key: str) -> None:
-    with serving() as api, pytest.raises(Final, match=r"^\w+_KEY: holds no key") as told:
+    with serving() as api, pytest.raises(PermanentError, match=r"^\w+_KEY: holds no key") as told:
         client.open(api.url, key).ask(QUESTION)
     assert key not in str(told.value) and not api.asked
 
 
 def test_without_a_key_none_of_the_environment_is_sent() -> None:
-    with serving(status(401)) as api, pytest.raises(Final, match="refused without a key"):
+    with serving(status(401)) as api, pytest.raises(PermanentError, match="refused without a key"):
         openai(api.url, None).ask(QUESTION)
     assert api.asked[0].headers["authorization"] == "Bearer none"
 
@@ -406,14 +408,14 @@ import logging, sys
 logging.basicConfig(level=logging.DEBUG)
 sys.path[:0] = [{str(ROOT / "tests")!r}, {str(ROOT / "tests" / "providers")!r}]
 from support.endpoint import serving, ok, status
-from lek.providers.errors import Fault
+from lek.providers.errors import ProviderError
 from test_vendors import ALL, KEY, QUESTION
 for client in ALL:
     for answer in (ok(KEY), status(429, KEY, headers={{"X-Echo": KEY}})):
         with serving(answer) as api:
             try:
                 client.open(api.url, KEY).ask(QUESTION)
-            except Fault as fault:
+            except ProviderError as fault:
                 logging.exception("it failed")
             assert len(api.asked) == 1
 """
