@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from lek.errors import BadInput
 from lek.profile.schema import JUDGE_KINDS, Client, Remote
-from lek.providers.errors import PermanentError, line, without
+from lek.providers.errors import PermanentError, one_line, redact
 from lek.providers.request import Endpoint, Question, Reply
 
 
@@ -35,12 +35,12 @@ def endpoint(kind: str, settings: Remote) -> Endpoint:
         key = SecretStr(_key(settings)) if settings.key is not None else None
         return cast(Endpoint, opener.open(settings, key))
     except Exception as e:  # such as a proxy in the environment that the library does not know
-        return _Unopened(line(f"{client.package} cannot be opened: {e}", _key(settings)))
+        return _Unopened(one_line(f"{client.package} cannot be opened: {e}", _key(settings)))
 
 
 def scrub(settings: Remote, text: str) -> str:
     """``text`` without the key, whoever put it there."""
-    return without(text, _key(settings))
+    return redact(text, _key(settings))
 
 
 class _Unopened:

@@ -166,7 +166,7 @@ def from_google(refused: Refused, key: str, *, model: str, variable: str) -> Pro
 _LONGEST_LINE, _HEAD = 200, 60
 
 
-def line(text: object, key: str | None) -> str:
+def one_line(text: object, key: str | None) -> str:
     """``text`` as one short line without control characters and without the ``key``."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     for secret in {key, quote(key, safe="")} if key else ():
@@ -176,7 +176,7 @@ def line(text: object, key: str | None) -> str:
     return f"{plain[:_HEAD]} … {plain[_HEAD + 3 - _LONGEST_LINE :]}"  # the cause stands last
 
 
-def without(text: str, key: str | None) -> str:
+def redact(text: str, key: str | None) -> str:
     """A judge's reply without the ``key``; a short one is a word like "none", and no secret."""
     return text.replace(key, "[key]") if key and len(key) >= 8 else text
 
@@ -186,7 +186,7 @@ def sendable(key: str) -> bool:
     return bool(re.fullmatch(r"[!-~]+", key))
 
 
-def hush(*loggers: str) -> None:
+def quiet_loggers(*loggers: str) -> None:
     """Have the client libraries' ``loggers`` tell warnings only.
 
     At finer levels they write headers and bodies, in which a server may echo the key.

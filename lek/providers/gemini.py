@@ -15,12 +15,9 @@ from lek.providers.errors import (
     RejectedRequest,
     TransientError,
     from_google,
-    hush,
-    line,
     sendable,
-    without,
 )
-from lek.providers.request import Question, Reply, within
+from lek.providers.request import Question, Reply, call_with_timeout
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
 # The judge must read harmful texts to judge them: whatever can be turned off, is.
@@ -43,7 +40,7 @@ class GeminiEndpoint:
             # years ahead which Python it will no longer support; docs/judges.md says the former
             warnings.simplefilter("ignore", FutureWarning)
             import google.generativeai as library
-        hush("google", "urllib3", "requests")
+        quiet_loggers("google", "urllib3", "requests")
         secret = key.get_secret_value().strip() if key else ""
         return cls(settings, secret, library, _client(settings, secret))
 
@@ -52,7 +49,7 @@ class GeminiEndpoint:
         if not sendable(self._key):
             raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
         try:
-            found = within(self._settings.timeout, lambda: self._request(question))
+            found = call_with_timeout(self._settings.timeout, lambda: self._request(question))
             return _read(found, self._key)
         except Exception as e:
             fault = self._account(e)
@@ -86,10 +83,10 @@ class GeminiEndpoint:
         if isinstance(e, TimeoutError | requests.Timeout):
             return TransientError(f"no whole reply after {self._settings.timeout:g} s")
         if isinstance(e, requests.RequestException | google.auth.exceptions.TransportError):
-            return TransientError(line(f"no connection, or a broken one: {e}", self._key))
+            return TransientError(one_line(f"no connection, or a broken one: {e}", self._key))
         if isinstance(e, google.protobuf.json_format.ParseError | UnicodeDecodeError):
             return TransientError("the reply's body is not what the API promises")
-        return RejectedRequest(line(f"{type(e).__name__}: {e}", self._key))
+        return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
 
 
 def _client(settings: Gemini, key: str) -> Any:
@@ -157,7 +154,7 @@ def _read(found: Any, key: str) -> Reply:
     end = candidate.finish_reason.name
     if end not in ("STOP", "MAX_TOKENS"):  # also what this library does not know
         return none(f"the reply was blocked or broken off: {end}")
-    text = without("".join(part.text for part in candidate.content.parts), key)
+    text = redact("".join(part.text for part in candidate.content.parts), key)
     finish: Literal["stop", "length"] = "stop" if end == "STOP" else "length"
     if not text.strip():
         return none("the reply is empty")._replace(finish=finish)

@@ -14,12 +14,9 @@ from lek.providers.errors import (
     RejectedRequest,
     TransientError,
     from_google,
-    hush,
-    line,
     sendable,
-    without,
 )
-from lek.providers.request import Question, Reply, within
+from lek.providers.request import Question, Reply, call_with_timeout
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
 # The judge must read harmful texts to judge them: whatever can be turned off, is.
@@ -37,7 +34,7 @@ class GenaiEndpoint:
     def open(cls, settings: Gemini, key: SecretStr | None) -> Self:
         """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
         secret = key.get_secret_value().strip() if key else ""
-        hush("google", "google_genai", "httpx", "httpx2", "httpcore", "httpcore2")
+        quiet_loggers("google", "google_genai", "httpx", "httpx2", "httpcore", "httpcore2")
         return cls(settings, secret, _client(settings, secret))
 
     def ask(self, question: Question) -> Reply:
@@ -45,7 +42,7 @@ class GenaiEndpoint:
         if not sendable(self._key):
             raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
         try:
-            found = within(self._settings.timeout, lambda: self._request(question))
+            found = call_with_timeout(self._settings.timeout, lambda: self._request(question))
             return _read(found, self._key)
         except Exception as e:
             fault = self._account(e)
@@ -74,10 +71,10 @@ class GenaiEndpoint:
         if isinstance(e, TimeoutError) or "TimeoutException" in origins:
             return TransientError(f"no whole reply after {self._settings.timeout:g} s")
         if "RequestError" in origins:  # of httpx or of its successor, whichever is there
-            return TransientError(line(f"no connection, or a broken one: {e}", self._key))
+            return TransientError(one_line(f"no connection, or a broken one: {e}", self._key))
         if isinstance(e, ValueError) and not isinstance(e, UnicodeEncodeError):
             return TransientError("the reply's body is not what the API promises")
-        return RejectedRequest(line(f"{type(e).__name__}: {e}", self._key))
+        return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
 
 
 def _client(settings: Gemini, key: str) -> Any:
@@ -91,7 +88,9 @@ def _client(settings: Gemini, key: str) -> Any:
         http_options={
             "base_url": (settings.base_url or _ADDRESS).rstrip("/"),
             "api_version": "v1beta",
-            "timeout": max(1, int(settings.timeout * 1000)),  # per read; `within` is the deadline
+            "timeout": max(
+                1, int(settings.timeout * 1000)
+            ),  # per read; `call_with_timeout` is the deadline
             "retry_options": {"attempts": 1},
             # a redirect, if followed, would carry the key to another host
             "client_args": {"follow_redirects": False, "event_hooks": {"response": [_whole]}},
@@ -128,7 +127,7 @@ def _read(found: Any, key: str) -> Reply:
         return none(f"the reply was blocked or broken off: {end}")
     content = candidates[0].content
     parts = (content.parts if content else None) or []
-    text = without("".join(p.text or "" for p in parts if not p.thought), key)
+    text = redact("".join(p.text or "" for p in parts if not p.thought), key)
     finish: Literal["stop", "length"] = "stop" if end == "STOP" else "length"
     if not text.strip():
         return none("the reply is empty")._replace(finish=finish)
@@ -136,7 +135,7 @@ def _read(found: Any, key: str) -> Reply:
 
 
 def _name(reason: Any) -> str:
-    return line(getattr(reason, "name", reason) or "FINISH_REASON_UNSPECIFIED", None)
+    return one_line(getattr(reason, "name", reason) or "FINISH_REASON_UNSPECIFIED", None)
 
 
 def _tokens(usage: Any) -> tuple[int | None, int | None]:

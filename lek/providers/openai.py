@@ -15,14 +15,12 @@ from lek.providers.errors import (
     RejectedRequest,
     TransientError,
     duration,
-    hush,
     line,
     named_wait,
     resume,
     sendable,
-    without,
 )
-from lek.providers.request import Question, Reply, within
+from lek.providers.request import Question, Reply, call_with_timeout
 
 _DAILY = re.compile(r"\b(?:requests|tokens) per day\b|\((?:RPD|TPD)\)", re.I)
 
@@ -36,7 +34,7 @@ class OpenAIEndpoint:
             # without a key the library would take OPENAI_API_KEY, and tell it to any address
             api_key=key or "none",
             base_url=settings.base_url,
-            timeout=settings.timeout,  # per read; `within` is the deadline
+            timeout=settings.timeout,  # per read; `call_with_timeout` is the deadline
             max_retries=0,
             http_client=library.DefaultHttpxClient(follow_redirects=False),
         )
@@ -48,7 +46,7 @@ class OpenAIEndpoint:
         """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
         import openai as library
 
-        hush("openai", "httpx", "httpx2", "httpcore", "httpcore2")
+        quiet_loggers("openai", "httpx", "httpx2", "httpcore", "httpcore2")
         return cls(settings, key.get_secret_value().strip() if key else None, library)
 
     def ask(self, question: Question) -> Reply:
@@ -56,7 +54,7 @@ class OpenAIEndpoint:
         if self._key is not None and not sendable(self._key):
             raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
         try:
-            body = within(self._settings.timeout, lambda: self._request(question))
+            body = call_with_timeout(self._settings.timeout, lambda: self._request(question))
             return _read(json.loads(body), self._key)
         except Exception as e:
             fault = self._account(e)
@@ -97,10 +95,10 @@ class OpenAIEndpoint:
             return TransientError(f"no whole reply after {self._settings.timeout:g} s")
         if isinstance(e, self._library.APIConnectionError):
             cause = e.__cause__ or e
-            return TransientError(line(f"no connection, or a broken one: {cause}", self._key))
+            return TransientError(one_line(f"no connection, or a broken one: {cause}", self._key))
         if isinstance(e, _Odd | json.JSONDecodeError | UnicodeDecodeError | RecursionError):
             return TransientError("the reply's body is not what the API promises")
-        return RejectedRequest(line(f"{type(e).__name__}: {e}", self._key))
+        return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
 
     def _refusal(self, e: Any) -> ProviderError:
         headers = {k.lower(): v for k, v in e.response.headers.items()}
@@ -156,7 +154,7 @@ def _read(body: Any, key: str | None) -> Reply:
     finish: Literal["stop", "length"] | None = end if end in ("stop", "length") else None
     if not isinstance(text, str) or not text.strip():
         return none("the reply is empty")._replace(finish=finish)
-    return Reply(without(text, key), None, finish, prompt, completion)
+    return Reply(redact(text, key), None, finish, prompt, completion)
 
 
 def _tokens(usage: Any) -> tuple[int | None, int | None]:

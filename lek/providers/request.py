@@ -45,7 +45,7 @@ CANCELLED = "cancelled"  # why what nobody asks any more has no vote
 _T = TypeVar("_T")
 
 
-def within(seconds: float, function: Callable[[], _T]) -> _T:
+def call_with_timeout(seconds: float, function: Callable[[], _T]) -> _T:
     """The result of ``function``; raises `TimeoutError` if it takes longer than ``seconds``.
 
     The time-outs of HTTP libraries are per read, so that a slow trickle never trips them. The

@@ -19,7 +19,7 @@ from lek.providers.client import Outcome, RateLimitedClient
 from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
-from lek.providers.request import Endpoint, Question, Reply, within
+from lek.providers.request import Endpoint, Question, Reply, call_with_timeout
 
 QUESTION = Question("judge", "this", {"type": "object", "properties": {}})
 YES = Reply("yes", finish="stop")
@@ -354,9 +354,9 @@ def test_trouble_that_stays(connect: Connect, answer: Answer, word: str) -> None
 
 
 def test_within_gives_results_and_faults_and_time_outs() -> None:
-    assert within(60, lambda: 5) == 5
+    assert call_with_timeout(60, lambda: 5) == 5
     with pytest.raises(ZeroDivisionError):
-        within(60, lambda: 1 / 0)
+        call_with_timeout(60, lambda: 1 / 0)
     release, threads = threading.Event(), list[threading.Thread]()
 
     def hang() -> None:
@@ -364,6 +364,6 @@ def test_within_gives_results_and_faults_and_time_outs() -> None:
         release.wait()
 
     with pytest.raises(TimeoutError, match=r"after 0\.5 s"):
-        within(0.5, hang)
+        call_with_timeout(0.5, hang)
     assert all(t.daemon for t in threads)
     release.set()
