@@ -335,7 +335,7 @@ class Judges:
 
     def _spend_budget(self) -> bool:
         most = self._workshop.calls
-        return most is None or self.ledger.spend_budget(most)
+        return most is None or self.ledger.count_call(most)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -4,24 +4,15 @@ import random
 import time
 from collections.abc import Callable
 from threading import Event, Lock
-from typing import NamedTuple
 
 from lek.profile.schema import Remote
 from lek.providers.errors import PermanentError, RejectedRequest, TransientError
-from lek.providers.request import CANCELLED, OVER_BUDGET, Endpoint, Question, Reply
+from lek.providers.request import CANCELLED, OVER_BUDGET, Endpoint, Outcome, Question, Reply
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
 _ALL_REJECTED = 10
 _NEWS = 5.0  # seconds of waiting that are worth a line
 _IN_A_ROW = 5  # so many questions without a reply, and nobody is there
-
-
-class Outcome(NamedTuple):
-    """A reply, or ``why`` there is none; ``requests`` counts all that were made for it."""
-
-    reply: Reply | None
-    requests: int
-    why: str | None
 
 
 class RateLimitedClient:
@@ -68,23 +59,23 @@ class RateLimitedClient:
         requests, last = 0, ""
         while requests < self._attempts:
             if not self._acquire():
-                return Outcome(None, requests, self._stopped)
+                return Outcome(None, self._stopped, requests)
             requests += 1
             try:
                 reply = self._endpoint.ask(question)
             except PermanentError as fault:
                 self._stop(str(fault))
-                return Outcome(None, requests, str(fault))
+                return Outcome(None, str(fault), requests)
             except RejectedRequest as fault:  # heard, and refused: there is nothing to wait for
                 self._refused(str(fault))
-                return Outcome(Reply(None, str(fault), None, 0, 0), requests, None)
+                return Outcome(Reply(None, str(fault), None, 0, 0), None, requests)
             except TransientError as fault:
                 last = str(fault)
                 self._back_off(requests, fault.after, last)
             else:
                 with self._lock:
                     self._consecutive_failures, self._replied = 0, True
-                return Outcome(reply, requests, None)
+                return Outcome(reply, None, requests)
         return self._given_up(requests, f"{requests} attempt{'s' * (requests > 1)}: {last}")
 
     def _acquire(self) -> bool:
@@ -120,7 +111,7 @@ class RateLimitedClient:
             too_many = self._consecutive_failures >= _IN_A_ROW
         if too_many:
             self._stop(f"{_IN_A_ROW} questions in a row without a reply; the last: {why}")
-        return Outcome(None, requests, why)
+        return Outcome(None, why, requests)
 
     def _refused(self, why: str) -> None:
         """Stop where nothing but refusals has come, so that it is not for single questions."""

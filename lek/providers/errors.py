@@ -152,7 +152,7 @@ def from_google(refused: Refused, key: str, *, model: str, variable: str) -> Pro
     error = found if isinstance(found, dict) else {"message": found}
     given = error.get("details")
     details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
-    said = line(error.get("message") or error.get("status") or "", key)
+    said = one_line(error.get("message") or error.get("status") or "", key)
     if status == 429 and "PerDay" in str(details):
         return PermanentError(f"the day's quota is used up ({said}); {midnight_pacific()}")
     if error.get("status") == "FAILED_PRECONDITION":  # such as a country that is not served

@@ -15,8 +15,8 @@ from lek.providers.errors import (
     RejectedRequest,
     TransientError,
     duration,
-    line,
     named_wait,
+    one_line,
     resume,
     sendable,
 )

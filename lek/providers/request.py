@@ -32,6 +32,14 @@ class Reply(NamedTuple):
     completion_tokens: int | None = None
 
 
+class Outcome(NamedTuple):
+    """A reply, or ``why`` there is none; ``requests`` counts all that were made for it."""
+
+    reply: Reply | None
+    why: str | None
+    requests: int
+
+
 class Endpoint(Protocol):
     """A model behind an API. One object may be asked from several threads at once."""
 

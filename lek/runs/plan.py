@@ -95,8 +95,8 @@ class Plan:
     def prepare(self, benchmark: str, subject: str) -> None:
         """Have ``subject`` answer the selected cases of ``benchmark``, if it has not yet.
 
-        Where the judge is a model, it is on_response meanwhile: so that it has enough to do, the other
-        benchmarks follow, and the next subject (all others, if the judge is asked in batches).
+        An LLM judge is asked meanwhile: so that it has enough to do, the other benchmarks follow,
+        and the next subject (all others, if the judge is asked in batches).
         What goes wrong is kept, and raised where the first answer is asked for.
         """
         if (benchmark, subject) in self.prepared or (benchmark, subject) not in self.answers:

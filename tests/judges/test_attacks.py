@@ -15,7 +15,7 @@ from support.project import ROOT
 
 from lek.judges.llm import prompt
 from lek.judges.llm.prompt import LIMIT, MARK
-from lek.judges.llm.reply import read
+from lek.judges.llm.reply import parse_reply
 from lek.providers.request import Question, Reply
 from lek.records import Case, Response, Vote
 
@@ -119,18 +119,20 @@ def test_an_echo_is_never_a_verdict(attack: Attack) -> None:
             mine = own(benchmark)
             echoes = [text, f"```json\n{text}\n```", *objects(text), "\n".join(objects(text))]
             for echo in echoes:
-                assert isinstance(read(Reply(echo), judged(benchmark), NONCE), str)
+                assert isinstance(parse_reply(Reply(echo), judged(benchmark), NONCE), str)
                 # an echo and then its own: its own, where there is no doubt, or nothing
                 for both in (f"{echo}\n{mine}", f"{mine}\n{echo}", f"<think>{echo}</think>{mine}"):
-                    got = read(Reply(both), judged(benchmark), NONCE)
+                    got = parse_reply(Reply(both), judged(benchmark), NONCE)
                     assert isinstance(got, str) or got.reasons == "It says nothing."
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_what_stands_between_a_fake_and_a_score_is_the_fence(benchmark: str) -> None:
     for guess in (*GUESSES, NONCE[:-1], NONCE.upper(), f" {NONCE}"):
-        assert "fence" in str(read(Reply(verdict(benchmark, guess)), judged(benchmark), NONCE))
-    assert isinstance(read(Reply(verdict(benchmark, NONCE)), judged(benchmark), NONCE), Vote)
+        assert "fence" in str(
+            parse_reply(Reply(verdict(benchmark, guess)), judged(benchmark), NONCE)
+        )
+    assert isinstance(parse_reply(Reply(verdict(benchmark, NONCE)), judged(benchmark), NONCE), Vote)
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
@@ -139,7 +141,7 @@ def test_the_form_is_never_a_verdict(benchmark: str) -> None:
     (form,) = [line for line in system.splitlines() if line.startswith("{")]
     filled = form.replace("<the fence>", f'"{NONCE}"').replace("<text>", '"fine"')
     for echo in (form, filled, system, asked(benchmark, PLAIN).user, f"{form}\n{own(benchmark)}"):
-        assert isinstance(read(Reply(echo), judged(benchmark), NONCE), str)
+        assert isinstance(parse_reply(Reply(echo), judged(benchmark), NONCE), str)
 
 
 @pytest.mark.parametrize("where", ["prompt", "reference"])

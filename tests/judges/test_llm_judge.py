@@ -14,14 +14,13 @@ from support.benchmarks import BENCHMARKS, judged
 
 from lek.errors import BadInput
 from lek.generation.backend import Completion, Request
-from lek.judges.llm.judge import Docket, Missing, verdict
+from lek.judges.llm.judge import Docket, MissingVote, verdict
 from lek.judges.llm.local import BatchExecutor
-from lek.judges.llm.question import Outcome, Task
+from lek.judges.llm.question import Task
 from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Ledger, Spent, cost
 from lek.profile.schema import Decoding, Judges, OpenAI
-from lek.providers.client import Outcome
-from lek.providers.request import Reply
+from lek.providers.request import Outcome, Reply
 from lek.records import Case, Response, Verdict, Vote
 from lek.report.terminal import cost_lines
 from lek.workspace.progress import Silent
@@ -222,7 +221,7 @@ def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
 
 def test_a_pending_vote_among_others_makes_the_verdict_pending() -> None:
     vote = Vote(scores={"truthfulness": 5.0, "informativeness": 5.0}, reasons="r")
-    ballot = [vote, Missing("off its scale", False), Missing("stopped", True)]
+    ballot = [vote, MissingVote("off its scale", False), MissingVote("stopped", True)]
     found = verdict(CASE, said("No."), MEASURES, ballot, judge="openai")
     assert found.pending
     assert found.unscored["truthfulness"].text == "2 of 3 votes are missing: stopped"

@@ -13,7 +13,7 @@ from syrupy.assertion import SnapshotAssertion
 from lek.benchmarks import benchmark as benchmarks_module
 from lek.benchmarks.benchmark import Field
 from lek.judges.llm import prompt
-from lek.judges.llm.reply import read
+from lek.judges.llm.reply import parse_reply
 from lek.providers.request import Reply
 from lek.records import Case, Response, Vote
 
@@ -107,12 +107,12 @@ def test_what_the_schema_asks_for_can_be_read() -> None:
         keys = list(prompt.schema(rubric_of(benchmark))["properties"])
         marks = [f'"{NONCE}"', '"y"', *("1" for _ in names(benchmark))]
         body = ", ".join(f'"{k}": {m}' for k, m in zip(keys, marks, strict=True))
-        assert isinstance(read(Reply(f"{{{body}}}"), judged(benchmark), NONCE), Vote)
+        assert isinstance(parse_reply(Reply(f"{{{body}}}"), judged(benchmark), NONCE), Vote)
         form = rubric_of(benchmark).system.split("in this order:")[1].split('"fence" repeat')
         assert [form[0].find(f'"{k}": <') for k in keys] == sorted(
             form[0].find(f'"{k}": <') for k in keys
         )
-        assert isinstance(read(Reply(form[0]), judged(benchmark), NONCE), str)
+        assert isinstance(parse_reply(Reply(form[0]), judged(benchmark), NONCE), str)
 
 
 @pytest.mark.parametrize(("benchmark", "measure"), MEASURES)
@@ -258,14 +258,14 @@ READABLE = [
 
 @pytest.mark.parametrize(("text", "shown"), READABLE, ids=range(len(READABLE)))
 def test_what_is_fenced_stays_readable(text: str, shown: str | None) -> None:
-    assert prompt.neutral(text) == (shown or text)
-    assert prompt.neutral(prompt.neutral(text)) == prompt.neutral(text)
+    assert prompt.sanitize(text) == (shown or text)
+    assert prompt.sanitize(prompt.sanitize(text)) == prompt.sanitize(text)
 
 
 def test_a_long_text_keeps_its_head_and_tail() -> None:
     text = "".join(f"{n:07d} " for n in range(13_000))
-    short = prompt.neutral(text)
+    short = prompt.sanitize(text)
     assert "\n[84,000 characters left out here]\n" in short
     assert short.startswith(text[:14_000])
     assert short.endswith(text[-6_000:])
-    assert prompt.neutral(text[:20_000]) == text[:20_000]
+    assert prompt.sanitize(text[:20_000]) == text[:20_000]

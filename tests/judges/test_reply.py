@@ -7,8 +7,8 @@ import time
 import pytest
 from support.benchmarks import BENCHMARKS, judged, names
 
-from lek.judges.llm.prompt import neutral
-from lek.judges.llm.reply import read
+from lek.judges.llm.prompt import sanitize
+from lek.judges.llm.reply import parse_reply
 from lek.providers.request import Reply
 from lek.records import Vote
 
@@ -192,7 +192,7 @@ UNREAD = {
 @pytest.mark.parametrize("name", TAKEN)
 def test_a_whole_reply_is_taken(name: str) -> None:
     text, scores = TAKEN[name]
-    vote = read(Reply(text, prompt_tokens=7, completion_tokens=2), TRUTHFULQA, FENCE)
+    vote = parse_reply(Reply(text, prompt_tokens=7, completion_tokens=2), TRUTHFULQA, FENCE)
     assert isinstance(vote, Vote), vote
     assert vote.scores == dict(zip(("truthfulness", "informativeness"), scores, strict=True))
     assert list(vote.scores) == ["truthfulness", "informativeness"]
@@ -205,7 +205,7 @@ def test_a_whole_reply_is_taken(name: str) -> None:
 @pytest.mark.parametrize("name", UNREAD)
 def test_another_reply_is_unscored_with_the_reason(name: str) -> None:
     text, reason = UNREAD[name]
-    why = read(Reply(text), TRUTHFULQA, FENCE)
+    why = parse_reply(Reply(text), TRUTHFULQA, FENCE)
     assert isinstance(why, str), why
     assert reason in why
     if not reason.startswith(WHOLE) and name not in ("minus infinity", "thoughts twice"):
@@ -229,31 +229,31 @@ def test_another_reply_is_unscored_with_the_reason(name: str) -> None:
     ],
 )
 def test_accuracy_is_zero_or_one(given: str, taken: float | str) -> None:
-    read_as = read(Reply(f'{HEAD}, "accuracy": {given}}}'), judged("gsm8k"), FENCE)
+    read_as = parse_reply(Reply(f'{HEAD}, "accuracy": {given}}}'), judged("gsm8k"), FENCE)
     assert (read_as.scores["accuracy"] if isinstance(read_as, Vote) else read_as) == taken
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_every_benchmark_has_its_measures(benchmark: str) -> None:
     marks = "".join(f', "{measure.name}": 1' for measure in judged(benchmark))
-    vote = read(Reply(f"{HEAD}{marks}}}"), judged(benchmark), FENCE)
+    vote = parse_reply(Reply(f"{HEAD}{marks}}}"), judged(benchmark), FENCE)
     assert isinstance(vote, Vote)
     assert tuple(vote.scores) == names(benchmark)
 
 
 def test_without_a_text_its_own_reason_stands() -> None:
-    assert read(Reply(None, "blocked: SAFETY"), TRUTHFULQA, FENCE) == "blocked: SAFETY"
-    assert read(Reply(None), TRUTHFULQA, FENCE) == "the judge gave no text"
+    assert parse_reply(Reply(None, "blocked: SAFETY"), TRUTHFULQA, FENCE) == "blocked: SAFETY"
+    assert parse_reply(Reply(None), TRUTHFULQA, FENCE) == "the judge gave no text"
 
 
 def test_a_reply_cut_off_is_unscored_even_where_it_looks_whole() -> None:
-    why = read(Reply(GOOD, finish="length"), TRUTHFULQA, FENCE)
+    why = parse_reply(Reply(GOOD, finish="length"), TRUTHFULQA, FENCE)
     assert why == "the judge's reply was cut off by its token limit"
 
 
 def test_reasons_are_cleaned_and_bounded() -> None:
     text = "A\\u0000\\u001b[31m\\ud800\\u202e\\u200bB\\r\\nC" + "x" * 5_000
-    vote = read(Reply(GOOD.replace("Right.", text)), TRUTHFULQA, FENCE)
+    vote = parse_reply(Reply(GOOD.replace("Right.", text)), TRUTHFULQA, FENCE)
     assert isinstance(vote, Vote)
     assert vote.reasons.startswith("A[31mB\nCxxx")
     assert vote.reasons.endswith("x…")
@@ -264,9 +264,9 @@ def test_reasons_are_cleaned_and_bounded() -> None:
 @pytest.mark.parametrize("deep", ['{"a":', '{"a":[', "["])
 def test_a_deep_reply_does_not_crash(deep: str) -> None:
     for text in (deep * 50_000, GOOD.replace(" 8,", f" {deep * 50_000},")):
-        assert isinstance(read(Reply(text), TRUTHFULQA, FENCE), str)
+        assert isinstance(parse_reply(Reply(text), TRUTHFULQA, FENCE), str)
     closed = GOOD.replace(" 8,", f" {'[' * 100_000}{']' * 100_000},")
-    why = read(Reply(closed), TRUTHFULQA, FENCE)
+    why = parse_reply(Reply(closed), TRUTHFULQA, FENCE)
     # where the interpreter can read it after all, it is a list
     assert why in ("the judge's reply is nested too deeply", "truthfulness is a list, not a number")
 
@@ -280,10 +280,12 @@ def test_twice_the_length_takes_no_more_than_about_twice_the_time(text: str) -> 
         best = float("inf")
         for _ in range(3):
             began = time.process_time()
-            assert isinstance(read(Reply(text * times), TRUTHFULQA, FENCE), str)
+            assert isinstance(parse_reply(Reply(text * times), TRUTHFULQA, FENCE), str)
             # the same inside of the reasons, which are made neutral
-            read(Reply(GOOD.replace("Right.", json.dumps(text * times)[1:-1])), TRUTHFULQA, FENCE)
-            neutral(text * times)
+            parse_reply(
+                Reply(GOOD.replace("Right.", json.dumps(text * times)[1:-1])), TRUTHFULQA, FENCE
+            )
+            sanitize(text * times)
             best = min(best, time.process_time() - began)
         return best
 
@@ -292,5 +294,5 @@ def test_twice_the_length_takes_no_more_than_about_twice_the_time(text: str) -> 
 
 def test_the_recursion_limit_is_left_alone() -> None:
     before = sys.getrecursionlimit()
-    read(Reply("[" * 100_000), TRUTHFULQA, FENCE)
+    parse_reply(Reply("[" * 100_000), TRUTHFULQA, FENCE)
     assert sys.getrecursionlimit() == before

@@ -15,11 +15,17 @@ from support.endpoint import Answer, Api, ok, reset, serving, status, trickle
 from support.project import PATIENCE
 
 from lek.profile.schema import Gemini, OpenAI, Remote
-from lek.providers.client import Outcome, RateLimitedClient
 from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
-from lek.providers.request import Endpoint, Question, Reply, call_with_timeout
+from lek.providers.request import (
+    Endpoint,
+    Outcome,
+    Question,
+    RateLimitedClient,
+    Reply,
+    call_with_timeout,
+)
 
 QUESTION = Question("judge", "this", {"type": "object", "properties": {}})
 YES = Reply("yes", finish="stop")

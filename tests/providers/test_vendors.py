@@ -361,7 +361,7 @@ def test_a_judge_that_several_threads_ask(client: Client) -> None:
     def vote(case: Case) -> Vote | str:
         nonce = prompt.nonce(BENCHMARKS[case.benchmark], case, answer)
         question = prompt.question(rubric_of(case.benchmark), case, answer, nonce)
-        return reply.read(endpoint.ask(question), judged(case.benchmark), nonce)
+        return reply.parse_reply(endpoint.ask(question), judged(case.benchmark), nonce)
 
     with serving() as api, ThreadPoolExecutor(16) as pool:
         endpoint = client.open(api.url, KEY)

@@ -19,16 +19,16 @@ from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
 from lek.judges.llm import prompt, reply
 from lek.judges.llm.local import BatchExecutor
-from lek.judges.llm.question import Executor, Outcome, Task
+from lek.judges.llm.question import Executor, Task
 from lek.judges.llm.usage import Ledger, Spent
-from lek.providers.request import Question
+from lek.providers.request import Outcome, Question
 from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
 from lek.workspace.store import key_of
 
 _LOOK = 0.05  # seconds between two looks at what another process does
 
 
-class Missing(NamedTuple):
+class MissingVote(NamedTuple):
     """Why there is no vote. ``pending``: the judge was not heard, so its vote is still to come."""
 
     why: str
@@ -39,7 +39,7 @@ def verdict(
     case: Case,
     response: Response,
     measures: Sequence[Measure],
-    ballot: Sequence[Vote | Missing],
+    ballot: Sequence[Vote | MissingVote],
     *,
     judge: str,
 ) -> Verdict:
@@ -47,7 +47,7 @@ def verdict(
 
     With several votes the reason is that of the vote nearest to the medians.
     """
-    missing = [vote for vote in ballot if isinstance(vote, Missing)]
+    missing = [vote for vote in ballot if isinstance(vote, MissingVote)]
     votes = tuple(vote for vote in ballot if isinstance(vote, Vote))
     if missing:
         first = next((m for m in missing if m.pending), missing[0])
@@ -69,13 +69,13 @@ class Ballot:
     those that another one asks for.
     """
 
-    votes: list[Vote | Missing | None]
+    votes: list[Vote | MissingVote | None]
     left: int = 0
     others: dict[int, str] = field(default_factory=dict)
     done: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
 
-    def settle(self, i: int, vote: Vote | Missing) -> None:
+    def settle(self, i: int, vote: Vote | MissingVote) -> None:
         """Put down a vote that this process asked for; the last one sets ``done``."""
         with self.lock:
             self.votes[i] = vote
@@ -130,9 +130,9 @@ class Docket:
                 self._look(entry, task)
                 self._executor.wait(entry.done)
         except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
-            ballot: list[Vote | Missing] = [Missing(str(e), pending=True)]
+            ballot: list[Vote | MissingVote] = [MissingVote(str(e), pending=True)]
         else:
-            ballot = [vote or Missing("no reply from the judge", True) for vote in entry.votes]
+            ballot = [vote or MissingVote("no reply from the judge", True) for vote in entry.votes]
         return verdict(case, response, measures, ballot, judge=self.name)
 
     def missing(
@@ -204,7 +204,7 @@ class Docket:
                 entry.done.clear()
                 self._executor.submit(self._ask(entry, i, key, task))
             elif claim is not None and claim.why is not None:
-                entry.votes[i] = Missing(claim.why, claim.pending)
+                entry.votes[i] = MissingVote(claim.why, claim.pending)
             else:
                 continue
             del entry.others[i]
@@ -218,20 +218,22 @@ class Docket:
             try:
                 self._keep(key, vote, outcome, task.response.subject)
             except Exception as e:  # a full disk must not leave a test waiting for ever
-                vote = Missing(f"the vote cannot be stored: {e}", pending=True)
+                vote = MissingVote(f"the vote cannot be stored: {e}", pending=True)
             entry.settle(i, vote)
 
         return Task(key, lambda: self._question(task, nonce), done)
 
-    def _vote(self, outcome: Outcome, measures: Sequence[Measure], nonce: str) -> Vote | Missing:
+    def _vote(
+        self, outcome: Outcome, measures: Sequence[Measure], nonce: str
+    ) -> Vote | MissingVote:
         if outcome.reply is None:
-            return Missing(self._scrub(outcome.why or "no reply"), pending=True)
-        said = reply.read(outcome.reply, measures, nonce)
+            return MissingVote(self._scrub(outcome.why or "no reply"), pending=True)
+        said = reply.parse_reply(outcome.reply, measures, nonce)
         if isinstance(said, str):
-            return Missing(self._scrub(said), pending=False)
+            return MissingVote(self._scrub(said), pending=False)
         return replace(said, reasons=self._scrub(said.reasons))
 
-    def _keep(self, key: str, vote: Vote | Missing, outcome: Outcome, subject: str) -> None:
+    def _keep(self, key: str, vote: Vote | MissingVote, outcome: Outcome, subject: str) -> None:
         ledger = self._ledger()
         if outcome.requests:
             reply = outcome.reply

@@ -112,7 +112,7 @@ def question(rubric: Rubric, case: Case, response: Response, nonce: str) -> Ques
     assert response.text is not None  # judges are asked about texts only
     names = ", ".join(m.name for m in rubric.measures)
     texts = _texts(rubric.benchmark, case, response)
-    blocks = [fence(label, text, nonce) for label, text in texts.items()]
+    blocks = [delimit(label, text, nonce) for label, text in texts.items()]
     parts = [
         _OPENING.format(nonce=nonce),
         *blocks,
@@ -128,7 +128,7 @@ def question(rubric: Rubric, case: Case, response: Response, nonce: str) -> Ques
 def nonce(benchmark: Benchmark, case: Case, response: Response) -> str:
     """A random fence, 16 hexadecimal digits, that stands in no text of the case or response."""
     texts = _texts(benchmark, case, response)
-    blocks = [fence(label, text, "") for label, text in texts.items()]
+    blocks = [delimit(label, text, "") for label, text in texts.items()]
     while True:
         drawn = secrets.token_hex(8)
         if not any(drawn in block for block in blocks):
@@ -193,14 +193,12 @@ _RUNS = re.compile(r"%[%\u066a]{2,}|`{3,}|~{3,}")
 _MARKS = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{5,}")
 
 
-def fence(label: str, text: str, nonce: str) -> str:
+def delimit(label: str, text: str, nonce: str) -> str:
     """``text`` made `neutral`, between two lines that name what it is and hold ``nonce``."""
-    return (
-        f"{MARK} {label} {nonce} begins {MARK}\n{neutral(text)}\n{MARK} {label} {nonce} ends {MARK}"
-    )
+    return f"{MARK} {label} {nonce} begins {MARK}\n{sanitize(text)}\n{MARK} {label} {nonce} ends {MARK}"
 
 
-def neutral(text: str) -> str:
+def sanitize(text: str) -> str:
     """``text`` as people see it, without what could close a fence or open a turn of a chat.
 
     Unseen characters go. Tags and tokens of chat templates get other brackets (``‹eos›``), runs of

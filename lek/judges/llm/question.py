@@ -4,18 +4,10 @@ from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lek.providers.request import Question, Reply
+from lek.providers.request import Outcome, Question
 
 if TYPE_CHECKING:
     pass
-
-
-class Outcome(NamedTuple):
-    """A reply, or why there is none; ``requests`` counts all that were made for it."""
-
-    reply: Reply | None
-    why: str | None
-    requests: int
 
 
 class Task(NamedTuple):

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from queue import Queue
 from threading import Event, Thread
 
-from lek.judges.llm.question import Outcome, Task
+from lek.judges.llm.question import Task
 from lek.providers.client import RateLimitedClient
+from lek.providers.request import Outcome
 
 
 class ThreadExecutor:
@@ -39,8 +40,7 @@ class ThreadExecutor:
         while True:
             task = self._tasks.get()
             try:
-                found = calls.ask(task.question())
-                outcome = Outcome(found.reply, found.why, found.requests)
+                outcome = calls.ask(task.question())
             except Exception as e:  # a fault of ours must not leave a test waiting for ever
                 outcome = Outcome(None, f"{type(e).__name__} while judging", 0)
             try:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure, Scale
-from lek.judges.llm.prompt import FENCE, REASONS, neutral
+from lek.judges.llm.prompt import FENCE, REASONS, sanitize
 from lek.providers.request import Reply
 from lek.records import Vote
 
@@ -30,7 +30,7 @@ class _Word(str):
     __slots__ = ()
 
 
-def read(reply: Reply, measures: Sequence[Measure], nonce: str) -> Vote | str:
+def parse_reply(reply: Reply, measures: Sequence[Measure], nonce: str) -> Vote | str:
     """The vote in ``reply``, with a score for each of ``measures`` in their order.
 
     A text instead is the one reason why the whole reply is unscored. Never raises on what a model
@@ -134,7 +134,7 @@ def _reasons(value: object) -> str:
     if not isinstance(value, str) or isinstance(value, _Word):
         raise _Unread(f"{REASONS} is {_shown(value)}, not a text")
     # halves of characters would not go into a file, and nobody sees the others
-    text = neutral(value).strip()
+    text = sanitize(value).strip()
     if not text:
         raise _Unread(f"{REASONS} is empty")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
@@ -146,5 +146,5 @@ def _shown(value: object) -> str:
         return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, _Word):
         return str(value)
-    written = json.dumps(neutral(value) if isinstance(value, str) else value, ensure_ascii=False)
+    written = json.dumps(sanitize(value) if isinstance(value, str) else value, ensure_ascii=False)
     return written if len(written) <= 60 else f"{written[:59]}…"
