@@ -55,7 +55,7 @@ class RateLimitedClient:
         self._end(CANCELLED)
 
     def ask(self, question: Question) -> Outcome:
-        """The reply to ``question``, however often it takes to get one. Never raises a `ProviderError`."""
+        """The reply to ``question``, after as many attempts as are allowed; raises nothing."""
         requests, last = 0, ""
         while requests < self._attempts:
             if not self._acquire():

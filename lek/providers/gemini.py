@@ -15,6 +15,9 @@ from lek.providers.errors import (
     RejectedRequest,
     TransientError,
     from_google,
+    one_line,
+    quiet_loggers,
+    redact,
     sendable,
 )
 from lek.providers.request import Question, Reply, call_with_timeout

@@ -15,8 +15,11 @@ from lek.providers.errors import (
     RejectedRequest,
     TransientError,
     duration,
+    from_status,
     named_wait,
     one_line,
+    quiet_loggers,
+    redact,
     resume,
     sendable,
 )
