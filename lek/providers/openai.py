@@ -106,7 +106,7 @@ class OpenAIEndpoint:
     def _refusal(self, e: Any) -> ProviderError:
         headers = {k.lower(): v for k, v in e.response.headers.items()}
         body = e.body if isinstance(e.body, dict) else {"message": e.body or e.response.text}
-        said = line(body.get("message") or body.get("error") or body, self._key)
+        said = one_line(body.get("message") or body.get("error") or body, self._key)
         after = named_wait(headers)
         if e.status_code == 429:
             if "insufficient_quota" in (body.get("code"), body.get("type")):
@@ -141,7 +141,7 @@ def _read(body: Any, key: str | None) -> Reply:
     prompt, completion = _tokens(body.get("usage"))
 
     def none(reason: str) -> Reply:
-        return Reply(None, line(reason, key), None, prompt, completion)
+        return Reply(None, one_line(reason, key), None, prompt, completion)
 
     if len(body["choices"]) != 1:
         return none(f"{len(body['choices']) or 'no'} choices where one was asked for")

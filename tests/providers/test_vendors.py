@@ -200,40 +200,41 @@ def test_tokens_that_make_no_sense_are_not_known(client: Client, tokens: tuple[A
     assert not found.prompt_tokens and found.completion_tokens is None
 
 
+Later, Never, Not = TransientError, PermanentError, RejectedRequest
 FAULTS: dict[str, tuple[Answer, type[ProviderError], str, float | None]] = {
-    "401": (status(401, f"bad {KEY}"), PermanentError, r"^\w+_KEY: refused \(401 bad \[key\]\); ch", None),
-    "403": (status(403), PermanentError, r"^\w+_KEY: refused \(403 told so\); check the key", None),
-    "404": (status(404), PermanentError, r"no model judge-1 \(404", None),
-    "400": (status(400, "too\x00 long\n\n" * 99), RejectedRequest, r"^400 too long .* … .*too long", None),
-    "413": (status(413, body=b"<html>"), RejectedRequest, "^413 <html>", None),
-    "422": (status(422, body={"error": "odd"}), RejectedRequest, "^422 odd", None),
-    "408": (status(408), TransientError, "^408", None),
-    "409": (status(409), TransientError, "^409", None),
-    "429": (status(429, details=[MINUTE]), TransientError, "^429 told so", None),
-    "429, seconds": (status(429, headers={"Retry-After": "7"}), TransientError, "^429", 7.0),
-    "429, nonsense": (status(429, headers={"Retry-After": "soon"}), TransientError, "^429", None),
-    "429, infinite": (status(429, headers={"Retry-After": "1e999"}), TransientError, "^429", None),
-    "429, thousandths": (status(429, headers={"retry-after-ms": "1500"}), TransientError, "^429", 1.5),
+    "401": (status(401, f"bad {KEY}"), Never, r"^\w+_KEY: refused \(401 bad \[key\]\); ch", None),
+    "403": (status(403), Never, r"^\w+_KEY: refused \(403 told so\); check the key", None),
+    "404": (status(404), Never, r"no model judge-1 \(404", None),
+    "400": (status(400, "too\x00 long\n\n" * 99), Not, r"^400 too long .* … .*too long", None),
+    "413": (status(413, body=b"<html>"), Not, "^413 <html>", None),
+    "422": (status(422, body={"error": "odd"}), Not, "^422 odd", None),
+    "408": (status(408), Later, "^408", None),
+    "409": (status(409), Later, "^409", None),
+    "429": (status(429, details=[MINUTE]), Later, "^429 told so", None),
+    "429, seconds": (status(429, headers={"Retry-After": "7"}), Later, "^429", 7.0),
+    "429, nonsense": (status(429, headers={"Retry-After": "soon"}), Later, "^429", None),
+    "429, infinite": (status(429, headers={"Retry-After": "1e999"}), Later, "^429", None),
+    "429, thousandths": (status(429, headers={"retry-after-ms": "1500"}), Later, "^429", 1.5),
     "429, past": (
-        status(429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), TransientError, "^429", 0.0
+        status(429, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), Later, "^429", 0.0
     ),
     "429, an hour": (
-        status(429, headers={"Retry-After": "3600"}), PermanentError, r"resume after \d{4}-\d\d-\d\d", None
+        status(429, headers={"Retry-After": "3600"}), Never, r"resume after \d{4}-\d\d-\d\d", None
     ),
-    "429, for ever": (status(429, headers={"Retry-After": "9" * 15}), PermanentError, "resume in 1", None),
-    "500": (status(500, body=b"\xff not JSON"), TransientError, "^500", None),
-    "502": (status(502, body=[]), TransientError, "^502", None),
-    "503": (status(503, headers={"Retry-After": "2"}), TransientError, "^503 told so", 2.0),
-    "529": (status(529), TransientError, "^529", None),
-    "402": (status(402, "no balance"), PermanentError, "^402 no balance", None),
-    "redirect": (status(307, headers={"Location": "/v1/else"}), PermanentError, "^307.*base_url", None),
-    "cut": (cut(), TransientError, "no connection, or a broken one", None),
-    "reset": (reset(), TransientError, "no connection, or a broken one", None),
-    "no JSON": (raw(b"<html>It works!</html>"), TransientError, "not what the API promises", None),
-    "half a JSON": (raw(b'{"choices": [{"mess'), TransientError, "not what the API promises", None),
-    "no text at all": (raw(b""), TransientError, "not what the API promises", None),
-    "no text encoding": (raw(b'{"a": "\xff"}'), TransientError, "not what the API promises", None),
-    "another JSON": (raw(b"[1, 2]"), TransientError, "not what the API promises", None),
+    "429, for ever": (status(429, headers={"Retry-After": "9" * 15}), Never, "resume in 1", None),
+    "500": (status(500, body=b"\xff not JSON"), Later, "^500", None),
+    "502": (status(502, body=[]), Later, "^502", None),
+    "503": (status(503, headers={"Retry-After": "2"}), Later, "^503 told so", 2.0),
+    "529": (status(529), Later, "^529", None),
+    "402": (status(402, "no balance"), Never, "^402 no balance", None),
+    "redirect": (status(307, headers={"Location": "/v1/else"}), Never, "^307.*base_url", None),
+    "cut": (cut(), Later, "no connection, or a broken one", None),
+    "reset": (reset(), Later, "no connection, or a broken one", None),
+    "no JSON": (raw(b"<html>It works!</html>"), Later, "not what the API promises", None),
+    "half a JSON": (raw(b'{"choices": [{"mess'), Later, "not what the API promises", None),
+    "no text at all": (raw(b""), Later, "not what the API promises", None),
+    "no text encoding": (raw(b'{"a": "\xff"}'), Later, "not what the API promises", None),
+    "another JSON": (raw(b"[1, 2]"), Later, "not what the API promises", None),
 }  # fmt: skip
 
 
