@@ -14,7 +14,7 @@ from lek.judges import reference
 from lek.judges.detectors import degeneration_detector, refusal_detector
 from lek.judges.exact.judge import exact
 from lek.judges.llm import prompt
-from lek.judges.llm.judge import Docket
+from lek.judges.llm.judge import LLMJudge
 from lek.judges.llm.local import BatchExecutor, LocalJudge
 from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Ledger, cost
@@ -204,7 +204,7 @@ class Judges:
         self._loaded, self._directory = loaded, directory
         self._workshop, self._release = workshop, release
         self._scores: Scores | None = None
-        self._dockets: dict[str, Docket] = {}
+        self._llm_judges: dict[str, LLMJudge] = {}
         self.notes: list[str] = []
         self.notices = Notices(workshop.progress)
 
@@ -268,9 +268,9 @@ class Judges:
         is_llm = kind in JUDGE_KINDS and JUDGE_KINDS[kind].is_llm
         return self.llm_judge(kind) if is_llm else builtin_judge(kind, self._loaded.profile.judges)
 
-    def llm_judge(self, kind: str) -> Docket:
+    def llm_judge(self, kind: str) -> LLMJudge:
         """The LLM judge ``kind``: one for all of its benchmarks."""
-        if kind not in self._dockets:
+        if kind not in self._llm_judges:
             settings = self._loaded.profile.judges.settings(kind)
             assert settings is not None  # the profile was checked for it
             if isinstance(settings, Local):
@@ -279,7 +279,7 @@ class Judges:
                 assert isinstance(settings, Remote)
                 made = self._remote(kind, settings)
             executor, identity, scrub = made
-            self._dockets[kind] = Docket(
+            self._llm_judges[kind] = LLMJudge(
                 kind,
                 self._loaded.benchmarks,
                 settings.votes,
@@ -290,7 +290,7 @@ class Judges:
                 scrub=scrub,
                 shared=self._workshop.share > 1,
             )
-        return self._dockets[kind]
+        return self._llm_judges[kind]
 
     def _local(self, settings: Local) -> _Made:
         local = settings.model.startswith((".", "/", "~", SHIPPED))
@@ -345,7 +345,7 @@ class Judges:
 
     def cost(self) -> dict[str, Any] | None:
         """What judges cost in this session, in all its processes; ``None``: none is a model."""
-        return cost(self.ledger.spent(), self._loaded.profile.judges) if self._dockets else None
+        return cost(self.ledger.spent(), self._loaded.profile.judges) if self._llm_judges else None
 
     def check(self, benchmarks: Iterable[str]) -> None:
         """Raise `BadInput` where a judge of ``benchmarks`` lacks its key or its library."""
@@ -368,18 +368,18 @@ class Judges:
 
     def interrupted(self) -> None:
         """Somebody stopped the session: say that nothing is lost."""
-        if self._dockets:
+        if self._llm_judges:
             self.notices.add("what was answered and judged is kept; run the same again to go on")
 
     def drain(self) -> None:
         """Have all judged that was queued: other processes may wait for it."""
-        for docket in self._dockets.values():
-            docket.drain()
+        for llm_judge in self._llm_judges.values():
+            llm_judge.drain()
 
     def close(self) -> None:
         """Let judges ask nothing more."""
-        for docket in self._dockets.values():
-            docket.close()
+        for llm_judge in self._llm_judges.values():
+            llm_judge.close()
 
     @property
     def digests(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The docket: what is asked, kept and asked again; votes and their median; a judge in batches."""
+"""The llm_judge: what is asked, kept and asked again; votes and their median; a judge in batches."""
 
 import json
 import sqlite3
@@ -14,7 +14,7 @@ from support.benchmarks import BENCHMARKS, judged
 
 from lek.errors import BadInput
 from lek.generation.backend import Completion, Request
-from lek.judges.llm.judge import Docket, MissingVote, verdict
+from lek.judges.llm.judge import LLMJudge, MissingVote, verdict
 from lek.judges.llm.local import BatchExecutor
 from lek.judges.llm.question import Task
 from lek.judges.llm.remote import ThreadExecutor
@@ -74,11 +74,11 @@ class Ready:
         pass
 
 
-def docket(
+def llm_judge(
     path: Path, executor: Any, votes: int = 1, identity: str = "judge", **more: Any
-) -> Docket:
+) -> LLMJudge:
     ledger = ledger_of(path)
-    return Docket("openai", BENCHMARKS, votes, executor, lambda: ledger, lambda: identity, **more)
+    return LLMJudge("openai", BENCHMARKS, votes, executor, lambda: ledger, lambda: identity, **more)
 
 
 def ledger_of(path: Path, session: float = 1.0) -> Ledger:
@@ -91,7 +91,7 @@ def requests(path: Path) -> int:
 
 def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
     executor = Ready(8)
-    made = docket(tmp_path, executor)
+    made = llm_judge(tmp_path, executor)
     made.queue(CASE, said("No."), MEASURES)
     first = made(CASE, said("No."), MEASURES)
     assert first.scores == {"truthfulness": 8, "informativeness": 6}
@@ -102,7 +102,7 @@ def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
     )
     assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
     assert Verdict.from_json(first.to_json()) == first
-    again = docket(tmp_path, Ready())(CASE, said("No."), MEASURES)  # would fail if it asked
+    again = llm_judge(tmp_path, Ready())(CASE, said("No."), MEASURES)  # would fail if it asked
     assert again.scores == first.scores and again.reason == first.reason
     assert requests(tmp_path) == 1
 
@@ -120,14 +120,14 @@ def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
 def test_whatever_decides_a_vote_is_in_its_key(
     tmp_path: Path, case: Case, response: Response, identity: str
 ) -> None:
-    docket(tmp_path, Ready(8))(CASE, said("No."), MEASURES)
-    other = docket(tmp_path, Ready(3), identity=identity)(case, response, MEASURES)
+    llm_judge(tmp_path, Ready(8))(CASE, said("No."), MEASURES)
+    other = llm_judge(tmp_path, Ready(3), identity=identity)(case, response, MEASURES)
     assert other.scores["truthfulness"] == 3
 
 
 def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
     executor = Ready(8)
-    made = docket(tmp_path, executor)
+    made = llm_judge(tmp_path, executor)
     one, other = (
         made(CASE, said("No."), MEASURES),
         made(CASE, said("No.", subject="base"), MEASURES),
@@ -139,25 +139,25 @@ def test_equal_answers_share_a_verdict_and_its_price(tmp_path: Path) -> None:
 
 
 def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
-    first = docket(tmp_path, Ready(11))(CASE, said("No."), MEASURES)
+    first = llm_judge(tmp_path, Ready(11))(CASE, said("No."), MEASURES)
     assert set(first.scores.values()) == {None}
     assert not first.pending
     assert "11" in first.unscored["truthfulness"].text
     assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
-    again = docket(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
+    again = llm_judge(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
     assert again.scores["truthfulness"] == 7
 
 
 def test_a_judge_that_was_not_heard_leaves_the_verdict_pending(tmp_path: Path) -> None:
     lost = Outcome(None, "6 attempts: 503", 6)
-    first = docket(tmp_path, Ready(lost))(CASE, said("No."), MEASURES)
+    first = llm_judge(tmp_path, Ready(lost))(CASE, said("No."), MEASURES)
     assert first.pending and first.unscored["truthfulness"].text == "6 attempts: 503"
     assert requests(tmp_path) == 6
 
 
 def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
     executor = Ready(9, 2, 7)
-    found = docket(tmp_path, executor, votes=3)(CASE, said("No."), MEASURES)
+    found = llm_judge(tmp_path, executor, votes=3)(CASE, said("No."), MEASURES)
     assert [v.scores["truthfulness"] for v in found.votes] == [9, 2, 7]
     assert found.scores["truthfulness"] == 7
     assert found.reason == "gave 7"
@@ -166,31 +166,31 @@ def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
 
 
 def test_more_votes_ask_only_for_those_that_are_missing(tmp_path: Path) -> None:
-    docket(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
-    partly = docket(tmp_path, Ready(5, 99), votes=3)(CASE, said("No."), MEASURES)
+    llm_judge(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
+    partly = llm_judge(tmp_path, Ready(5, 99), votes=3)(CASE, said("No."), MEASURES)
     assert set(partly.scores.values()) == {None}
     assert "1 of 3 votes are missing" in partly.unscored["truthfulness"].text
     assert [v.scores["truthfulness"] for v in partly.votes] == [9, 5]
-    whole = docket(tmp_path, Ready(4), votes=3)(CASE, said("No."), MEASURES)
+    whole = llm_judge(tmp_path, Ready(4), votes=3)(CASE, said("No."), MEASURES)
     assert whole.scores["truthfulness"] == 5
 
 
 def test_fresh_leaves_earlier_votes_aside(tmp_path: Path) -> None:
-    docket(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
+    llm_judge(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
     assert (
-        docket(tmp_path, Ready(3), since=4e9)(CASE, said("No."), MEASURES).scores["truthfulness"]
+        llm_judge(tmp_path, Ready(3), since=4e9)(CASE, said("No."), MEASURES).scores["truthfulness"]
         == 3
     )
 
 
 def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
     text = "0" * 16 + " " + "f" * 16
-    assert docket(tmp_path, Ready(2))(CASE, said(text), MEASURES).scores["truthfulness"] == 2
+    assert llm_judge(tmp_path, Ready(2))(CASE, said(text), MEASURES).scores["truthfulness"] == 2
 
 
 def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path)
-    made = Docket("openai", BENCHMARKS, 1, Ready(8), lambda: ledger, lambda: "judge")
+    made = LLMJudge("openai", BENCHMARKS, 1, Ready(8), lambda: ledger, lambda: "judge")
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -205,7 +205,7 @@ def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) ->
         raise BadInput("no/such: the hub says 404")
 
     ledger = ledger_of(tmp_path)
-    made = Docket("mlx", BENCHMARKS, 1, Ready(), lambda: ledger, identity)
+    made = LLMJudge("mlx", BENCHMARKS, 1, Ready(), lambda: ledger, identity)
     made.queue(CASE, said("No."), MEASURES)
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and found.unscored["truthfulness"].text == "no/such: the hub says 404"
@@ -215,7 +215,7 @@ def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) ->
 def test_nothing_is_judged_without_a_text(tmp_path: Path) -> None:
     executor = Ready()
     none = Response(subject="lek", case="T1", text=None, reason="empty")
-    docket(tmp_path, executor).queue(CASE, none, MEASURES)
+    llm_judge(tmp_path, executor).queue(CASE, none, MEASURES)
     assert not executor.tasks
 
 
@@ -269,7 +269,7 @@ class Scripted:
 
 def test_a_judge_in_this_process_is_asked_in_one_batch(tmp_path: Path) -> None:
     backend = Scripted()
-    made = docket(tmp_path, BatchExecutor(backend.open, "judge", Decoding(), Silent()), votes=3)
+    made = llm_judge(tmp_path, BatchExecutor(backend.open, "judge", Decoding(), Silent()), votes=3)
     answers = [said(f"No, {i}.") for i in range(5)]
     for answer in answers:
         made.queue(CASE, answer, MEASURES)
@@ -288,7 +288,7 @@ def test_a_judge_that_breaks_off_leaves_the_rest_pending(tmp_path: Path) -> None
             yield next(found)
             raise MemoryError("no room")
 
-    made = docket(tmp_path, BatchExecutor(Broken().open, "judge", Decoding(), Silent()))
+    made = llm_judge(tmp_path, BatchExecutor(Broken().open, "judge", Decoding(), Silent()))
     for i in range(3):
         made.queue(CASE, said(f"No, {i}."), MEASURES)
     found = [made(CASE, said(f"No, {i}."), MEASURES) for i in range(3)]
@@ -332,7 +332,7 @@ def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path
 def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
     """Two dockets of one session, as two workers have: the second one waits for the first."""
     waiting = Later()
-    one, other = (docket(tmp_path, h, shared=True) for h in (waiting, Ready()))
+    one, other = (llm_judge(tmp_path, h, shared=True) for h in (waiting, Ready()))
     one.queue(CASE, said("No."), MEASURES)
     other.queue(CASE, said("No."), MEASURES)  # would fail if it asked
     Timer(0.2, waiting.answer, [Ready(8)]).start()
@@ -347,7 +347,7 @@ def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
 def test_what_one_process_gave_up_the_other_does_not_wait_for(
     tmp_path: Path, outcome: Outcome, pending: bool
 ) -> None:
-    one, other = (docket(tmp_path, h, shared=True) for h in (Ready(outcome), Ready()))
+    one, other = (llm_judge(tmp_path, h, shared=True) for h in (Ready(outcome), Ready()))
     first, second = one(CASE, said("No."), MEASURES), other(CASE, said("No."), MEASURES)
     assert first.unscored == second.unscored and first.unscored
     assert first.pending == second.pending == pending
@@ -362,12 +362,12 @@ def test_what_a_dead_process_had_claimed_is_asked_by_another(
     assert dead.stdout is not None and dead.stdout.read() == b""  # it has ended
     if waited_for:
         dead.wait()
-    made, executor = docket(tmp_path, Ready(), shared=True), Ready(6)
+    made, executor = llm_judge(tmp_path, Ready(), shared=True), Ready(6)
     keys, _ = made.missing(CASE, said("No."), MEASURES)
     ledger = ledger_of(tmp_path)
     row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
     ledger.store.run(row, (keys[0], dead.pid))
-    found = docket(tmp_path, executor, shared=True)(CASE, said("No."), MEASURES)
+    found = llm_judge(tmp_path, executor, shared=True)(CASE, said("No."), MEASURES)
     assert found.scores["truthfulness"] == 6 and len(executor.tasks) == 1
     dead.wait()
 
@@ -375,7 +375,7 @@ def test_what_a_dead_process_had_claimed_is_asked_by_another(
 def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
     """A judge in a process that ended before its batch was asked."""
     batch = BatchExecutor(Scripted().open, "judge", Decoding(), Silent())
-    one, other = docket(tmp_path, batch, shared=True), docket(tmp_path, Ready(6), shared=True)
+    one, other = llm_judge(tmp_path, batch, shared=True), llm_judge(tmp_path, Ready(6), shared=True)
     one.queue(CASE, said("No."), MEASURES)
     one.close()
     assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 6
@@ -394,7 +394,7 @@ class Endless:
 def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
     ledger = ledger_of(tmp_path)
     pool = ThreadExecutor(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
-    made = Docket("openai", BENCHMARKS, 1, pool, lambda: ledger, lambda: "judge")
+    made = LLMJudge("openai", BENCHMARKS, 1, pool, lambda: ledger, lambda: "judge")
     spend, times = ledger.spend, list[int]()
 
     def once(spent: Spent) -> None:
@@ -411,7 +411,7 @@ def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
-    made, ledger = docket(tmp_path, Ready(8), shared=True), ledger_of(tmp_path)
+    made, ledger = llm_judge(tmp_path, Ready(8), shared=True), ledger_of(tmp_path)
     ledger.store.run("DROP TABLE asked", ())
     made.queue(CASE, said("No."), MEASURES)
     found = made(CASE, said("No."), MEASURES)
@@ -424,14 +424,14 @@ def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:
             text = reply(nonce_of(task), reasons="key \u200bSEC\u200bRET").text
             task.done(Outcome(Reply(text and text.replace("SEC", "\\u0053EC")), None, 1))
 
-    found = docket(tmp_path, Telling(), scrub=lambda text: text.replace("SECRET", "[key]"))
+    found = llm_judge(tmp_path, Telling(), scrub=lambda text: text.replace("SECRET", "[key]"))
     assert found(CASE, said("No."), MEASURES).reason == "key [key]"
 
 
 def test_a_budget_holds_for_a_judge_in_this_process(tmp_path: Path) -> None:
     backend, left = Scripted(), [True, True, False]
     batch = BatchExecutor(backend.open, "judge", Decoding(), Silent(), lambda: left.pop(0))
-    made = docket(tmp_path, batch)
+    made = llm_judge(tmp_path, batch)
     for i in range(3):
         made.queue(CASE, said(f"No, {i}."), MEASURES)
     found = [made(CASE, said(f"No, {i}."), MEASURES) for i in range(3)]

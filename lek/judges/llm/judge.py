@@ -62,7 +62,7 @@ def verdict(
 
 
 @dataclass
-class Ballot:
+class PendingVerdict:
     """The votes on one answer. Equal answers to a case, of whatever subject, have one ballot.
 
     ``left`` counts the votes that this process still has to ask for; ``others`` holds the keys of
@@ -71,11 +71,11 @@ class Ballot:
 
     votes: list[Vote | MissingVote | None]
     left: int = 0
-    others: dict[int, str] = field(default_factory=dict)
+    claimed_elsewhere: dict[int, str] = field(default_factory=dict)
     done: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
 
-    def settle(self, i: int, vote: Vote | MissingVote) -> None:
+    def set_vote(self, i: int, vote: Vote | MissingVote) -> None:
         """Put down a vote that this process asked for; the last one sets ``done``."""
         with self.lock:
             self.votes[i] = vote
@@ -84,7 +84,7 @@ class Ballot:
                 self.done.set()
 
 
-class Docket:
+class LLMJudge:
     """An LLM judge: ``judge(case, response, measures)`` is its verdict.
 
     ``identity`` says what the judge is (model, settings), as part of the key of its votes;
@@ -111,8 +111,10 @@ class Docket:
         self._benchmarks = benchmarks
         self._ledger, self._identity, self._since = ledger, identity, since
         self._scrub, self._shared = scrub, shared
-        self._entries: dict[str, Ballot] = {}
-        self._known: dict[tuple[str | None, ...], Ballot] = {}  # to render each question once
+        self._entries: dict[str, PendingVerdict] = {}
+        self._known: dict[
+            tuple[str | None, ...], PendingVerdict
+        ] = {}  # to render each question once
 
     def queue(self, case: Case, response: Response, measures: Sequence[Measure]) -> None:
         """Have ``response`` judged, unless it is already or has no text; returns at once."""
@@ -126,7 +128,9 @@ class Docket:
         try:
             entry = self._entry(task)
             self._executor.wait(entry.done)
-            while entry.others:  # only now: another process may wait for what this one asks
+            while (
+                entry.claimed_elsewhere
+            ):  # only now: another process may wait for what this one asks
                 self._look(entry, task)
                 self._executor.wait(entry.done)
         except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
@@ -162,7 +166,7 @@ class Docket:
         """Ask nothing more."""
         self._executor.close()
 
-    def _entry(self, task: "_Task") -> Ballot:
+    def _entry(self, task: "_Task") -> PendingVerdict:
         case, response = task.case, task.response
         name = case.benchmark, case.id, response.text, response.finish
         if name not in self._known:
@@ -171,14 +175,16 @@ class Docket:
             self._known[name] = found or self._new(keys, task)
         return self._known[name]
 
-    def _new(self, keys: list[str], task: "_Task") -> Ballot:
+    def _new(self, keys: list[str], task: "_Task") -> PendingVerdict:
         ledger = self._ledger()
         found = ledger.store.votes(keys, since=self._since)
-        entry = Ballot([found.get(key) for key in keys])
+        entry = PendingVerdict([found.get(key) for key in keys])
         lacking = {i: key for i, key in enumerate(keys) if key not in found}
         if self._shared:
-            entry.others = {i: key for i, key in lacking.items() if not ledger.claim(key)}
-        mine = {i: key for i, key in lacking.items() if i not in entry.others}
+            entry.claimed_elsewhere = {
+                i: key for i, key in lacking.items() if not ledger.claim(key)
+            }
+        mine = {i: key for i, key in lacking.items() if i not in entry.claimed_elsewhere}
         entry.left = len(mine)
         if not mine:
             entry.done.set()
@@ -187,13 +193,13 @@ class Docket:
             self._executor.submit(self._ask(entry, i, key, task))
         return entry
 
-    def _look(self, entry: Ballot, task: "_Task") -> None:
+    def _look(self, entry: PendingVerdict, task: "_Task") -> None:
         """See whether another process has got what ``entry`` waits for; if it ended, ask."""
         Event().wait(_LOOK)
         ledger = self._ledger()
-        claims = {i: ledger.claimed(key) for i, key in entry.others.items()}
-        found = ledger.store.votes(entry.others.values(), since=self._since)
-        for i, key in list(entry.others.items()):
+        claims = {i: ledger.claimed(key) for i, key in entry.claimed_elsewhere.items()}
+        found = ledger.store.votes(entry.claimed_elsewhere.values(), since=self._since)
+        for i, key in list(entry.claimed_elsewhere.items()):
             claim = claims[i]
             if key in found:
                 entry.votes[i] = found[key]
@@ -207,9 +213,9 @@ class Docket:
                 entry.votes[i] = MissingVote(claim.why, claim.pending)
             else:
                 continue
-            del entry.others[i]
+            del entry.claimed_elsewhere[i]
 
-    def _ask(self, entry: Ballot, i: int, key: str, task: "_Task") -> Task:
+    def _ask(self, entry: PendingVerdict, i: int, key: str, task: "_Task") -> Task:
         benchmark = self._benchmarks[task.case.benchmark]
         nonce = prompt.nonce(benchmark, task.case, task.response)
 
@@ -219,7 +225,7 @@ class Docket:
                 self._keep(key, vote, outcome, task.response.subject)
             except Exception as e:  # a full disk must not leave a test waiting for ever
                 vote = MissingVote(f"the vote cannot be stored: {e}", pending=True)
-            entry.settle(i, vote)
+            entry.set_vote(i, vote)
 
         return Task(key, lambda: self._question(task, nonce), done)
 
