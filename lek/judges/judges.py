@@ -17,7 +17,7 @@ from lek.judges.llm import prompt
 from lek.judges.llm.judge import LLMJudge
 from lek.judges.llm.local import BatchExecutor, LocalJudge
 from lek.judges.llm.remote import ThreadExecutor
-from lek.judges.llm.usage import Ledger, cost
+from lek.judges.llm.usage import Usage, cost
 from lek.judges.recorded import RecordedJudge
 from lek.profile.loading import SHIPPED, LoadedProfile
 from lek.profile.schema import JUDGE_KINDS, NONE, Local, Remote
@@ -284,7 +284,7 @@ class Judges:
                 self._loaded.benchmarks,
                 settings.votes,
                 executor,
-                lambda: self.ledger,
+                lambda: self.usage,
                 identity,
                 since=self._workshop.since,
                 scrub=scrub,
@@ -297,9 +297,7 @@ class Judges:
         if local and not self._loaded.relative(settings.model).is_dir():
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
             raise BadInput(f"{where}: no such directory; expected one that holds a model")
-        judge = LocalJudge(
-            self._loaded, settings, lambda: self.ledger.store, dry=self._workshop.dry
-        )
+        judge = LocalJudge(self._loaded, settings, lambda: self.usage.store, dry=self._workshop.dry)
 
         def opened() -> Backend:
             self._release()
@@ -335,17 +333,17 @@ class Judges:
 
     def _spend_budget(self) -> bool:
         most = self._workshop.calls
-        return most is None or self.ledger.count_call(most)
+        return most is None or self.usage.count_call(most)
 
     @cached_property
-    def ledger(self) -> Ledger:
+    def usage(self) -> Usage:
         """What judges were asked, and their votes; opened at first need."""
         store = Store(self._workshop.home / "store.sqlite3")
-        return Ledger(store, self._workshop.session)
+        return Usage(store, self._workshop.session)
 
     def cost(self) -> dict[str, Any] | None:
         """What judges cost in this session, in all its processes; ``None``: none is a model."""
-        return cost(self.ledger.spent(), self._loaded.profile.judges) if self._llm_judges else None
+        return cost(self.usage.spent(), self._loaded.profile.judges) if self._llm_judges else None
 
     def check(self, benchmarks: Iterable[str]) -> None:
         """Raise `BadInput` where a judge of ``benchmarks`` lacks its key or its library."""
@@ -357,7 +355,7 @@ class Judges:
         """The same for one kind of judge."""
         settings, where = self._loaded.profile.judges.settings(kind), self._loaded.path
         if settings is not None:
-            assert self.ledger  # a store that is broken is told now
+            assert self.usage  # a store that is broken is told now
         if isinstance(settings, Remote):
             endpoint.check(kind, settings, f"{where}: judges.{kind}")
             if settings.concurrency < self._workshop.share:

@@ -18,7 +18,7 @@ from lek.judges.llm.judge import LLMJudge, MissingVote, verdict
 from lek.judges.llm.local import BatchExecutor
 from lek.judges.llm.question import Task
 from lek.judges.llm.remote import ThreadExecutor
-from lek.judges.llm.usage import Ledger, Spent, cost
+from lek.judges.llm.usage import Usage, UsageRow, cost
 from lek.profile.schema import Decoding, Judges, OpenAI
 from lek.providers.request import Outcome, Reply
 from lek.records import Case, Response, Verdict, Vote
@@ -77,16 +77,16 @@ class Ready:
 def llm_judge(
     path: Path, executor: Any, votes: int = 1, identity: str = "judge", **more: Any
 ) -> LLMJudge:
-    ledger = ledger_of(path)
-    return LLMJudge("openai", BENCHMARKS, votes, executor, lambda: ledger, lambda: identity, **more)
+    usage = usage_of(path)
+    return LLMJudge("openai", BENCHMARKS, votes, executor, lambda: usage, lambda: identity, **more)
 
 
-def ledger_of(path: Path, session: float = 1.0) -> Ledger:
-    return Ledger(Store(path / "store.sqlite3"), session)
+def usage_of(path: Path, session: float = 1.0) -> Usage:
+    return Usage(Store(path / "store.sqlite3"), session)
 
 
 def requests(path: Path) -> int:
-    return sum(row.requests for row in ledger_of(path).spent())
+    return sum(row.requests for row in usage_of(path).spent())
 
 
 def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_verdict_is_asked_once_and_kept(tmp_path: Path) -> None:
         "gave 8",
         False,
     )
-    assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
+    assert usage_of(tmp_path).spent() == [UsageRow("lek", "openai", 1, 10, 5)]
     assert Verdict.from_json(first.to_json()) == first
     again = llm_judge(tmp_path, Ready())(CASE, said("No."), MEASURES)  # would fail if it asked
     assert again.scores == first.scores and again.reason == first.reason
@@ -143,7 +143,7 @@ def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
     assert set(first.scores.values()) == {None}
     assert not first.pending
     assert "11" in first.unscored["truthfulness"].text
-    assert ledger_of(tmp_path).spent() == [Spent("lek", "openai", 1, 10, 5)]
+    assert usage_of(tmp_path).spent() == [UsageRow("lek", "openai", 1, 10, 5)]
     again = llm_judge(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
     assert again.scores["truthfulness"] == 7
 
@@ -189,13 +189,13 @@ def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
 
 
 def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
-    ledger = ledger_of(tmp_path)
-    made = LLMJudge("openai", BENCHMARKS, 1, Ready(8), lambda: ledger, lambda: "judge")
+    usage = usage_of(tmp_path)
+    made = LLMJudge("openai", BENCHMARKS, 1, Ready(8), lambda: usage, lambda: "judge")
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    ledger.store.put_vote = full  # type: ignore[method-assign]
+    usage.store.put_vote = full  # type: ignore[method-assign]
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and "disk is full" in found.unscored["truthfulness"].text
 
@@ -204,8 +204,8 @@ def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) ->
     def identity() -> str:
         raise BadInput("no/such: the hub says 404")
 
-    ledger = ledger_of(tmp_path)
-    made = LLMJudge("mlx", BENCHMARKS, 1, Ready(), lambda: ledger, identity)
+    usage = usage_of(tmp_path)
+    made = LLMJudge("mlx", BENCHMARKS, 1, Ready(), lambda: usage, identity)
     made.queue(CASE, said("No."), MEASURES)
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and found.unscored["truthfulness"].text == "no/such: the hub says 404"
@@ -303,14 +303,14 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
             model="m", base_url="http://h/v1", input_price=2.0, output_price=8.0, currency="EUR"
         ),
     )
-    rows = [Spent("base", "openai", 1, 1000, 100), Spent("lek", "openai", 3, 500, 50)]
+    rows = [UsageRow("base", "openai", 1, 1000, 100), UsageRow("lek", "openai", 3, 500, 50)]
     found = cost(rows, judges)
     assert found is not None
     assert (found["requests"], found["prompt_tokens"], found["completion_tokens"]) == (4, 1500, 150)
     assert found["money"] == {"EUR": 0.0042} and found["reason"] is None
     assert found["subjects"]["lek"]["money"] == {"EUR": 0.0014}
     assert cost_lines(found)[0] == "judging cost 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
-    unknown = cost([*rows, Spent("other", "openai", 1, None, None)], judges)
+    unknown = cost([*rows, UsageRow("other", "openai", 1, None, None)], judges)
     assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
     assert "did not say" in unknown["reason"]
     free = cost(rows, Judges(default="openai", openai=OpenAI(model="m", base_url="http://h")))
@@ -319,14 +319,17 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
 
 
 def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path: Path) -> None:
-    ledger = ledger_of(tmp_path)
-    ledger.spend(Spent("lek", "openai", 2, 10, 5))
-    ledger.spend(Spent("lek", "openai", 1, None, 5))
-    ledger.spend(Spent("base", "mlx", 1, 3, 4))
-    ledger_of(tmp_path, session=2.0).spend(Spent("lek", "openai", 9, 9, 9))
-    assert ledger.spent() == [Spent("base", "mlx", 1, 3, 4), Spent("lek", "openai", 3, None, 10)]
-    assert [ledger.spend_budget(2) for _ in range(3)] == [True, True, False]
-    assert not ledger_of(tmp_path, session=3.0).spend_budget(0)
+    usage = usage_of(tmp_path)
+    usage.spend(UsageRow("lek", "openai", 2, 10, 5))
+    usage.spend(UsageRow("lek", "openai", 1, None, 5))
+    usage.spend(UsageRow("base", "mlx", 1, 3, 4))
+    usage_of(tmp_path, session=2.0).spend(UsageRow("lek", "openai", 9, 9, 9))
+    assert usage.spent() == [
+        UsageRow("base", "mlx", 1, 3, 4),
+        UsageRow("lek", "openai", 3, None, 10),
+    ]
+    assert [usage.spend_budget(2) for _ in range(3)] == [True, True, False]
+    assert not usage_of(tmp_path, session=3.0).spend_budget(0)
 
 
 def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
@@ -364,9 +367,9 @@ def test_what_a_dead_process_had_claimed_is_asked_by_another(
         dead.wait()
     made, executor = llm_judge(tmp_path, Ready(), shared=True), Ready(6)
     keys, _ = made.missing(CASE, said("No."), MEASURES)
-    ledger = ledger_of(tmp_path)
+    usage = usage_of(tmp_path)
     row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
-    ledger.store.run(row, (keys[0], dead.pid))
+    usage.store.run(row, (keys[0], dead.pid))
     found = llm_judge(tmp_path, executor, shared=True)(CASE, said("No."), MEASURES)
     assert found.scores["truthfulness"] == 6 and len(executor.tasks) == 1
     dead.wait()
@@ -392,18 +395,18 @@ class Endless:
 
 
 def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
-    ledger = ledger_of(tmp_path)
+    usage = usage_of(tmp_path)
     pool = ThreadExecutor(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
-    made = LLMJudge("openai", BENCHMARKS, 1, pool, lambda: ledger, lambda: "judge")
-    spend, times = ledger.spend, list[int]()
+    made = LLMJudge("openai", BENCHMARKS, 1, pool, lambda: usage, lambda: "judge")
+    spend, times = usage.spend, list[int]()
 
-    def once(spent: Spent) -> None:
+    def once(spent: UsageRow) -> None:
         times.append(1)
         if len(times) == 1:
             raise MemoryError("no room")
         spend(spent)
 
-    ledger.spend = once  # type: ignore[method-assign]
+    usage.spend = once  # type: ignore[method-assign]
     first, second = made(CASE, said("No."), MEASURES), made(CASE, said("Yes."), MEASURES)
     assert first.pending and "no room" in first.unscored["truthfulness"].text
     assert not second.pending and second.unscored
@@ -411,8 +414,8 @@ def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
-    made, ledger = llm_judge(tmp_path, Ready(8), shared=True), ledger_of(tmp_path)
-    ledger.store.run("DROP TABLE asked", ())
+    made, usage = llm_judge(tmp_path, Ready(8), shared=True), usage_of(tmp_path)
+    usage.store.run("DROP TABLE asked", ())
     made.queue(CASE, said("No."), MEASURES)
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and "no such table" in found.unscored["truthfulness"].text

@@ -20,7 +20,7 @@ from lek.errors import BadInput
 from lek.judges.llm import prompt, reply
 from lek.judges.llm.local import BatchExecutor
 from lek.judges.llm.question import Executor, Task
-from lek.judges.llm.usage import Ledger, Spent
+from lek.judges.llm.usage import Usage, UsageRow
 from lek.providers.request import Outcome, Question
 from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
 from lek.workspace.store import key_of
@@ -100,7 +100,7 @@ class LLMJudge:
         benchmarks: Mapping[str, Benchmark],
         votes: int,
         executor: Executor,
-        ledger: Callable[[], Ledger],
+        usage: Callable[[], Usage],
         identity: Callable[[], str],
         *,
         since: float = 0.0,
@@ -109,7 +109,7 @@ class LLMJudge:
     ) -> None:
         self.name, self.votes, self._executor = name, votes, executor
         self._benchmarks = benchmarks
-        self._ledger, self._identity, self._since = ledger, identity, since
+        self._usage, self._identity, self._since = usage, identity, since
         self._scrub, self._shared = scrub, shared
         self._entries: dict[str, PendingVerdict] = {}
         self._known: dict[
@@ -150,7 +150,7 @@ class LLMJudge:
         except BadInput:  # the judge is not there yet, so nor are votes of it
             fixed = key_of("", question.user, {})
             return [f"{fixed} {i}" for i in range(self.votes)], length
-        found = self._ledger().store.votes(keys, since=self._since)
+        found = self._usage().store.votes(keys, since=self._since)
         return [key for key in keys if key not in found], length
 
     @property
@@ -176,14 +176,12 @@ class LLMJudge:
         return self._known[name]
 
     def _new(self, keys: list[str], task: "_Task") -> PendingVerdict:
-        ledger = self._ledger()
-        found = ledger.store.votes(keys, since=self._since)
+        usage = self._usage()
+        found = usage.store.votes(keys, since=self._since)
         entry = PendingVerdict([found.get(key) for key in keys])
         lacking = {i: key for i, key in enumerate(keys) if key not in found}
         if self._shared:
-            entry.claimed_elsewhere = {
-                i: key for i, key in lacking.items() if not ledger.claim(key)
-            }
+            entry.claimed_elsewhere = {i: key for i, key in lacking.items() if not usage.claim(key)}
         mine = {i: key for i, key in lacking.items() if i not in entry.claimed_elsewhere}
         entry.left = len(mine)
         if not mine:
@@ -196,15 +194,15 @@ class LLMJudge:
     def _look(self, entry: PendingVerdict, task: "_Task") -> None:
         """See whether another process has got what ``entry`` waits for; if it ended, ask."""
         Event().wait(_LOOK)
-        ledger = self._ledger()
-        claims = {i: ledger.claimed(key) for i, key in entry.claimed_elsewhere.items()}
-        found = ledger.store.votes(entry.claimed_elsewhere.values(), since=self._since)
+        usage = self._usage()
+        claims = {i: usage.claimed(key) for i, key in entry.claimed_elsewhere.items()}
+        found = usage.store.votes(entry.claimed_elsewhere.values(), since=self._since)
         for i, key in list(entry.claimed_elsewhere.items()):
             claim = claims[i]
             if key in found:
                 entry.votes[i] = found[key]
             elif claim is not None and claim.left:
-                if not ledger.take_over(key, claim.pid):
+                if not usage.take_over(key, claim.pid):
                     continue
                 entry.left += 1
                 entry.done.clear()
@@ -240,15 +238,15 @@ class LLMJudge:
         return replace(said, reasons=self._scrub(said.reasons))
 
     def _keep(self, key: str, vote: Vote | MissingVote, outcome: Outcome, subject: str) -> None:
-        ledger = self._ledger()
+        usage = self._usage()
         if outcome.requests:
             reply = outcome.reply
             tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
-            ledger.spend(Spent(subject, self.name, outcome.requests, *tokens))
+            usage.spend(UsageRow(subject, self.name, outcome.requests, *tokens))
         if isinstance(vote, Vote):
-            ledger.store.put_vote(key, vote)
+            usage.store.put_vote(key, vote)
         elif self._shared:
-            ledger.give_up(key, vote.why, pending=vote.pending)
+            usage.give_up(key, vote.why, pending=vote.pending)
 
     def _keys(self, question: Question) -> list[str]:
         asked = [question.system, question.user, question.schema, reply.VERSION]

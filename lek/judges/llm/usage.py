@@ -22,7 +22,7 @@ _SCHEMA = (
 _DAY = 86_400.0  # seconds; sessions are named by when they began
 
 
-class Spent(NamedTuple):
+class UsageRow(NamedTuple):
     """What one judge cost for one subject; tokens are ``None`` where a reply did not say."""
 
     subject: str
@@ -45,8 +45,8 @@ class Claim(NamedTuple):
         return self.why == CANCELLED or (self.why is None and not _alive(self.pid))
 
 
-class Ledger:
-    """The ledger of ``session``, a number that no other session has."""
+class Usage:
+    """The usage of ``session``, a number that no other session has."""
 
     def __init__(self, store: Store, session: float) -> None:
         self.store, self._session = store, session
@@ -63,11 +63,11 @@ class Ledger:
         )
         return bool(taken)
 
-    def spend(self, spent: Spent) -> None:
+    def spend(self, spent: UsageRow) -> None:
         """Put down what was paid for one question."""
         self.store.run("INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)", (self._session, *spent))
 
-    def spent(self) -> list[Spent]:
+    def spent(self) -> list[UsageRow]:
         """The sum for each subject and judge, in alphabetical order."""
         rows = self.store.run(
             "SELECT subject, judge, SUM(requests), "
@@ -76,7 +76,7 @@ class Ledger:
             "FROM spent WHERE session = ? GROUP BY subject, judge ORDER BY subject, judge",
             (self._session,),
         )
-        return [Spent(*row) for row in rows]
+        return [UsageRow(*row) for row in rows]
 
     def claim(self, key: str) -> bool:
         """Whether this process is the one to ask for the vote ``key``."""
@@ -121,7 +121,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def cost(spent: Iterable[Spent], judges: Judges) -> dict[str, Any]:
+def cost(spent: Iterable[UsageRow], judges: Judges) -> dict[str, Any]:
     """In sum and per subject, for ``run.json``.
 
     ``requests`` counts those that failed too; what came from the store cost nothing. ``money`` is
@@ -133,7 +133,7 @@ def cost(spent: Iterable[Spent], judges: Judges) -> dict[str, Any]:
     return _entry(rows, judges) | {"subjects": subjects}
 
 
-def _entry(rows: list[Spent], judges: Judges) -> dict[str, Any]:
+def _entry(rows: list[UsageRow], judges: Judges) -> dict[str, Any]:
     money: dict[str, float] = {}
     reason = None
     for row in rows:
