@@ -12,7 +12,7 @@ from lek.data.recorded import Recorded, read_answers
 from lek.errors import BadInput
 from lek.generation.generator import Generator, OnResponse
 from lek.profile.loading import LoadedProfile
-from lek.profile.schema import Subject
+from lek.profile.schema import SubjectConfig
 from lek.records import Case, Response
 from lek.workspace.workspace import Workshop
 
@@ -42,7 +42,7 @@ class Sources:
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
 
-    def of(self, subject: Subject, benchmark: str, known: Collection[str]) -> Answers | None:
+    def of(self, subject: SubjectConfig, benchmark: str, known: Collection[str]) -> Answers | None:
         """The answers of ``subject`` to ``benchmark``; ``None`` where the data have none.
 
         ``known`` are the ids of all cases.
@@ -92,7 +92,7 @@ class Sources:
             since=shop.since,
         )
 
-    def describe(self, subject: Subject) -> dict[str, Any]:
+    def describe(self, subject: SubjectConfig) -> dict[str, Any]:
         """What ``subject`` is, for ``run.json``: recipe, fingerprint, and how it was built."""
         if subject.recorded is not None:
             recipe = {"recorded": subject.recorded}
@@ -133,7 +133,7 @@ class Generated:
     What went wrong once goes wrong for every case at once, without a second attempt.
     """
 
-    def __init__(self, generator: Callable[[], Generator], subject: Subject) -> None:
+    def __init__(self, generator: Callable[[], Generator], subject: SubjectConfig) -> None:
         self._generator, self._subject = generator, subject
         self._responses: dict[str, Response] = {}
         self._fault: str | None = None

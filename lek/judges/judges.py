@@ -20,8 +20,7 @@ from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Usage, cost
 from lek.judges.recorded import RecordedJudge
 from lek.profile.loading import SHIPPED, LoadedProfile
-from lek.profile.schema import JUDGE_KINDS, NONE, Local, Remote
-from lek.profile.schema import Judges as JudgesConfig
+from lek.profile.schema import JUDGE_KINDS, NONE, APIJudgeSettings, JudgesConfig, LocalJudgeSettings
 from lek.providers import endpoint
 from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdict
 from lek.workspace.fingerprint import code_digest
@@ -273,10 +272,10 @@ class Judges:
         if kind not in self._llm_judges:
             settings = self._loaded.profile.judges.settings(kind)
             assert settings is not None  # the profile was checked for it
-            if isinstance(settings, Local):
+            if isinstance(settings, LocalJudgeSettings):
                 made = self._local(settings)
             else:
-                assert isinstance(settings, Remote)
+                assert isinstance(settings, APIJudgeSettings)
                 made = self._remote(kind, settings)
             executor, identity, scrub = made
             self._llm_judges[kind] = LLMJudge(
@@ -292,7 +291,7 @@ class Judges:
             )
         return self._llm_judges[kind]
 
-    def _local(self, settings: Local) -> _Made:
+    def _local(self, settings: LocalJudgeSettings) -> _Made:
         local = settings.model.startswith((".", "/", "~", SHIPPED))
         if local and not self._loaded.relative(settings.model).is_dir():
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
@@ -312,7 +311,7 @@ class Judges:
             str,
         )
 
-    def _remote(self, kind: str, settings: Remote) -> _Made:
+    def _remote(self, kind: str, settings: APIJudgeSettings) -> _Made:
         shop = self._workshop
 
         def calls() -> Any:  # what talks to APIs is not imported before it is needed
@@ -356,7 +355,7 @@ class Judges:
         settings, where = self._loaded.profile.judges.settings(kind), self._loaded.path
         if settings is not None:
             assert self.usage  # a store that is broken is told now
-        if isinstance(settings, Remote):
+        if isinstance(settings, APIJudgeSettings):
             endpoint.check(kind, settings, f"{where}: judges.{kind}")
             if settings.concurrency < self._workshop.share:
                 raise BadInput(
@@ -401,9 +400,9 @@ class Judges:
         measures = tuple(self.measures(benchmark).get(kind) or measures_for(kind, benchmark))
         digest = prompt.load(benchmark, measures).digest
         described: dict[str, Any] = {"digest": digest, "votes": settings.votes}
-        if isinstance(settings, Remote):
+        if isinstance(settings, APIJudgeSettings):
             described["client"] = endpoint.client_of(kind, settings)
-        return described | settings.told(include=settings.DECIDE)
+        return described | settings.public_dict(include=settings.DECIDE)
 
 
 def measures_for(kind: str, benchmark: Benchmark) -> tuple[Measure, ...]:

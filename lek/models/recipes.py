@@ -18,7 +18,7 @@ from lek.models import machine
 from lek.models.hub import fetch, local
 from lek.models.weights import Form, stored_form
 from lek.profile.loading import SHIPPED, LoadedProfile
-from lek.profile.schema import Stage, Subject
+from lek.profile.schema import Stage, SubjectConfig
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.store import Store
 
@@ -51,7 +51,7 @@ def _is_part(name: str) -> bool:
 class Ground:
     """A model before any LoRA: the source of ``subject``, or what its abliteration gives."""
 
-    subject: Subject
+    subject: SubjectConfig
     fingerprint: str
 
 
@@ -110,7 +110,7 @@ class Recipes:
     def describe(self, name: str) -> dict[str, Any]:
         """The recipe as the profile gives it, as plain values."""
         subject = self._subjects[name]
-        return subject.told(by_alias=True, exclude_none=True, exclude={"name"})
+        return subject.public_dict(by_alias=True, exclude_none=True, exclude={"name"})
 
     def dated(self, name: str) -> bool:
         """Whether the chat template of ``name`` writes the date, so that prompts change by day."""
@@ -121,7 +121,7 @@ class Recipes:
         files = (place / "chat_template.jinja", place / "tokenizer_config.json")
         return any("strftime_now" in f.read_text(encoding="utf-8") for f in files if f.is_file())
 
-    def source(self, subject: Subject) -> Path:
+    def source(self, subject: SubjectConfig) -> Path:
         """Where the model of a source lies; fetched from the hub where it is not there yet."""
         assert subject.model is not None
         place = self._loaded.relative(subject.model)
@@ -136,7 +136,7 @@ class Recipes:
         """Where prompts or training data of the profile lie."""
         return self._loaded.relative(path)
 
-    def _recipe(self, subject: Subject) -> Recipe:
+    def _recipe(self, subject: SubjectConfig) -> Recipe:
         if subject.origin is None:
             ground = Ground(subject, self._digest("source", self._files(self.source(subject))))
             return Recipe(ground, (), ())
@@ -189,7 +189,7 @@ def check(loaded: LoadedProfile) -> None:
             _examples(loaded, subject, stage)
 
 
-def _prompts(loaded: LoadedProfile, subject: Subject, key: str, path: str) -> Path:
+def _prompts(loaded: LoadedProfile, subject: SubjectConfig, key: str, path: str) -> Path:
     file = loaded.relative(path)
     if not file.is_file():
         where = f"{loaded.path}: {subject.name}: abliterate.{key} = '{path}'"
@@ -197,7 +197,7 @@ def _prompts(loaded: LoadedProfile, subject: Subject, key: str, path: str) -> Pa
     return file
 
 
-def _examples(loaded: LoadedProfile, subject: Subject, stage: Stage) -> list[Path]:
+def _examples(loaded: LoadedProfile, subject: SubjectConfig, stage: Stage) -> list[Path]:
     place = loaded.relative(stage.data)
     files = [place] if place.is_file() else [place / "train.jsonl", place / "valid.jsonl"]
     if not files[0].is_file():

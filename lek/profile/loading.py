@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from lek.benchmarks.benchmark import Benchmark, resolve
 from lek.errors import BadInput, suggestion
-from lek.profile.schema import JUDGE_KINDS, NONE, Judges, Profile
+from lek.profile.schema import JUDGE_KINDS, NONE, JudgesConfig, Profile
 
 SHIPPED = "lek:"  # begins the path of a file or directory that ships
 
@@ -102,9 +102,9 @@ def with_judge(loaded: LoadedProfile, kind: str, option: str) -> LoadedProfile:
         hint = suggestion(kind, kinds)
         raise BadInput(f"{option}: no such judge{hint}; one of {', '.join(kinds)}")
     judges = loaded.profile.judges
-    given = {name: getattr(judges, name) for name in Judges.model_fields} | {"default": kind}
+    given = {name: getattr(judges, name) for name in JudgesConfig.model_fields} | {"default": kind}
     given |= {b: "exact" for b in loaded.benchmarks if judges.of(b) == "exact"}
-    profile = loaded.profile.model_copy(update={"judges": Judges.model_validate(given)})
+    profile = loaded.profile.model_copy(update={"judges": JudgesConfig.model_validate(given)})
     check_judges(loaded.path, profile, loaded.benchmarks, option)
     return loaded.model_copy(update={"profile": profile})
 

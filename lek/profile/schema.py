@@ -15,12 +15,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from lek.benchmarks.benchmark import Benchmark, Suitable, shipped
 
 
-class Table(BaseModel):
+class Section(BaseModel):
     """One table of a profile."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    def told(self, **how: Any) -> dict[str, Any]:
+    def public_dict(self, **how: Any) -> dict[str, Any]:
         """The table as plain values, for others to read: no absolute path, but its last part.
 
         ``how`` is for ``model_dump``. What a fingerprint covers is not taken from here.
@@ -70,7 +70,7 @@ def _variable(value: str) -> str:
 Variable = Annotated[str, AfterValidator(_variable)]
 
 
-class Recorded(Table):
+class RecordedSettings(Section):
     """The verdicts that were recorded with the data.
 
     ``empty`` says whether a recorded verdict on an empty answer counts: ``score`` takes it, as
@@ -80,7 +80,7 @@ class Recorded(Table):
     empty: Literal["score", "unscored"] = "unscored"
 
 
-class Reference(Table):
+class ReferenceSettings(Section):
     """The judge that compares with a case's reference answers.
 
     ``floor`` is the least similarity (0 to 1) at which an answer counts as one of them.
@@ -89,7 +89,7 @@ class Reference(Table):
     floor: Annotated[float, Field(ge=0, le=1)] = 0.9
 
 
-class Asked(Table):
+class LLMJudgeSettings(Section):
     """What all judges that are models have.
 
     ``votes`` is how often each answer is judged; the median counts. ``max_tokens`` bounds a reply,
@@ -111,7 +111,7 @@ class Asked(Table):
         return self.model_dump(mode="json", include=self.DECIDE)
 
 
-class Remote(Asked):
+class APIJudgeSettings(LLMJudgeSettings):
     """A judge behind an API.
 
     ``key`` names the environment variable that holds the key. ``concurrency`` is the number of
@@ -131,7 +131,7 @@ class Remote(Asked):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
 
 
-class Gemini(Remote):
+class GeminiSettings(APIJudgeSettings):
     """Google's API, through either of its two client libraries (default: the one installed)."""
 
     key: Variable | None = "GEMINI_API_KEY"
@@ -139,7 +139,7 @@ class Gemini(Remote):
     client: Literal["google-generativeai", "google-genai"] | None = None
 
 
-class OpenAI(Remote):
+class OpenAISettings(APIJudgeSettings):
     """Any endpoint that speaks OpenAI's chat completions, local or hosted.
 
     ``structured`` says what the endpoint knows of ``response_format``.
@@ -150,7 +150,7 @@ class OpenAI(Remote):
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
 
 
-class Local(Asked):
+class LocalJudgeSettings(LLMJudgeSettings):
     """A model in this process, asked in batches.
 
     ``model`` is a directory (relative to the profile) or the name of a model on the hub.
@@ -186,7 +186,7 @@ class JudgeKind:
 
     name: str
     suitable: Suitable
-    settings: type[Table] | None = None
+    settings: type[Section] | None = None
     clients: tuple[Client, ...] = ()
 
     @property
@@ -202,13 +202,13 @@ class JudgeKind:
 JUDGE_KINDS: Mapping[str, JudgeKind] = {
     kind.name: kind
     for kind in (
-        JudgeKind("recorded", "recorded", Recorded),
-        JudgeKind("reference", "reference", Reference),
+        JudgeKind("recorded", "recorded", RecordedSettings),
+        JudgeKind("reference", "reference", ReferenceSettings),
         JudgeKind("exact", "exact"),
         JudgeKind(
             "gemini",
             "llm",
-            Gemini,
+            GeminiSettings,
             (
                 Client(
                     "google-generativeai",
@@ -224,10 +224,10 @@ JUDGE_KINDS: Mapping[str, JudgeKind] = {
         JudgeKind(
             "openai",
             "llm",
-            OpenAI,
+            OpenAISettings,
             (Client("openai", "openai", "openai", "lek.providers.openai:OpenAIEndpoint"),),
         ),
-        JudgeKind("mlx", "llm", Local),
+        JudgeKind("mlx", "llm", LocalJudgeSettings),
     )
 }
 
@@ -235,7 +235,7 @@ JUDGE_KINDS: Mapping[str, JudgeKind] = {
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
-class Data(Table):
+class Data(Section):
     """Where the cases lie, and which benchmarks to use.
 
     Both sources are directories with a ``<benchmark>.jsonl`` each; ``lem`` has recorded answers and
@@ -249,7 +249,7 @@ class Data(Table):
     shuffle_seed: int | None = None
 
 
-class Abliterate(Table):
+class Abliterate(Section):
     """Remove the refusal direction (Arditi et al. 2024), found on two files of prompts.
 
     ``harmful`` and ``harmless`` are JSON Lines with ``id`` and ``prompt``. ``max_kl`` bounds the
@@ -264,7 +264,7 @@ class Abliterate(Table):
     seed: int = 0
 
 
-class Stage(Table):
+class Stage(Section):
     """One LoRA fine-tune (Hu et al. 2021). The defaults are those of the published LEK models.
 
     ``data`` is a directory with ``train.jsonl`` (and ``valid.jsonl``), or one ``.jsonl`` file of
@@ -285,7 +285,7 @@ class Stage(Table):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
-class Subject(Table):
+class SubjectConfig(Section):
     """A model variant: recorded answers, a model as it is, or one made from another subject.
 
     ``recorded`` is the name under which the data holds its answers. ``model`` is a directory
@@ -306,7 +306,7 @@ class Subject(Table):
     lora: tuple[Stage, ...] = ()
 
 
-class Decoding(Table):
+class Decoding(Section):
     """How answers are generated: greedily, or sampled with a key of its own for each case.
 
     ``batch_size`` is an upper bound; a batch is smaller where ``memory_gb`` (default: a quarter of
@@ -323,7 +323,7 @@ class Decoding(Table):
     dtype: Dtype | None = None
 
 
-class Judges(Table):
+class JudgesConfig(Section):
     """The judge of each benchmark; ``default`` serves those without a line of their own.
 
     A line of its own has the name of the benchmark as key. ``none`` measures only what needs no
@@ -333,11 +333,11 @@ class Judges(Table):
     model_config = ConfigDict(extra="allow")  # the lines of benchmarks, which `checks` looks at
 
     default: str = NONE
-    recorded: Recorded = Recorded()
-    reference: Reference = Reference()
-    gemini: Gemini | None = None
-    openai: OpenAI | None = None
-    mlx: Local | None = None
+    recorded: RecordedSettings = RecordedSettings()
+    reference: ReferenceSettings = ReferenceSettings()
+    gemini: GeminiSettings | None = None
+    openai: OpenAISettings | None = None
+    mlx: LocalJudgeSettings | None = None
 
     @property
     def lines(self) -> dict[str, Any]:
@@ -352,13 +352,13 @@ class Judges(Table):
         """Whether an empty recorded answer to ``benchmark`` keeps its recorded verdict."""
         return self.of(benchmark) == "recorded" and self.recorded.empty == "score"
 
-    def settings(self, kind: str) -> Asked | None:
+    def settings(self, kind: str) -> LLMJudgeSettings | None:
         """The settings of an LLM judge; ``None`` for other kinds, or without a table."""
         found = getattr(self, kind, None) if kind in type(self).model_fields else None
-        return found if isinstance(found, Asked) else None
+        return found if isinstance(found, LLMJudgeSettings) else None
 
 
-class Gates(Table):
+class Gates(Section):
     """The claims, and when a claim counts as measured."""
 
     rules: tuple[str, ...] = ()
@@ -367,7 +367,7 @@ class Gates(Table):
     correction: Literal["holm", "none"] = "holm"
 
 
-class Profile(Table):
+class Profile(Section):
     """One evaluation. ``baseline`` is the subject that changes are shown against.
 
     ``kernel`` is the directory of kernel and axioms for `lek sandwich` (default: the project's).
@@ -378,8 +378,8 @@ class Profile(Table):
     kernel: str | None = None
     data: Data
     decoding: Decoding = Decoding()
-    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)]
-    judges: Judges = Judges()
+    subjects: Annotated[tuple[SubjectConfig, ...], Field(min_length=1)]
+    judges: JudgesConfig = JudgesConfig()
     gates: Gates = Gates()
 
     @property

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from threading import Event, Lock
 
-from lek.profile.schema import Remote
+from lek.profile.schema import APIJudgeSettings
 from lek.providers.errors import PermanentError, RejectedRequest, TransientError
 from lek.providers.request import CANCELLED, OVER_BUDGET, Endpoint, Outcome, Question, Reply
 
@@ -26,7 +26,7 @@ class RateLimitedClient:
     def __init__(
         self,
         endpoint: Endpoint,
-        settings: Remote,
+        settings: APIJudgeSettings,
         *,
         spend_budget: Callable[[], bool] = lambda: True,
         say: Callable[[str], None],

@@ -8,12 +8,12 @@ from typing import Any, cast
 from pydantic import SecretStr
 
 from lek.errors import BadInput
-from lek.profile.schema import JUDGE_KINDS, Client, Remote
+from lek.profile.schema import JUDGE_KINDS, APIJudgeSettings, Client
 from lek.providers.errors import PermanentError, one_line, redact
 from lek.providers.request import Endpoint, Question, Reply
 
 
-def check(kind: str, settings: Remote, where: str) -> None:
+def check(kind: str, settings: APIJudgeSettings, where: str) -> None:
     """Raise `BadInput` where key or client library are missing; ``where`` names the table."""
     if settings.key is not None and not _key(settings):
         raise BadInput(
@@ -25,7 +25,7 @@ def check(kind: str, settings: Remote, where: str) -> None:
         raise BadInput(f"{where}: needs {names}; pip install -e '.[{wanted[0].extra}]'")
 
 
-def endpoint(kind: str, settings: Remote) -> Endpoint:
+def endpoint(kind: str, settings: APIJudgeSettings) -> Endpoint:
     """The endpoint, opened through the library that is installed."""
     client = _client(kind, settings)
     assert client is not None  # it was checked
@@ -38,7 +38,7 @@ def endpoint(kind: str, settings: Remote) -> Endpoint:
         return _Unopened(one_line(f"{client.package} cannot be opened: {e}", _key(settings)))
 
 
-def scrub(settings: Remote, text: str) -> str:
+def scrub(settings: APIJudgeSettings, text: str) -> str:
     """``text`` without the key, whoever put it there."""
     return redact(text, _key(settings))
 
@@ -54,22 +54,22 @@ class _Unopened:
         raise PermanentError(self._why)
 
 
-def client_of(kind: str, settings: Remote) -> str | None:
+def client_of(kind: str, settings: APIJudgeSettings) -> str | None:
     """The package that talks to the API; ``None`` where none is installed."""
     client = _client(kind, settings)
     return client.package if client else None
 
 
-def _key(settings: Remote) -> str:
+def _key(settings: APIJudgeSettings) -> str:
     return os.environ.get(settings.key, "").strip() if settings.key else ""
 
 
-def _wanted(kind: str, settings: Remote) -> list[Client]:
+def _wanted(kind: str, settings: APIJudgeSettings) -> list[Client]:
     """The client libraries that would do: the one that the settings name, or any."""
     return [c for c in JUDGE_KINDS[kind].clients if settings.client in (None, c.package)]
 
 
-def _client(kind: str, settings: Remote) -> Client | None:
+def _client(kind: str, settings: APIJudgeSettings) -> Client | None:
     return next((c for c in _wanted(kind, settings) if _installed(c.module)), None)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import SecretStr
 
-from lek.profile.schema import Gemini
+from lek.profile.schema import GeminiSettings
 from lek.providers.errors import (
     PermanentError,
     ProviderError,
@@ -31,12 +31,12 @@ _SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h i
 class GeminiEndpoint:
     """Gemini. The library's state for all of a process (``configure``) is left alone."""
 
-    def __init__(self, settings: Gemini, key: str, library: Any, client: Any) -> None:
+    def __init__(self, settings: GeminiSettings, key: str, library: Any, client: Any) -> None:
         self._settings, self._key = settings, key
         self._library, self._client = library, client
 
     @classmethod
-    def open(cls, settings: Gemini, key: SecretStr | None) -> Self:
+    def open(cls, settings: GeminiSettings, key: SecretStr | None) -> Self:
         """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
         with warnings.catch_warnings():
             # it says at import that google-genai succeeds it, which a user may choose here, and
@@ -92,7 +92,7 @@ class GeminiEndpoint:
         return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
 
 
-def _client(settings: Gemini, key: str) -> Any:
+def _client(settings: GeminiSettings, key: str) -> Any:
     """A client that sends each request once, and the key to nobody but the address given."""
     from google.ai.generativelanguage import GenerativeServiceClient
     from google.auth.api_key import Credentials

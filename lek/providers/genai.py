@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import SecretStr
 
-from lek.profile.schema import Gemini
+from lek.profile.schema import GeminiSettings
 from lek.providers.errors import (
     PermanentError,
     ProviderError,
@@ -30,11 +30,11 @@ _SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h i
 class GenaiEndpoint:
     """Gemini."""
 
-    def __init__(self, settings: Gemini, key: str, client: Any) -> None:
+    def __init__(self, settings: GeminiSettings, key: str, client: Any) -> None:
         self._settings, self._key, self._client = settings, key, client
 
     @classmethod
-    def open(cls, settings: Gemini, key: SecretStr | None) -> Self:
+    def open(cls, settings: GeminiSettings, key: SecretStr | None) -> Self:
         """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
         secret = key.get_secret_value().strip() if key else ""
         quiet_loggers("google", "google_genai", "httpx", "httpx2", "httpcore", "httpcore2")
@@ -80,7 +80,7 @@ class GenaiEndpoint:
         return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
 
 
-def _client(settings: Gemini, key: str) -> Any:
+def _client(settings: GeminiSettings, key: str) -> Any:
     """A client that sends each request once, and the key to nobody but the address given."""
     from google import genai
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from lek.profile.schema import OpenAI
+from lek.profile.schema import OpenAISettings
 from lek.providers.errors import (
     PermanentError,
     ProviderError,
@@ -31,7 +31,7 @@ _DAILY = re.compile(r"\b(?:requests|tokens) per day\b|\((?:RPD|TPD)\)", re.I)
 class OpenAIEndpoint:
     """An endpoint of chat completions, local or hosted."""
 
-    def __init__(self, settings: OpenAI, key: str | None, library: Any) -> None:
+    def __init__(self, settings: OpenAISettings, key: str | None, library: Any) -> None:
         self._settings, self._key, self._library = settings, key, library
         self._client = library.OpenAI(
             # without a key the library would take OPENAI_API_KEY, and tell it to any address
@@ -45,7 +45,7 @@ class OpenAIEndpoint:
         self._client.organization = self._client.project = None
 
     @classmethod
-    def open(cls, settings: OpenAI, key: SecretStr | None) -> Self:
+    def open(cls, settings: OpenAISettings, key: SecretStr | None) -> Self:
         """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
         import openai as library
 

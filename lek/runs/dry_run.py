@@ -10,7 +10,7 @@ from textwrap import wrap
 
 from lek.errors import BadInput
 from lek.judges.llm.usage import price
-from lek.profile.schema import Remote
+from lek.profile.schema import APIJudgeSettings
 from lek.records import Case, Response
 from lek.runs.plan import Plan
 
@@ -92,7 +92,7 @@ def _money(plan: Plan, total: _Share) -> list[str]:
         said = judgements * settings.max_tokens
         text = f"{kind} judge, {settings.model}: {judgements:,} requests, about "
         text += f"{round(total.asked[kind], -3):,} tokens asked, at most {said:,} replied"
-        if isinstance(settings, Remote):
+        if isinstance(settings, APIJudgeSettings):
             amount = price(settings, total.asked[kind], said)
             known = not isinstance(amount, str)
             text += f": at most {amount:.2f} {settings.currency}" if known else f"; cost: {amount}"

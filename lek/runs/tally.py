@@ -183,7 +183,7 @@ class Tally:
                 "name": loaded.name,
                 "path": loaded.path.name,
                 "digest": loaded.digest,
-                "content": loaded.profile.told(by_alias=True),
+                "content": loaded.profile.public_dict(by_alias=True),
             },
             "started": utc(self.started),
             "finished": utc(datetime.now(UTC)),

@@ -19,7 +19,7 @@ from lek.judges.llm.local import BatchExecutor
 from lek.judges.llm.question import Task
 from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Usage, UsageRow, cost
-from lek.profile.schema import Decoding, Judges, OpenAI
+from lek.profile.schema import Decoding, JudgesConfig, OpenAISettings
 from lek.providers.request import Outcome, Reply
 from lek.records import Case, Response, Verdict, Vote
 from lek.report.terminal import cost_lines
@@ -297,9 +297,9 @@ def test_a_judge_that_breaks_off_leaves_the_rest_pending(tmp_path: Path) -> None
 
 
 def test_costs_are_summed_by_subject_and_priced() -> None:
-    judges = Judges(
+    judges = JudgesConfig(
         default="openai",
-        openai=OpenAI(
+        openai=OpenAISettings(
             model="m", base_url="http://h/v1", input_price=2.0, output_price=8.0, currency="EUR"
         ),
     )
@@ -313,7 +313,9 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
     unknown = cost([*rows, UsageRow("other", "openai", 1, None, None)], judges)
     assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
     assert "did not say" in unknown["reason"]
-    free = cost(rows, Judges(default="openai", openai=OpenAI(model="m", base_url="http://h")))
+    free = cost(
+        rows, JudgesConfig(default="openai", openai=OpenAISettings(model="m", base_url="http://h"))
+    )
     assert free is not None and free["money"] is None and "prices" in free["reason"]
     assert cost_lines(None) == []
 

@@ -120,7 +120,7 @@ def test_what_others_read_of_a_recipe_has_no_absolute_path(tmp_path: Path) -> No
     (tmp_path / "p.toml").write_text(GOOD.replace("train.jsonl", "/home/me/train.jsonl"))
     profile = load(tmp_path / "p.toml").profile
     assert profile.subjects[1].lora[0].data == "/home/me/train.jsonl"
-    told = profile.told(by_alias=True)
+    told = profile.public_dict(by_alias=True)
     assert told["subjects"][1]["lora"][0]["data"] == "train.jsonl"
     assert told["subjects"][0]["model"] == "some/model"
     assert "/home" not in str(told)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from support.endpoint import Answer, Api, ok, reset, serving, status, trickle
 from support.project import PATIENCE
 
-from lek.profile.schema import Gemini, OpenAI, Remote
+from lek.profile.schema import APIJudgeSettings, GeminiSettings, OpenAISettings
 from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
@@ -72,7 +72,7 @@ class Desk:
         options = {k: settings.pop(k) for k in ("take", "share") if k in settings}
         self.calls = RateLimitedClient(
             self.endpoint,
-            Remote(model="m", **settings),
+            APIJudgeSettings(model="m", **settings),
             say=self.lines.append,
             clock=self.clock,
             wait=self.clock.wait,
@@ -245,7 +245,7 @@ class Gate:
 def test_threads_that_fail_together_say_it_once() -> None:
     lines: list[str] = []
     gate = Gate(PermanentError("refused"), 8)
-    calls = RateLimitedClient(gate, Remote(model="m"), say=lines.append)
+    calls = RateLimitedClient(gate, APIJudgeSettings(model="m"), say=lines.append)
     assert in_threads(8, lambda: calls.ask(QUESTION)) == [Outcome(None, 1, "refused")] * 8
     assert lines == ["refused"] and gate.asked == 8
 
@@ -254,7 +254,7 @@ def test_threads_that_fail_together_say_it_once() -> None:
 def test_closing_wakes_those_who_wait(fault: ProviderError) -> None:
     lines: list[str] = []
     gate = Gate(fault, 1)
-    calls = RateLimitedClient(gate, Remote(model="m", rpm=0.01), say=lines.append)
+    calls = RateLimitedClient(gate, APIJudgeSettings(model="m", rpm=0.01), say=lines.append)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(calls.ask, QUESTION) for _ in range(3)]
         until = time.monotonic() + 60
@@ -276,7 +276,12 @@ def test_threads_share_one_pace() -> None:
             clock.now += seconds / 2
 
     calls = RateLimitedClient(
-        endpoint, Remote(model="m", rpm=60), say=print, clock=clock, wait=wait, jitter=random.random
+        endpoint,
+        APIJudgeSettings(model="m", rpm=60),
+        say=print,
+        clock=clock,
+        wait=wait,
+        jitter=random.random,
     )
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -300,9 +305,9 @@ def connect(request: pytest.FixtureRequest) -> Connect:
 
     def opened(api: Api, timeout: float) -> Endpoint:
         if request.param == "openai":
-            settings = OpenAI(model="m", base_url=f"{api.url}/v1", key="K", timeout=timeout)
+            settings = OpenAISettings(model="m", base_url=f"{api.url}/v1", key="K", timeout=timeout)
             return OpenAIEndpoint.open(settings, SecretStr("a-key-for-tests"))
-        google = Gemini(model="m", base_url=api.url, timeout=timeout)
+        google = GeminiSettings(model="m", base_url=api.url, timeout=timeout)
         return GenaiEndpoint.open(google, SecretStr("a-key-for-tests"))
 
     return opened
@@ -324,7 +329,7 @@ def test_trouble_that_passes(connect: Connect, trouble: str) -> None:
     with serving([answer, ok("yes")]) as api:
         endpoint = connect(api, 0.5 if trouble == "trickle" else 30)
         calls = RateLimitedClient(
-            endpoint, Remote(model="m", attempts=20), say=lines.append, clock=clock,
+            endpoint, APIJudgeSettings(model="m", attempts=20), say=lines.append, clock=clock,
             wait=clock.wait, jitter=lambda: 1.0,
         )  # fmt: skip
         found = calls.ask(QUESTION)
@@ -351,7 +356,7 @@ DAY = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}]
 def test_trouble_that_stays(connect: Connect, answer: Answer, word: str) -> None:
     lines: list[str] = []
     with serving(answer) as api:
-        calls = RateLimitedClient(connect(api, 30), Remote(model="m"), say=lines.append)
+        calls = RateLimitedClient(connect(api, 30), APIJudgeSettings(model="m"), say=lines.append)
         first, *others = [calls.ask(QUESTION) for _ in range(4)]
     assert len(api.asked) == 1 and first.requests == 1
     assert others == [Outcome(None, 0, first.why)] * 3

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from lek.errors import BadInput
-from lek.profile.schema import Gemini, OpenAI
+from lek.profile.schema import GeminiSettings, OpenAISettings
 from lek.providers import endpoint
 from lek.providers.gemini import GeminiEndpoint
 from lek.providers.genai import GenaiEndpoint
 
-GEMINI = Gemini(model="m", base_url="http://127.0.0.1:1")
-OPENAI = OpenAI(model="m", base_url="http://127.0.0.1:1/v1")
+GEMINI = GeminiSettings(model="m", base_url="http://127.0.0.1:1")
+OPENAI = OpenAISettings(model="m", base_url="http://127.0.0.1:1/v1")
 OLD, NEW = "google.generativeai", "google.genai"
 
 

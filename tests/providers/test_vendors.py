@@ -34,7 +34,7 @@ from support.endpoint import (
 from support.project import PATIENCE, ROOT, clean_environment
 
 from lek.judges.llm import prompt, reply
-from lek.profile.schema import Gemini, OpenAI
+from lek.profile.schema import GeminiSettings, OpenAISettings
 from lek.providers import errors
 from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.gemini import GeminiEndpoint
@@ -70,14 +70,14 @@ class Client(NamedTuple):
 
 def gemini(kind: Any) -> Callable[[str, str | None], Endpoint]:
     def opened(url: str, key: str | None) -> Endpoint:
-        settings = Gemini(model="judge-1", base_url=url, timeout=20, temperature=0.25)
+        settings = GeminiSettings(model="judge-1", base_url=url, timeout=20, temperature=0.25)
         return kind.open(settings, SecretStr(key) if key else None)
 
     return opened
 
 
 def openai(url: str, key: str | None, **more: Any) -> Endpoint:
-    settings = OpenAI(
+    settings = OpenAISettings(
         model="judge-1",
         base_url=f"{url}/v1",
         timeout=20,
@@ -389,7 +389,7 @@ def test_the_libraries_say_nothing_untrue_and_warn_of_no_more_than_they_must(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     code = "from lek.profile.schema import *; from lek.providers.gemini import *\n"
-    code += "GeminiEndpoint.open(Gemini(model='m'), SecretStr('k'))"
+    code += "GeminiEndpoint.open(GeminiSettings(model='m'), SecretStr('k'))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=clean_environment(), capture_output=True, text=True, timeout=PATIENCE,
@@ -442,6 +442,6 @@ def test_the_account_of_the_environment_is_told_to_nobody(monkeypatch: pytest.Mo
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "of-somebody")
     with serving(ok("{}")) as api:
-        settings = OpenAI(model="m", base_url=f"{api.url}/v1")
+        settings = OpenAISettings(model="m", base_url=f"{api.url}/v1")
         OpenAIEndpoint.open(settings, None).ask(QUESTION)
     assert "of-somebody" not in str(api.asked[0].headers)

@@ -13,7 +13,7 @@ from lek.generation.backend import Backend, Request, chat
 from lek.judges.llm.question import Task
 from lek.models import machine
 from lek.profile.loading import LoadedProfile
-from lek.profile.schema import Decoding, Local
+from lek.profile.schema import Decoding, LocalJudgeSettings
 from lek.providers.request import CANCELLED, OVER_BUDGET, Outcome, Question, Reply
 from lek.workspace.progress import Progress
 from lek.workspace.store import Store
@@ -23,7 +23,12 @@ class LocalJudge:
     """A model that judges in this process; nothing is fetched or loaded before it is needed."""
 
     def __init__(
-        self, loaded: LoadedProfile, settings: Local, store: Callable[[], Store], *, dry: bool
+        self,
+        loaded: LoadedProfile,
+        settings: LocalJudgeSettings,
+        store: Callable[[], Store],
+        *,
+        dry: bool,
     ) -> None:
         self._loaded, self._settings = loaded, settings
         self._store, self._dry = store, dry

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from lek.profile.schema import Judges, Remote
+from lek.profile.schema import APIJudgeSettings, JudgesConfig
 from lek.providers.request import CANCELLED
 from lek.workspace.store import Store
 
@@ -121,7 +121,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def cost(spent: Iterable[UsageRow], judges: Judges) -> dict[str, Any]:
+def cost(spent: Iterable[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
     """In sum and per subject, for ``run.json``.
 
     ``requests`` counts those that failed too; what came from the store cost nothing. ``money`` is
@@ -133,12 +133,12 @@ def cost(spent: Iterable[UsageRow], judges: Judges) -> dict[str, Any]:
     return _entry(rows, judges) | {"subjects": subjects}
 
 
-def _entry(rows: list[UsageRow], judges: Judges) -> dict[str, Any]:
+def _entry(rows: list[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
     money: dict[str, float] = {}
     reason = None
     for row in rows:
         settings = judges.settings(row.judge)
-        if not isinstance(settings, Remote):
+        if not isinstance(settings, APIJudgeSettings):
             continue  # a judge in this process has no price
         amount = price(settings, row.prompt_tokens, row.completion_tokens)
         if isinstance(amount, str):
@@ -159,7 +159,7 @@ def _sum(counts: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def price(settings: Remote, prompt: int | None, completion: int | None) -> float | str:
+def price(settings: APIJudgeSettings, prompt: int | None, completion: int | None) -> float | str:
     """What so many tokens cost, in the judge's currency, or why that is not known."""
     if settings.input_price is None or settings.output_price is None:
         return "the profile gives no prices (input_price, output_price)"
