@@ -1,4 +1,4 @@
-"""The llm_judge: what is asked, kept and asked again; votes and their median; a judge in batches."""
+"""LLM judges: what is asked, kept and asked again; votes and their median; batches."""
 
 import json
 import sqlite3

@@ -195,7 +195,8 @@ _MARKS = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0
 
 def delimit(label: str, text: str, nonce: str) -> str:
     """Sanitized ``text`` between two lines that name what it is and hold ``nonce``."""
-    return f"{MARK} {label} {nonce} begins {MARK}\n{sanitize(text)}\n{MARK} {label} {nonce} ends {MARK}"
+    begins, ends = (f"{MARK} {label} {nonce} {where} {MARK}" for where in ("begins", "ends"))
+    return f"{begins}\n{sanitize(text)}\n{ends}"
 
 
 def sanitize(text: str) -> str:
