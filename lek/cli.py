@@ -14,7 +14,7 @@ from lek.generation.responses import Sources
 from lek.profile import loading
 from lek.profile.loading import LoadedProfile
 from lek.workspace.progress import Progress
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 app = typer.Typer(
     name="lek",
@@ -134,7 +134,7 @@ def _load(name: str) -> LoadedProfile:
 
 
 def _generator(loaded: LoadedProfile) -> Any:
-    return Sources(loaded, Path(), Workshop(Path(".lek"), Progress())).generator
+    return Sources(loaded, Path(), Workspace(Path(".lek"), Progress())).generator
 
 
 def _builder(profile: str) -> tuple[LoadedProfile, Any]:

@@ -25,7 +25,7 @@ from lek.models.weights import Form, load
 from lek.profile.loading import LoadedProfile
 from lek.profile.loading import load as load_profile
 from lek.workspace.progress import Silent
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics")
@@ -77,7 +77,7 @@ def main() -> int:
     def harness() -> list[str]:
         with tempfile.TemporaryDirectory() as home:
             profile = _profile(Path(home), given.model)
-            generator = Sources(profile, ROOT, Workshop(Path(home), Silent())).generator
+            generator = Sources(profile, ROOT, Workspace(Path(home), Silent())).generator
             # the model is in memory already, as it is for the other two
             generator.models.hold("base", MlxBackend(loaded, given.model))
             begun = time.perf_counter()

@@ -29,7 +29,7 @@ from lek.records import Case, Response, Verdict, make_verdict
 from lek.stats.intervals import mean
 from lek.stats.metrics import spreads
 from lek.workspace.progress import Progress
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 OURS = {"base_pt": "pretrained", "instruction_tuned": "base", "abliterated": "abliterated"}
 OURS |= {"lem_ethics": "lek", "lem_ethics_allen": "lek-composure"}
@@ -269,8 +269,8 @@ class Trial:
         self._loaded, self._kind, self._directory = loaded, kind, directory
         self._progress = Progress()
         check_settings(f"--judge {kind}", loaded.path, loaded.profile, kind)
-        shop = Workshop(Path(".lek"), self._progress, session=time.time(), calls=most)
-        self._panel = Judges(loaded, directory, shop)
+        workspace = Workspace(Path(".lek"), self._progress, session=time.time(), calls=most)
+        self._panel = Judges(loaded, directory, workspace)
         self._panel.check_kind(kind)
         self._measures = {b: measures_for(kind, each) for b, each in loaded.benchmarks.items()}
         self._judge = self._panel.judge(kind)

@@ -14,7 +14,7 @@ from lek.generation.generator import Generator, OnResponse
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import SubjectConfig
 from lek.records import Case, Response
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 
 class Answers(Protocol):
@@ -36,8 +36,8 @@ class Answers(Protocol):
 class Sources:
     """The answers of a profile's subjects."""
 
-    def __init__(self, loaded: LoadedProfile, directory: Path, workshop: Workshop) -> None:
-        self._loaded, self._directory, self._workshop = loaded, directory, workshop
+    def __init__(self, loaded: LoadedProfile, directory: Path, workspace: Workspace) -> None:
+        self._loaded, self._directory, self._workspace = loaded, directory, workspace
         self._recorded: dict[str, dict[str, str]] = {}
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
@@ -80,16 +80,16 @@ class Sources:
         from lek.models.recipes import Recipes
         from lek.workspace.store import Store
 
-        shop = self._workshop
-        store = Store(shop.home / "store.sqlite3")
-        builder = Builder(Recipes(self._loaded, store), shop.home, shop.progress)
+        workspace = self._workspace
+        store = Store(workspace.home / "store.sqlite3")
+        builder = Builder(Recipes(self._loaded, store), workspace.home, workspace.progress)
         return Generator(
-            Models(builder, shop.progress),
+            Models(builder, workspace.progress),
             store,
-            shop.home / "locks",
+            workspace.home / "locks",
             self._loaded.profile.decoding,
-            shop.progress,
-            since=shop.since,
+            workspace.progress,
+            since=workspace.since,
         )
 
     def describe(self, subject: SubjectConfig) -> dict[str, Any]:

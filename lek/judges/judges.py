@@ -26,7 +26,7 @@ from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdic
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.progress import Notices
 from lek.workspace.store import Store
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 DETECTORS = {
     "refusal_detector": refusal_detector,
@@ -197,15 +197,15 @@ class Judges:
         self,
         loaded: LoadedProfile,
         directory: Path,
-        workshop: Workshop,
+        workspace: Workspace,
         release: Callable[[], None] = lambda: None,
     ) -> None:
         self._loaded, self._directory = loaded, directory
-        self._workshop, self._release = workshop, release
+        self._workspace, self._release = workspace, release
         self._scores: Scores | None = None
         self._llm_judges: dict[str, LLMJudge] = {}
         self.notes: list[str] = []
-        self.notices = Notices(workshop.progress)
+        self.notices = Notices(workspace.progress)
 
     def of(
         self, benchmark: Benchmark, subjects: Collection[str], cases: Sequence[Case], file: Path
@@ -285,9 +285,9 @@ class Judges:
                 executor,
                 lambda: self.usage,
                 identity,
-                since=self._workshop.since,
+                since=self._workspace.since,
                 scrub=scrub,
-                shared=self._workshop.share > 1,
+                shared=self._workspace.share > 1,
             )
         return self._llm_judges[kind]
 
@@ -296,15 +296,17 @@ class Judges:
         if local and not self._loaded.relative(settings.model).is_dir():
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
             raise BadInput(f"{where}: no such directory; expected one that holds a model")
-        judge = LocalJudge(self._loaded, settings, lambda: self.usage.store, dry=self._workshop.dry)
+        judge = LocalJudge(
+            self._loaded, settings, lambda: self.usage.store, dry=self._workspace.dry
+        )
 
         def opened() -> Backend:
             self._release()
             return judge.open()
 
         name = f"mlx judge ({Path(settings.model).name})"
-        shop = self._workshop
-        batch = BatchExecutor(opened, name, judge.decoding, shop.progress, self._spend_budget)
+        workspace = self._workspace
+        batch = BatchExecutor(opened, name, judge.decoding, workspace.progress, self._spend_budget)
         return (
             batch,
             cache(lambda: json.dumps(["mlx", judge.fingerprint, settings.deciding()])),
@@ -312,7 +314,7 @@ class Judges:
         )
 
     def _remote(self, kind: str, settings: APIJudgeSettings) -> _Made:
-        shop = self._workshop
+        workspace = self._workspace
 
         def calls() -> Any:  # what talks to APIs is not imported before it is needed
             from lek.providers.client import RateLimitedClient
@@ -322,23 +324,23 @@ class Judges:
                 settings,
                 spend_budget=self._spend_budget,
                 say=lambda line: self.notices.add(f"{kind} judge: {line}"),
-                share=shop.share,
+                share=workspace.share,
             )
 
-        size = max(1, settings.concurrency // shop.share)
+        size = max(1, settings.concurrency // workspace.share)
         pool = ThreadExecutor(calls, size, lambda left: self.notices.waiting(kind, left))
         identity = json.dumps([kind, settings.deciding()])
         return pool, lambda: identity, partial(endpoint.scrub, settings)
 
     def _spend_budget(self) -> bool:
-        most = self._workshop.calls
+        most = self._workspace.calls
         return most is None or self.usage.count_call(most)
 
     @cached_property
     def usage(self) -> Usage:
         """What judges were asked, and their votes; opened at first need."""
-        store = Store(self._workshop.home / "store.sqlite3")
-        return Usage(store, self._workshop.session)
+        store = Store(self._workspace.home / "store.sqlite3")
+        return Usage(store, self._workspace.session)
 
     def cost(self) -> dict[str, Any] | None:
         """What judges cost in this session, in all its processes; ``None``: none is a model."""
@@ -357,10 +359,10 @@ class Judges:
             assert self.usage  # a store that is broken is told now
         if isinstance(settings, APIJudgeSettings):
             endpoint.check(kind, settings, f"{where}: judges.{kind}")
-            if settings.concurrency < self._workshop.share:
+            if settings.concurrency < self._workspace.share:
                 raise BadInput(
                     f"{where}: judges.{kind}.concurrency = {settings.concurrency}: fewer than the "
-                    f"{self._workshop.share} processes of -n; raise it, or have fewer"
+                    f"{self._workspace.share} processes of -n; raise it, or have fewer"
                 )
 
     def interrupted(self) -> None:

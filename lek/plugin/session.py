@@ -14,7 +14,7 @@ from lek.plugin import NO_PROFILE
 from lek.profile import loading
 from lek.runs.plan import Plan, make_plan
 from lek.workspace.progress import Progress
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 _PLAN = pytest.StashKey[Plan]()
 _LOADED = pytest.StashKey[loading.LoadedProfile]()
@@ -72,11 +72,11 @@ def _make_plan(config: pytest.Config) -> Plan:
         loaded_of(config),
         data=option.lek_data,
         limit=option.lek_limit,
-        workshop=_workshop(config),
+        workspace=_workspace(config),
     )
 
 
-def _workshop(config: pytest.Config) -> Workshop:
+def _workspace(config: pytest.Config) -> Workspace:
     """Where models and answers are kept, and how work on them is shown past pytest's capture."""
     manager, open_ = config.pluginmanager, False
 
@@ -103,7 +103,7 @@ def _workshop(config: pytest.Config) -> Workshop:
     plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")
     since = started(config) if config.option.lek_fresh else 0.0
     progress = Progress(plain=plain, shown=shown)
-    return Workshop(
+    return Workspace(
         config.invocation_params.dir / ".lek",
         progress,
         since,

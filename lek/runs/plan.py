@@ -18,7 +18,7 @@ from lek.judges.judges import BenchmarkJudge, Judges
 from lek.profile.loading import LoadedProfile
 from lek.records import Case, Response, Verdict, check_verdict
 from lek.stats.gates import Gate, parse_gates
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -142,15 +142,15 @@ class Plan:
 
 
 def make_plan(
-    loaded: LoadedProfile, *, data: Path | None, limit: int | None, workshop: Workshop
+    loaded: LoadedProfile, *, data: Path | None, limit: int | None, workspace: Workspace
 ) -> Plan:
     """Read and check all that the profile names; ``data`` overrides where its data lie."""
     gates = parse_gates(loaded)
     directory = _directory(loaded, data)
     profile = loaded.profile
-    sources = Sources(loaded, directory, workshop)
-    judges = Judges(loaded, directory, workshop, sources.release)
-    shared = workshop.share > 1
+    sources = Sources(loaded, directory, workspace)
+    judges = Judges(loaded, directory, workspace, sources.release)
+    shared = workspace.share > 1
     plan = Plan(loaded, directory, limit, sources, judges, shared, gates)
     sources.check()
     for name, benchmark in loaded.benchmarks.items():

@@ -7,7 +7,7 @@ from lek.workspace.progress import Progress
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Workspace:
     """Where models are built and answers stored: ``home``, the ``.lek`` of a project.
 
     ``since`` (seconds of the epoch) leaves aside what was stored earlier. ``share`` is the number

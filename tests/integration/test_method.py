@@ -15,7 +15,7 @@ from lek.generation.responses import Sources
 from lek.generation.sandwich import sandwich
 from lek.profile.loading import load
 from lek.workspace.progress import Silent
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 SANDBOX = ROOT / "sandbox"
 
@@ -95,7 +95,7 @@ def test_workers_and_a_second_run_find_the_same(built: tuple[Project, Outcome]) 
 
 def test_the_training_examples_are_what_base_says_under_the_kernel(tmp_path: Path) -> None:
     loaded = load(ROOT / "evals" / "profiles" / "sandbox.toml")
-    generator = Sources(loaded, SANDBOX, Workshop(tmp_path, Silent())).generator
+    generator = Sources(loaded, SANDBOX, Workspace(tmp_path, Silent())).generator
     kernel = load_kernel(SANDBOX / "kernel")
     for name in ("train", "valid", "composure"):
         asked = read_prompts(SANDBOX / "seeds" / f"{name}.jsonl")

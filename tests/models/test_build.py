@@ -20,7 +20,7 @@ from lek.models.build import Builder, facts_of, made_once
 from lek.models.weights import Form, load, stored_form
 from lek.profile.loading import load as load_profile
 from lek.workspace.progress import Silent
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 PROFILE = """
 [data]
@@ -62,8 +62,8 @@ def builder(tmp_path: Path) -> Callable[..., Builder]:
         given = {"decoding": "", "model": "model", "base": "", "iters": 3} | values
         (tmp_path / "p.toml").write_text(PROFILE.format(**given))
         loaded = load_profile(tmp_path / "p.toml")
-        shop = Workshop(tmp_path / ".lek", Silent())
-        made = Sources(loaded, tmp_path, shop).generator.models.builder
+        workspace = Workspace(tmp_path / ".lek", Silent())
+        made = Sources(loaded, tmp_path, workspace).generator.models.builder
         assert isinstance(made, Builder)
         return made
 
@@ -141,9 +141,9 @@ def test_one_form_is_found_where_the_sources_differ(tmp_path: Path) -> None:
         judges = '[judges]\ndefault = "none"\ngsm8k = "exact"\n'
         head = f'baseline = "{models[0]}"\n[data]\nsource = "path"\ndir = "."\n'
         (tmp_path / "p.toml").write_text(head + subjects + judges)
-        shop = Workshop(tmp_path / ".lek", Silent())
+        workspace = Workspace(tmp_path / ".lek", Silent())
         loaded = load_profile(tmp_path / "p.toml")
-        found = Sources(loaded, tmp_path, shop).generator.models.builder.recipes.form
+        found = Sources(loaded, tmp_path, workspace).generator.models.builder.recipes.form
         assert isinstance(found, Form)
         return found
 

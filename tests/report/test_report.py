@@ -17,14 +17,14 @@ from lek.runs.plan import make_plan
 from lek.runs.run import Run
 from lek.runs.tally import Tally
 from lek.workspace.progress import Silent
-from lek.workspace.workspace import Workshop
+from lek.workspace.workspace import Workspace
 
 
 def finished(profile: str, data: Path | None = None, leave_out: str = "nothing") -> Run:
     """A run of a profile of the repository without pytest."""
     loaded = load(ROOT / "evals" / "profiles" / f"{profile}.toml")
-    shop = Workshop(Path("unused"), Silent())
-    plan = make_plan(loaded, data=data, limit=None, workshop=shop)
+    workspace = Workspace(Path("unused"), Silent())
+    plan = make_plan(loaded, data=data, limit=None, workspace=workspace)
     tally = Tally(plan)
     for (benchmark, subject), backend in plan.answers.items():
         for case in plan.cases[benchmark]:
