@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lek.errors import BadInput, suggestion
-from lek.generation.responses import Sources
+from lek.generation.responses import SubjectResponses
 from lek.profile import loading
 from lek.profile.loading import LoadedProfile
 from lek.workspace.progress import Progress
@@ -134,7 +134,7 @@ def _load(name: str) -> LoadedProfile:
 
 
 def _generator(loaded: LoadedProfile) -> Any:
-    return Sources(loaded, Path(), Workspace(Path(".lek"), Progress())).generator
+    return SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress())).generator
 
 
 def _builder(profile: str) -> tuple[LoadedProfile, Any]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from lek.data.cases import read_cases
 from lek.generation.backend import prompt_of
 from lek.generation.mlx import MlxBackend
-from lek.generation.responses import Sources
+from lek.generation.responses import SubjectResponses
 from lek.models.machine import missing
 from lek.models.weights import Form, load
 from lek.profile.loading import LoadedProfile
@@ -77,7 +77,7 @@ def main() -> int:
     def harness() -> list[str]:
         with tempfile.TemporaryDirectory() as home:
             profile = _profile(Path(home), given.model)
-            generator = Sources(profile, ROOT, Workspace(Path(home), Silent())).generator
+            generator = SubjectResponses(profile, ROOT, Workspace(Path(home), Silent())).generator
             # the model is in memory already, as it is for the other two
             generator.models.hold("base", MlxBackend(loaded, given.model))
             begun = time.perf_counter()

@@ -18,7 +18,7 @@ from lek.calibration.agreement import Calibration, Pair
 from lek.data import jsonl, lem
 from lek.data.cases import read_cases
 from lek.data.lem import cases_file
-from lek.data.recorded import Recorded, read_answers
+from lek.data.recorded import RecordedResponses, read_responses
 from lek.errors import BadInput, suggestion
 from lek.judges import reference
 from lek.judges.judges import Judges, measures_for
@@ -65,7 +65,7 @@ class _Data:
         self.models = {ours.get(m, m): m for m in (*ours, *sorted(models - {*ours}))}
         self.measures = measures
         self.cases: dict[str, dict[str, Case]] = {b.name: {} for b in benchmarks}
-        self.answers: dict[tuple[str, str], Recorded] = {}
+        self.answers: dict[tuple[str, str], RecordedResponses] = {}
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
         for benchmark in (b for b in benchmarks if lem.cases_file(directory, b.name).is_file()):
@@ -74,11 +74,11 @@ class _Data:
             self.digests[rows.path.name] = rows.digest
             self.cases[name] = known = {c.id: c for c in cases}
             for subject, model in self.models.items():
-                path = lem.answers_file(directory, name, model)
+                path = lem.responses_file(directory, name, model)
                 if path.is_file():
                     rows = jsonl.read_rows(path)
                     self.digests[f"results/{path.name}"] = rows.digest
-                    found = read_answers(rows, subject, benchmark=name, model=model, known=known)
+                    found = read_responses(rows, subject, benchmark=name, model=model, known=known)
                     self.answers[name, subject] = found
                     self.notes += found.notes
 

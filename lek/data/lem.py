@@ -20,7 +20,7 @@ def cases_file(directory: Path, benchmark: str) -> Path:
     return directory / f"{benchmark}.jsonl"
 
 
-def answers_file(directory: Path, benchmark: str, model: str) -> Path:
+def responses_file(directory: Path, benchmark: str, model: str) -> Path:
     """Where the recorded answers of ``model`` to ``benchmark`` lie."""
     return directory / "results" / f"{benchmark}_{model}.jsonl"
 

@@ -1,7 +1,7 @@
-"""Recorded answers of one model to one benchmark -> responses, found by case id and nothing else.
+"""RecordedResponses answers of one model to one benchmark -> responses, found by case id and nothing else.
 
 An answer that is missing, empty, an ``ERROR``, or given twice is no response: its reason names file
-and line. Answers to unknown cases are noted and left out.
+and line. Responses to unknown cases are noted and left out.
 """
 
 import re
@@ -15,7 +15,7 @@ from lek.records import Case, Response
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedResponses:
     """The answers of one subject to one benchmark, ready to be asked for."""
 
     subject: str
@@ -41,7 +41,7 @@ class Recorded:
         return {case.id: self.respond(case) for case in cases}
 
 
-def read_answers(
+def read_responses(
     rows: Rows,
     subject: str,
     *,
@@ -49,7 +49,7 @@ def read_answers(
     model: str,
     known: Collection[str],
     keep_empty: bool = False,
-) -> Recorded:
+) -> RecordedResponses:
     """The answers in ``rows``; ``known`` are the ids of all cases of the benchmark.
 
     An empty answer is a response without a text, or with ``keep_empty`` one whose text is empty.
@@ -76,7 +76,7 @@ def read_answers(
         notes.append(f"{rows.path}: line {first.line}: no such case: {first.id}{more}; left out")
     if rows.torn is not None:
         notes.append(f"{rows.path}: line {rows.torn}: cut off; left out")
-    return Recorded(subject, rows, answers, tuple(notes))
+    return RecordedResponses(subject, rows, answers, tuple(notes))
 
 
 def _check_origin(rows: Rows, row: Row, **expected: str) -> None:

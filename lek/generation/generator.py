@@ -70,7 +70,7 @@ OnResponse = Callable[[Case, Response], None]
 
 
 class Generator:
-    """Answers of models to cases, through the store.
+    """Responses of models to cases, through the store.
 
     ``since`` (seconds of the epoch) leaves aside what was stored earlier: `--lek-fresh`.
     """

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lek.data.jsonl import read_rows
-from lek.data.lem import answers_file
-from lek.data.recorded import Recorded, read_answers
+from lek.data.lem import responses_file
+from lek.data.recorded import RecordedResponses, read_responses
 from lek.errors import BadInput
 from lek.generation.generator import Generator, OnResponse
 from lek.profile.loading import LoadedProfile
@@ -17,7 +17,7 @@ from lek.records import Case, Response
 from lek.workspace.workspace import Workspace
 
 
-class Answers(Protocol):
+class Responses(Protocol):
     """The answers of one subject to one benchmark."""
 
     def prepare(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
@@ -33,7 +33,7 @@ class Answers(Protocol):
         """The responses to ``cases`` that need not be generated, by case id."""
 
 
-class Sources:
+class SubjectResponses:
     """The answers of a profile's subjects."""
 
     def __init__(self, loaded: LoadedProfile, directory: Path, workspace: Workspace) -> None:
@@ -42,17 +42,19 @@ class Sources:
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
 
-    def of(self, subject: SubjectConfig, benchmark: str, known: Collection[str]) -> Answers | None:
+    def of(
+        self, subject: SubjectConfig, benchmark: str, known: Collection[str]
+    ) -> Responses | None:
         """The answers of ``subject`` to ``benchmark``; ``None`` where the data have none.
 
         ``known`` are the ids of all cases.
         """
         if subject.recorded is None:
-            return Generated(lambda: self.generator, subject)
-        path = answers_file(self._directory, benchmark, subject.recorded)
+            return GeneratedResponses(lambda: self.generator, subject)
+        path = responses_file(self._directory, benchmark, subject.recorded)
         if not path.is_file():
             return None
-        recorded: Recorded = read_answers(
+        recorded: RecordedResponses = read_responses(
             read_rows(path),
             subject.name,
             benchmark=benchmark,
@@ -127,7 +129,7 @@ class Sources:
             self.generator.models.release(subject)
 
 
-class Generated:
+class GeneratedResponses:
     """The answers of one subject to one benchmark.
 
     What went wrong once goes wrong for every case at once, without a second attempt.

@@ -13,7 +13,7 @@ from lek.benchmarks.benchmark import Measure
 from lek.data.cases import read_cases, select
 from lek.data.lem import cases_file
 from lek.errors import BadInput
-from lek.generation.responses import Answers, Sources
+from lek.generation.responses import Responses, SubjectResponses
 from lek.judges.judges import BenchmarkJudge, Judges
 from lek.profile.loading import LoadedProfile
 from lek.records import Case, Response, Verdict, check_verdict
@@ -33,12 +33,12 @@ class Plan:
     loaded: LoadedProfile
     directory: Path
     limit: int | None
-    sources: Sources
+    responses: SubjectResponses
     panel: Judges
     shared: bool
     gates: list[Gate]
     cases: dict[str, list[Case]] = field(default_factory=dict)
-    answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Responses] = field(default_factory=dict)
     judges: dict[str, BenchmarkJudge] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     protocol: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -148,11 +148,11 @@ def make_plan(
     gates = parse_gates(loaded)
     directory = _directory(loaded, data)
     profile = loaded.profile
-    sources = Sources(loaded, directory, workspace)
-    judges = Judges(loaded, directory, workspace, sources.release)
+    responses = SubjectResponses(loaded, directory, workspace)
+    judges = Judges(loaded, directory, workspace, responses.release)
     shared = workspace.share > 1
-    plan = Plan(loaded, directory, limit, sources, judges, shared, gates)
-    sources.check()
+    plan = Plan(loaded, directory, limit, responses, judges, shared, gates)
+    responses.check()
     for name, benchmark in loaded.benchmarks.items():
         if not cases_file(directory, name).is_file():
             continue
@@ -160,7 +160,7 @@ def make_plan(
         plan.digests[rows.path.name] = rows.digest
         plan.cases[name] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
         for subject in profile.subjects:
-            answers = sources.of(subject, name, {c.id for c in cases})
+            answers = responses.of(subject, name, {c.id for c in cases})
             if answers is not None:
                 plan.answers[name, subject.name] = answers
         plan.judges[name] = judges.of(benchmark, plan.subjects(name), cases, rows.path)
@@ -168,8 +168,8 @@ def make_plan(
     if not plan.answers:
         raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
     _check_names(plan)
-    plan.digests.update(sources.digests | judges.digests)
-    plan.notes.extend([*_left_out(plan), *_not_judged(plan), *sources.notes, *judges.notes])
+    plan.digests.update(responses.digests | judges.digests)
+    plan.notes.extend([*_left_out(plan), *_not_judged(plan), *responses.notes, *judges.notes])
     return plan
 
 

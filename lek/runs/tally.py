@@ -190,7 +190,7 @@ class Tally:
             "versions": versions(),
             "machine": machine(),
             "subjects": [
-                plan.sources.describe(s) for s in loaded.profile.subjects if s.name in present
+                plan.responses.describe(s) for s in loaded.profile.subjects if s.name in present
             ],
             "data": {
                 "source": loaded.profile.data.source,
@@ -203,7 +203,7 @@ class Tally:
                 if name in plan.cases
             },
             "protocol": plan.protocol,
-            "decoding": plan.sources.decoding(),
+            "decoding": plan.responses.decoding(),
             "cost": plan.panel.cost(),
             "counts": counts,
             "unscored": _unscored(rows),

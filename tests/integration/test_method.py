@@ -11,7 +11,7 @@ from support.project import ROOT, Outcome, Project, copy_harness
 
 from lek.data.kernel import load_kernel
 from lek.data.prompts import read_prompts
-from lek.generation.responses import Sources
+from lek.generation.responses import SubjectResponses
 from lek.generation.sandwich import sandwich
 from lek.profile.loading import load
 from lek.workspace.progress import Silent
@@ -95,7 +95,7 @@ def test_workers_and_a_second_run_find_the_same(built: tuple[Project, Outcome]) 
 
 def test_the_training_examples_are_what_base_says_under_the_kernel(tmp_path: Path) -> None:
     loaded = load(ROOT / "evals" / "profiles" / "sandbox.toml")
-    generator = Sources(loaded, SANDBOX, Workspace(tmp_path, Silent())).generator
+    generator = SubjectResponses(loaded, SANDBOX, Workspace(tmp_path, Silent())).generator
     kernel = load_kernel(SANDBOX / "kernel")
     for name in ("train", "valid", "composure"):
         asked = read_prompts(SANDBOX / "seeds" / f"{name}.jsonl")

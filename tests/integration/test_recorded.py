@@ -1,4 +1,4 @@
-"""Recorded answers and verdicts: each fault is unscored and named with its file and line."""
+"""RecordedResponses answers and verdicts: each fault is unscored and named with its file and line."""
 
 import json
 

@@ -15,7 +15,7 @@ from support import tiny
 from support.project import PATIENCE, ROOT
 
 from lek.errors import BadInput
-from lek.generation.responses import Sources
+from lek.generation.responses import SubjectResponses
 from lek.models.build import Builder, facts_of, made_once
 from lek.models.weights import Form, load, stored_form
 from lek.profile.loading import load as load_profile
@@ -63,7 +63,7 @@ def builder(tmp_path: Path) -> Callable[..., Builder]:
         (tmp_path / "p.toml").write_text(PROFILE.format(**given))
         loaded = load_profile(tmp_path / "p.toml")
         workspace = Workspace(tmp_path / ".lek", Silent())
-        made = Sources(loaded, tmp_path, workspace).generator.models.builder
+        made = SubjectResponses(loaded, tmp_path, workspace).generator.models.builder
         assert isinstance(made, Builder)
         return made
 
@@ -143,7 +143,7 @@ def test_one_form_is_found_where_the_sources_differ(tmp_path: Path) -> None:
         (tmp_path / "p.toml").write_text(head + subjects + judges)
         workspace = Workspace(tmp_path / ".lek", Silent())
         loaded = load_profile(tmp_path / "p.toml")
-        found = Sources(loaded, tmp_path, workspace).generator.models.builder.recipes.form
+        found = SubjectResponses(loaded, tmp_path, workspace).generator.models.builder.recipes.form
         assert isinstance(found, Form)
         return found
 
