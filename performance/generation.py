@@ -79,7 +79,7 @@ def main() -> int:
             profile = _profile(Path(home), given.model)
             generator = SubjectResponses(profile, ROOT, Workspace(Path(home), Silent())).generator
             # the model is in memory already, as it is for the other two
-            generator.models.hold("base", MlxBackend(loaded, given.model))
+            generator.models.load("base", MlxBackend(loaded, given.model))
             begun = time.perf_counter()
             answers = generator.ask("base", "benchmark", prompts)
             taken.append(time.perf_counter() - begun)

@@ -36,13 +36,13 @@ class Models:
     def backend(self, subject: str) -> Backend:
         """The model of ``subject``, built if need be; any other one is let go first."""
         if self._held is None or self._held[0] != subject:
-            self.release()
+            self.unload()
             self._tell_of_slowness()
             directory = self.builder.directory(subject)
             from lek.generation.mlx import MlxBackend, free
 
             free()  # of what building it took
-            return self.hold(subject, MlxBackend.open(directory, self.builder.recipes.form))
+            return self.load(subject, MlxBackend.open(directory, self.builder.recipes.form))
         return self._held[1]
 
     def _tell_of_slowness(self) -> None:
@@ -51,12 +51,12 @@ class Models:
             self._told = True
             self._progress.say(lacks)
 
-    def hold(self, subject: str, backend: Backend) -> Backend:
+    def load(self, subject: str, backend: Backend) -> Backend:
         """Keep ``backend`` as the one of ``subject``."""
         self._held = subject, backend
         return backend
 
-    def release(self, subject: str | None = None) -> None:
+    def unload(self, subject: str | None = None) -> None:
         """Let go of the model in memory, or only if it is that of ``subject``."""
         if self._held is not None and subject in (None, self._held[0]):
             self._held = None
@@ -77,7 +77,7 @@ class Generator:
 
     def __init__(
         self,
-        models: Models,
+        models: ModelSlot,
         store: Store,
         locks: Path,
         decoding: Decoding,

@@ -77,7 +77,7 @@ class SubjectResponses:
     @cached_property
     def generator(self) -> Any:
         """What builds, loads and asks models; made at first need."""
-        from lek.generation.generator import Generator, Models
+        from lek.generation.generator import Generator, ModelSlot
         from lek.models.build import Builder
         from lek.models.recipes import Recipes
         from lek.workspace.store import Store
@@ -86,7 +86,7 @@ class SubjectResponses:
         store = Store(workspace.home / "store.sqlite3")
         builder = Builder(Recipes(self._loaded, store), workspace.home, workspace.progress)
         return Generator(
-            Models(builder, workspace.progress),
+            ModelSlot(builder, workspace.progress),
             store,
             workspace.home / "locks",
             self._loaded.profile.decoding,
@@ -123,10 +123,10 @@ class SubjectResponses:
             return None
         return self._loaded.profile.decoding.model_dump(mode="json") | {"form": form}
 
-    def release(self, subject: str | None = None) -> None:
+    def unload(self, subject: str | None = None) -> None:
         """Let go of the model in memory, or only if it is that of ``subject``."""
         if "generator" in vars(self):
-            self.generator.models.release(subject)
+            self.generator.models.unload(subject)
 
 
 class GeneratedResponses:
@@ -170,4 +170,4 @@ class GeneratedResponses:
             self._fault = f"{self._subject.name}: {type(e).__name__}: {e}"
             self._trace = f"\n{traceback.format_exc()}"
         if self._fault is not None:
-            self._generator().models.release()  # the model may be what there is no memory for
+            self._generator().models.unload()  # the model may be what there is no memory for

@@ -198,10 +198,10 @@ class Judges:
         loaded: LoadedProfile,
         directory: Path,
         workspace: Workspace,
-        release: Callable[[], None] = lambda: None,
+        unload: Callable[[], None] = lambda: None,
     ) -> None:
         self._loaded, self._directory = loaded, directory
-        self._workspace, self._release = workspace, release
+        self._workspace, self._unload = workspace, release
         self._scores: Scores | None = None
         self._llm_judges: dict[str, LLMJudge] = {}
         self.notes: list[str] = []
@@ -301,7 +301,7 @@ class Judges:
         )
 
         def opened() -> Backend:
-            self._release()
+            self._unload()
             return judge.open()
 
         name = f"mlx judge ({Path(settings.model).name})"

@@ -126,7 +126,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The model variant under test; pytest groups its tests, so one is in use at a time."""
     plan = plan_of(request.config)
     yield Subject(request.param, plan)
-    plan.responses.release(request.param)
+    plan.responses.unload(request.param)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -149,7 +149,7 @@ def make_plan(
     directory = _directory(loaded, data)
     profile = loaded.profile
     responses = SubjectResponses(loaded, directory, workspace)
-    judges = Judges(loaded, directory, workspace, responses.release)
+    judges = Judges(loaded, directory, workspace, responses.unload)
     shared = workspace.share > 1
     plan = Plan(loaded, directory, limit, responses, judges, shared, gates)
     responses.check()
