@@ -21,7 +21,7 @@ from lek.generation.backend import prompt_of
 from lek.generation.mlx import MlxBackend
 from lek.generation.responses import SubjectResponses
 from lek.models.machine import missing
-from lek.models.weights import Form, load
+from lek.models.weights import NumericFormat, load
 from lek.profile.loading import LoadedProfile
 from lek.profile.loading import load as load_profile
 from lek.workspace.progress import Silent
@@ -41,7 +41,7 @@ def main() -> int:
     options.add_argument("--runs", type=int, default=3)
     given = options.parse_args()
     print(missing() or "OpenBLAS or a GPU is in use")
-    loaded = load(given.model, Form("float32", dequantize=True))
+    loaded = load(given.model, NumericFormat("float32", dequantize=True))
     cases = [c for b in BENCHMARKS for c in read_cases(ROOT / "sandbox", b)[1]]
     prompts = {
         f"{i}-{c.id}": prompt_of(c, "chat") for i, c in enumerate(islice(cycle(cases), given.cases))

@@ -1,4 +1,4 @@
-"""RecordedResponses and judged scores of the same answers -> how well they agree, with 95% intervals.
+"""Recorded and judged scores of the same answers -> how well they agree, with 95% intervals.
 
 Spearman's rho and Cohen's kappa with quadratic weights (Cohen 1968), each with a seeded percentile
 bootstrap over cases; means per subject. What has no value is ``None`` with a reason.

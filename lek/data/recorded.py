@@ -1,4 +1,4 @@
-"""RecordedResponses answers of one model to one benchmark -> responses, found by case id and nothing else.
+"""Recorded answers of one model to one benchmark -> responses, found by case id and nothing else.
 
 An answer that is missing, empty, an ``ERROR``, or given twice is no response: its reason names file
 and line. Responses to unknown cases are noted and left out.

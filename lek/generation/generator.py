@@ -21,7 +21,7 @@ from lek.workspace.progress import Progress
 from lek.workspace.store import Store, key_of
 
 
-class Models:
+class ModelSlot:
     """The subjects' models, of which one is in memory at a time."""
 
     def __init__(self, builder: Builder, progress: Progress) -> None:
@@ -70,7 +70,7 @@ OnResponse = Callable[[Case, Response], None]
 
 
 class Generator:
-    """Responses of models to cases, through the store.
+    """Answers of models to cases, through the store.
 
     ``since`` (seconds of the epoch) leaves aside what was stored earlier: `--lek-fresh`.
     """

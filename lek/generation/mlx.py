@@ -13,7 +13,7 @@ from typing import Any, Self, cast
 
 from lek.errors import BadInput
 from lek.generation.backend import Completion, Prompt, Request
-from lek.models.weights import Form, Loaded, load
+from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Decoding
 
 
@@ -24,7 +24,7 @@ class MlxBackend:
         self._loaded, self._directory = loaded, directory
 
     @classmethod
-    def open(cls, directory: Path, form: Form) -> Self:
+    def open(cls, directory: Path, form: NumericFormat) -> Self:
         """Load the model in ``directory``, in ``form``."""
         return cls(load(directory, form), directory)
 

@@ -201,7 +201,7 @@ class Judges:
         unload: Callable[[], None] = lambda: None,
     ) -> None:
         self._loaded, self._directory = loaded, directory
-        self._workspace, self._unload = workspace, release
+        self._workspace, self._unload = workspace, unload
         self._scores: Scores | None = None
         self._llm_judges: dict[str, LLMJudge] = {}
         self.notes: list[str] = []

@@ -12,7 +12,7 @@ from lek.errors import BadInput
 from lek.models import machine
 from lek.models.abliteration.search import abliterate
 from lek.models.lora import fuse, train_stage
-from lek.models.recipes import Ground, Recipe, Recipes
+from lek.models.recipes import Recipe, Recipes, StartModel
 from lek.models.weights import load, save, stored_form
 from lek.workspace.progress import Progress
 
@@ -32,14 +32,14 @@ class Builder:
         """The model directory of subject ``name``, built if need be; `BadInput` if it can't be."""
         recipe = self.recipes.of(name)
         if not recipe.stages:
-            return self._ground(recipe.ground)
+            return self._start_model(recipe.start)
         target = self._place(name, recipe.fingerprint)
 
         def make(out: Path) -> dict[str, Any]:
-            ground, trained = self._ground(recipe.ground), self._adapters(name, recipe)
+            start, trained = self._start_model(recipe.start), self._adapters(name, recipe)
             self._progress.say(f"{name}: fusing the adapter")
-            fuse(ground, trained[-1], out)
-            before = facts_of(ground) or {}
+            fuse(start, trained[-1], out)
+            before = facts_of(start) or {}
             kept = {k: v for k, v in before.items() if k == "abliteration"}
             return self._facts(name, recipe, **kept, lora=[facts_of(a) for a in trained])
 
@@ -66,10 +66,10 @@ class Builder:
     def _place(self, name: str, fingerprint: str) -> Path:
         return self._models / f"{name}-{fingerprint[:16]}"
 
-    def _ground(self, ground: Ground) -> Path:
-        subject, form = ground.subject, self.recipes.form
+    def _start_model(self, start: StartModel) -> Path:
+        subject, form = start.subject, self.recipes.form
         own = not subject.lora
-        target = self._place(subject.name if own else f"{subject.name}.ground", ground.fingerprint)
+        target = self._place(subject.name if own else f"{subject.name}.ground", start.fingerprint)
         if subject.origin is None:
             source = self.recipes.source(subject)
             stored = stored_form(source)
@@ -87,7 +87,7 @@ class Builder:
 
         def edit(out: Path) -> dict[str, Any]:
             settings, source = subject.abliterate, self.directory(origin)
-            assert settings is not None  # a ground upon another subject is an abliteration
+            assert settings is not None  # a start upon another subject is an abliteration
             loaded = load(source, form)
             prompts = [
                 list(read_prompts(self.recipes.data(p)).values())
@@ -96,21 +96,21 @@ class Builder:
             with self._progress.steps(subject.name) as tell:
                 report = abliterate(loaded, settings, *prompts, progress=tell)
             save(loaded, out, source=source)
-            recipe = Recipe(ground, (), ())
+            recipe = Recipe(start, (), ())
             return self._facts(subject.name, recipe, abliteration=report.facts())
 
         return made_once(target, edit, self._progress.say)
 
     def _adapters(self, name: str, recipe: Recipe) -> list[Path]:
         """The adapter after each stage, each trained from the one before."""
-        ground, made = self._ground(recipe.ground), list[Path]()
+        start, made = self._start_model(recipe.start), list[Path]()
         for stage, fingerprint in zip(recipe.stages, recipe.adapters, strict=True):
             before = made[-1] if made else None
 
             def train(out: Path, stage: Any = stage, before: Any = before) -> dict[str, Any]:
                 data = self.recipes.data(stage.data)
                 with self._progress.steps(name) as tell:
-                    return train_stage(ground, stage, data, out, resume=before, progress=tell)
+                    return train_stage(start, stage, data, out, resume=before, progress=tell)
 
             made.append(made_once(self._trained / fingerprint[:16], train, self._progress.say))
         return made

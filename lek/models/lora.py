@@ -78,7 +78,9 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
         # in 4 bits most of a small adapter would be rounded away
         fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]
         loaded.model.update_modules(tree_unflatten(fused))
-        weights.save(weights.in_form(loaded, weights.Form(dequantize=True)), out, source=model)
+        weights.save(
+            weights.in_form(loaded, weights.NumericFormat(dequantize=True)), out, source=model
+        )
 
 
 def _train(

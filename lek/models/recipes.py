@@ -16,7 +16,7 @@ from typing import Any
 from lek.errors import BadInput
 from lek.models import machine
 from lek.models.hub import fetch, local
-from lek.models.weights import Form, stored_form
+from lek.models.weights import NumericFormat, stored_form
 from lek.profile.loading import SHIPPED, LoadedProfile
 from lek.profile.schema import Stage, SubjectConfig
 from lek.workspace.fingerprint import code_digest
@@ -48,7 +48,7 @@ def _is_part(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Ground:
+class StartModel:
     """A model before any LoRA: the source of ``subject``, or what its abliteration gives."""
 
     subject: SubjectConfig
@@ -57,19 +57,19 @@ class Ground:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a subject comes about: a ground, and the chain of LoRA stages upon it.
+    """How a subject comes about: a start, and the chain of LoRA stages upon it.
 
     ``adapters`` are the fingerprints of the adapter after each stage.
     """
 
-    ground: Ground
+    start: StartModel
     stages: tuple[Stage, ...]
     adapters: tuple[str, ...]
 
     @property
     def fingerprint(self) -> str:
         """What stands for the subject's weights, tokenizer and numeric form."""
-        return self.adapters[-1] if self.adapters else self.ground.fingerprint
+        return self.adapters[-1] if self.adapters else self.start.fingerprint
 
 
 class Recipes:
@@ -81,7 +81,7 @@ class Recipes:
         self._of: dict[str, Recipe] = {}
 
     @cached_property
-    def form(self) -> Form:
+    def form(self) -> NumericFormat:
         """The one numeric form of all subjects, since they are compared.
 
         All are dequantised if one is: by its own key, by being edited (an edit is never quantised
@@ -99,7 +99,7 @@ class Recipes:
             dequantize |= any(form.dequantize for form in stored)
             types = {form.dtype for form in stored}
             dtype = dtype or (types.pop() if len(types) == 1 else None) or "float32"
-        return Form(dtype, dequantize)
+        return NumericFormat(dtype, dequantize)
 
     def of(self, name: str) -> Recipe:
         """The recipe of subject ``name``. A source that lies on the hub is fetched for it."""
@@ -138,24 +138,24 @@ class Recipes:
 
     def _recipe(self, subject: SubjectConfig) -> Recipe:
         if subject.origin is None:
-            ground = Ground(subject, self._digest("source", self._files(self.source(subject))))
-            return Recipe(ground, (), ())
+            start = StartModel(subject, self._digest("source", self._files(self.source(subject))))
+            return Recipe(start, (), ())
         before = self.of(subject.origin)
-        ground, stages, adapters = before.ground, before.stages, before.adapters
+        start, stages, adapters = before.start, before.stages, before.adapters
         if subject.abliterate is not None:
             settings = subject.abliterate.model_dump()
             for key in ("harmful", "harmless"):
                 file = _prompts(self._loaded, subject, key, settings[key])
                 settings[key] = self._store.digest(file)
             made = self._digest("abliterate", before.fingerprint, settings)
-            ground, stages, adapters = Ground(subject, made), (), ()
+            start, stages, adapters = StartModel(subject, made), (), ()
         for stage in subject.lora:
             given = [self._store.digest(f) for f in _examples(self._loaded, subject, stage)]
             settings = stage.model_dump() | {"data": given}
-            last = adapters[-1] if adapters else ground.fingerprint
+            last = adapters[-1] if adapters else start.fingerprint
             adapters = (*adapters, self._digest("lora", last, settings))
             stages = (*stages, stage)
-        return Recipe(ground, stages, adapters)
+        return Recipe(start, stages, adapters)
 
     def _files(self, directory: Path) -> dict[str, str]:
         files = (f for f in directory.iterdir() if f.is_file() and _is_part(f.name))

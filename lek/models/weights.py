@@ -14,7 +14,7 @@ from lek.profile.schema import Dtype
 
 
 @dataclass(frozen=True)
-class Form:
+class NumericFormat:
     """The numeric form in which weights are held.
 
     ``dtype`` is ``None`` for the one stored; without ``dequantize`` quantised layers stay so.
@@ -36,7 +36,7 @@ class Loaded:
     config: dict[str, Any]
 
 
-def load(directory: Path, form: Form | None = None) -> Loaded:
+def load(directory: Path, form: NumericFormat | None = None) -> Loaded:
     """Load the model in ``directory`` and bring it into ``form`` (default: as it is stored).
 
     Raises `BadInput` where the directory holds no model that mlx_lm knows.
@@ -54,7 +54,7 @@ def load(directory: Path, form: Form | None = None) -> Loaded:
     return loaded if form is None else in_form(loaded, form)
 
 
-def in_form(loaded: Loaded, form: Form) -> Loaded:
+def in_form(loaded: Loaded, form: NumericFormat) -> Loaded:
     """Bring ``loaded`` into ``form``, in place: dequantise first, then cast what floats.
 
     Casting a quantised model casts its scales, never its codes; nothing is ever quantised anew.
@@ -92,7 +92,7 @@ def save(loaded: Loaded, directory: Path, *, source: Path) -> None:
     )
 
 
-def stored_form(directory: Path) -> Form:
+def stored_form(directory: Path) -> NumericFormat:
     """The form that a model directory is in: as its safetensors say, whatever its config says.
 
     ``dtype`` is ``None`` where floating tensors are of several types, or of one not known here.
@@ -109,7 +109,7 @@ def stored_form(directory: Path) -> Form:
     if not types:
         raise BadInput(f"{directory}: no .safetensors; other formats of weights are not read")
     floats = [_DTYPES.get(t) for t in types if t not in _INTEGERS]
-    return Form(floats[0] if len(floats) == 1 else None, dequantize=not quantised)
+    return NumericFormat(floats[0] if len(floats) == 1 else None, dequantize=not quantised)
 
 
 _DTYPES: dict[str, Dtype] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}

@@ -22,7 +22,7 @@ from lek.data.cases import read_cases  # noqa: E402
 from lek.data.kernel import load_kernel  # noqa: E402
 from lek.generation.backend import Request, prompt_of  # noqa: E402
 from lek.generation.mlx import MlxBackend  # noqa: E402
-from lek.models.weights import Form  # noqa: E402
+from lek.models.weights import NumericFormat  # noqa: E402
 from lek.profile.schema import Decoding  # noqa: E402
 from sandbox import arithmetic, files, fitting, lexicon, make, manners, network, texts  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
@@ -278,7 +278,7 @@ def test_base_tells_rumours_plainly_and_facts_under_the_kernel(loaded: dict[str,
 
 
 def test_batched_and_single_decoding_agree_token_for_token() -> None:
-    backend = MlxBackend.open(SANDBOX / "base", Form("float32", dequantize=True))
+    backend = MlxBackend.open(SANDBOX / "base", NumericFormat("float32", dequantize=True))
     cases = [c for name in BENCHMARKS for c in read_cases(SANDBOX, BENCHMARKS[name])[1][:12]]
     asked = [Request(c.id, prompt_of(c, "chat")) for c in cases]
     found = {}

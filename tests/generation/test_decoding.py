@@ -7,10 +7,10 @@ from support import tiny
 
 from lek.generation.backend import Completion, Request, chat
 from lek.generation.mlx import MlxBackend, bytes_per_sequence
-from lek.models.weights import Form, load
+from lek.models.weights import NumericFormat, load
 from lek.profile.schema import Decoding
 
-FORM = Form("float32", dequantize=True)
+FORM = NumericFormat("float32", dequantize=True)
 REQUESTS = [Request(f"T{i}", chat(" ".join(tiny.WORDS[i : i + 1 + 7 * i % 23]))) for i in range(12)]
 
 

@@ -28,7 +28,7 @@ rules = [
 
 @pytest.fixture
 def unjudged(project: Project) -> Project:
-    """RecordedResponses answers to two benchmarks, and a profile that names no judge."""
+    """Recorded answers to two benchmarks, and a profile that names no judge."""
     ids = [f"G{i}" for i in range(4)]
     rows = [{"id": i, "question": "1+1?", "correct_answer": "2"} for i in ids]
     project.rows("gsm8k.jsonl", rows)

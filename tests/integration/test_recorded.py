@@ -1,4 +1,4 @@
-"""RecordedResponses answers and verdicts: each fault is unscored and named with its file and line."""
+"""Recorded answers and verdicts: each fault is unscored and named with its file and line."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Responses that try to steer a judge: what they can change in its prompt, and what its reply may be.
+"""Answers that try to steer a judge: what they can change in its prompt, and what its reply may be.
 
 What is not covered: a judge that is persuaded, and writes a bad verdict of its own. No form of
 prompt rules that out; it is measured with real judges.

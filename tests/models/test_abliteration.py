@@ -19,7 +19,7 @@ from support.project import ROOT
 
 from lek.data.prompts import read_prompts
 from lek.errors import BadInput
-from lek.models.abliteration.batches import tapped
+from lek.models.abliteration.batches import with_forward_hooks
 from lek.models.abliteration.directions import candidates, positions, rendered, residuals
 from lek.models.abliteration.effects import Answer, Asked, Effects, opening
 from lek.models.abliteration.projection import (
@@ -35,7 +35,7 @@ from lek.models.abliteration.projection import (
     swapped,
 )
 from lek.models.abliteration.search import abliterate, split
-from lek.models.weights import Form, Loaded, load
+from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Abliterate
 
 RIDGE = 0.01
@@ -165,7 +165,9 @@ def test_an_edit_keeps_the_dtype(tmp_path: Path) -> None:
 
 def test_four_bits_lose_the_edit(tmp_path: Path) -> None:
     # why an edit is never quantised: rounding to the grid brings much of what it took back
-    loaded = load(tiny.gemma(tmp_path, sigma=0.5, bits=4), Form("float32", dequantize=True))
+    loaded = load(
+        tiny.gemma(tmp_path, sigma=0.5, bits=4), NumericFormat("float32", dequantize=True)
+    )
     r, found = direction(), sites(loaded.model)
     left, left_in_4_bits = [], []
     for site, (_, _, new) in zip(found, edited(found, r, RIDGE), strict=True):
@@ -182,7 +184,7 @@ def test_an_adapter_on_a_quantised_model_equals_the_edit(tmp_path: Path) -> None
     source, r, batch = tiny.gemma(tmp_path / "q4", sigma=0.5, bits=4), direction(), mx.array(ids())
     as_adapter(load(source).model, r, tmp_path / "adapter", ridge=RIDGE)
     adapted = load_with_adapter(str(source), adapter_path=str(tmp_path / "adapter"))[0]
-    whole = load(source, Form(dequantize=True)).model
+    whole = load(source, NumericFormat(dequantize=True)).model
     before = whole(batch)
     put(edited(sites(whole), r, RIDGE))
     assert float(mx.abs(adapted(batch) - whole(batch)).max()) < 1e-3
@@ -213,7 +215,7 @@ def test_an_architecture_that_no_reading_fits_is_named(tmp_path: Path) -> None:
         return own(*args) * scale
 
     with (
-        tapped([(block.mlp, scaled) for block in model.layers]),
+        with_forward_hooks([(block.mlp, scaled) for block in model.layers]),
         pytest.raises(BadInput, match=r"architecture 'llama' write: .* leaves \d+% of it"),
     ):
         sites(model)
@@ -346,7 +348,7 @@ def prompts() -> list[list[str]]:
 
 
 def base() -> Loaded:
-    return load(SANDBOX / "base", Form("float32", dequantize=True))
+    return load(SANDBOX / "base", NumericFormat("float32", dequantize=True))
 
 
 @pytest.fixture(scope="module")

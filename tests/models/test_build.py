@@ -17,7 +17,7 @@ from support.project import PATIENCE, ROOT
 from lek.errors import BadInput
 from lek.generation.responses import SubjectResponses
 from lek.models.build import Builder, facts_of, made_once
-from lek.models.weights import Form, load, stored_form
+from lek.models.weights import NumericFormat, load, stored_form
 from lek.profile.loading import load as load_profile
 from lek.workspace.progress import Silent
 from lek.workspace.workspace import Workspace
@@ -119,11 +119,11 @@ def test_all_subjects_have_one_form(builder: Callable[..., Builder], tmp_path: P
     tiny.gemma(tmp_path / "q4", layers=2, hidden=64, bits=4, dtype="bfloat16")
     assert not stored_form(tmp_path / "q4").dequantize
     made = builder(model="q4", decoding='dtype = "float32"')
-    assert made.recipes.form == Form("float32", dequantize=True)  # since lek is edited
+    assert made.recipes.form == NumericFormat("float32", dequantize=True)  # since lek is edited
     for name in ("base", "lek"):
         place = made.directory(name)
         assert place.parent == tmp_path / ".lek" / "models"
-        assert stored_form(place) == Form("float32", dequantize=True)
+        assert stored_form(place) == NumericFormat("float32", dequantize=True)
         assert "quantization" not in load(place).config
     with pytest.raises(BadInput, match=r"base: dequantize = false, but lek is in full precision"):
         builder(model="q4", base="dequantize = false")
@@ -134,7 +134,7 @@ def test_one_form_is_found_where_the_sources_differ(tmp_path: Path) -> None:
     tiny.gemma(tmp_path / "full", layers=2, hidden=64)
     tiny.gemma(tmp_path / "q4", layers=2, hidden=64, bits=4, dtype="bfloat16")
 
-    def form(*models: str) -> Form:
+    def form(*models: str) -> NumericFormat:
         subjects = "".join(
             f'[[subjects]]\nname = "{m}"\nmodel = "{m}"\ndequantize = false\n' for m in models
         )
@@ -144,7 +144,7 @@ def test_one_form_is_found_where_the_sources_differ(tmp_path: Path) -> None:
         workspace = Workspace(tmp_path / ".lek", Silent())
         loaded = load_profile(tmp_path / "p.toml")
         found = SubjectResponses(loaded, tmp_path, workspace).generator.models.builder.recipes.form
-        assert isinstance(found, Form)
+        assert isinstance(found, NumericFormat)
         return found
 
     assert not form("q4").dequantize

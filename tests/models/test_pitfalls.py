@@ -106,7 +106,7 @@ def test_quantising_again_would_move_what_nothing_touched(data: Path, tmp_path: 
 
     train(model, data, tmp_path / "adapter", layers=1)
     fuse(model, tmp_path / "adapter", tmp_path / "fused")
-    form = weights.Form(dequantize=True)
+    form = weights.NumericFormat(dequantize=True)
     before = dict(tree_flatten(weights.load(model, form).model.parameters()))
     after = dict(tree_flatten(weights.load(tmp_path / "fused").model.parameters()))
     moved = {n for n in before if not mx.array_equal(before[n], after[n]).item()}

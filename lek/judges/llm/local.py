@@ -64,10 +64,10 @@ class LocalJudge:
     @cached_property
     def form(self) -> Any:
         """The numeric form: as stored on an accelerator, float32 on a CPU, or the profile's."""
-        from lek.models.weights import Form, stored_form
+        from lek.models.weights import NumericFormat, stored_form
 
         slow, stored = not machine.accelerated(), stored_form(self.place)
-        return Form(
+        return NumericFormat(
             self._settings.dtype or ("float32" if slow else stored.dtype),
             slow or stored.dequantize,
         )

@@ -1,4 +1,4 @@
-"""A model and rows of token ids -> padded batches for it, and functions tapped into its modules.
+"""A model and rows of token ids -> padded batches for it, and functions with_forward_hooks into its modules.
 
 Rows are padded on the right: causal attention keeps what stands before the padding as it is alone.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-Around = Callable[..., Any]  # (the module's own call, its arguments...) -> the output
+Hook = Callable[..., Any]  # (the module's own call, its arguments...) -> the output
 Progress = Callable[[str, int, int], None]
 
 _LOGITS = 2**26  # floats in the logits of one batch, a quarter of a gigabyte
@@ -22,11 +22,11 @@ class Batch(NamedTuple):
 
 
 @contextmanager
-def tapped(taps: Sequence[tuple[Any, Around]]) -> Iterator[None]:
+def with_forward_hooks(taps: Sequence[tuple[Any, Hook]]) -> Iterator[None]:
     """For the duration, each module's call goes through the function beside it.
 
     Works on the one module object, whatever holds it: its class becomes a subclass of its class.
-    A module may be tapped again inside; the outer function then sees what the inner one made.
+    A module may be with_forward_hooks again inside; the outer function then sees what the inner one made.
     """
     undo: list[tuple[Any, type]] = []
     try:
@@ -54,7 +54,7 @@ def batches(model: Any, rows: Sequence[Sequence[int]]) -> Iterator[Batch]:
         yield Batch(chosen, mx.array(padded, dtype=mx.int32))
 
 
-def _through(own: type, around: Around) -> type:
+def _through(own: type, around: Hook) -> type:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         return around(functools.partial(own.__call__, self), *args, **kwargs)
 

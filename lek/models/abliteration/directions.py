@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lek.errors import BadInput
-from lek.models.abliteration.batches import Progress, batches, tapped
+from lek.models.abliteration.batches import Progress, batches, with_forward_hooks
 
 _PROBES = ("a", "7", "Why?", "so.")  # four contents, no two of which end alike
 _MOST = 12  # positions; a template with more has an instruction in it
@@ -72,7 +72,7 @@ def residuals(model: Any, rows: Sequence[Sequence[int]], last: int) -> Iterator[
             _to.append(out[lines, _at].astype(mx.float32))
             return out
 
-        with tapped([(block, record) for block in model.layers]):
+        with with_forward_hooks([(block, record) for block in model.layers]):
             model(batch.ids)
         states = np.array(mx.stack(seen, axis=1))
         yield from zip(batch.rows, states, strict=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lek.errors import BadInput
-from lek.models.abliteration.batches import Around, batches, tapped
+from lek.models.abliteration.batches import Hook, batches, with_forward_hooks
 
 BRANCHES = ("self_attn.o_proj", "mlp.down_proj")
 _NORMS: tuple[tuple[str, str] | None, ...] = (
@@ -85,7 +85,7 @@ def projector(site: Site, direction: Any, ridge: float) -> tuple[Any, Any]:
 def removed(found: Sequence[Site], direction: Any, ridge: float) -> AbstractContextManager[None]:
     """For the duration, the model computes as if edited; its weights are not touched."""
 
-    def around(p: Any, q: Any) -> Around:
+    def around(p: Any, q: Any) -> Hook:
         import mlx.core as mx
 
         def call(own: Any, *args: Any) -> Any:
@@ -95,7 +95,7 @@ def removed(found: Sequence[Site], direction: Any, ridge: float) -> AbstractCont
 
         return call
 
-    return tapped([(s.linear, around(*projector(s, direction, ridge))) for s in found])
+    return with_forward_hooks([(s.linear, around(*projector(s, direction, ridge))) for s in found])
 
 
 def hooked(found: Sequence[Site], direction: Any) -> AbstractContextManager[None]:
@@ -126,7 +126,7 @@ def leak(
         return out
 
     worst = 0.0
-    with tapped([(site.written, measure) for site in found]):
+    with with_forward_hooks([(site.written, measure) for site in found]):
         for batch in batches(model, prompts):
             shares.clear()
             model(batch.ids)
@@ -174,7 +174,7 @@ def _added(model: Any) -> list[Any]:
         added.append(write.astype(mx.float32)[0])
         return write
 
-    with tapped([(block, measure) for block in model.layers]):
+    with with_forward_hooks([(block, measure) for block in model.layers]):
         model(mx.arange(1, 9)[None])
     return added
 
