@@ -88,21 +88,21 @@ def calibrate(
     """
     with _faults():
         from lek.calibration import report
-        from lek.calibration.compare import Trial
+        from lek.calibration.compare import CalibrationRun
 
-        trial = Trial(_load(profile), judge, data, most)
-        found = trial.run(verdicts)
-        cost, spread = trial.cost(), trial.spreads(found)
+        run = CalibrationRun(_load(profile), judge, data, most)
+        found = run.run(verdicts)
+        cost, spread = run.cost(), run.spreads(found)
         for line in report.lines(found, cost=cost, spread=spread):
             typer.echo(line)
         if out_json is not None:
-            document = report.document(found, trial.protocol(), cost=cost, spread=spread)
+            document = report.document(found, run.protocol(), cost=cost, spread=spread)
             text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
             _write(out_json, text + "\n")
         if out_html is not None:
-            _write(out_html, report.page(found, trial.protocol()))
-        sys.stderr.write("".join(f"lek: {line}\n" for line in trial.stopped))
-        if trial.incomplete(found):
+            _write(out_html, report.page(found, run.protocol()))
+        sys.stderr.write("".join(f"lek: {line}\n" for line in run.stopped))
+        if run.incomplete(found):
             raise typer.Exit(1)
 
 

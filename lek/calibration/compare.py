@@ -245,7 +245,7 @@ def _rows(path: Path, data: _Data) -> Iterator[tuple[int, _Row]]:
             data.notes.append(f"{path.name}: line {n}: cut off; left out")
 
 
-class Trial:
+class CalibrationRun:
     """The judge ``kind`` against the verdicts in ``directory``.
 
     Its settings and the benchmarks are those of the profile ``loaded``; ``most`` bounds the
@@ -270,10 +270,10 @@ class Trial:
         self._progress = Progress()
         check_settings(f"--judge {kind}", loaded.path, loaded.profile, kind)
         workspace = Workspace(Path(".lek"), self._progress, session=time.time(), calls=most)
-        self._panel = Judges(loaded, directory, workspace)
-        self._panel.check_kind(kind)
+        self._judges = Judges(loaded, directory, workspace)
+        self._judges.check_kind(kind)
         self._measures = {b: measures_for(kind, each) for b, each in loaded.benchmarks.items()}
-        self._judge = self._panel.judge(kind)
+        self._judge = self._judges.judge(kind)
         self.stopped: list[str] = []
 
     def run(self, verdicts: Path | None) -> Calibration:
@@ -289,8 +289,8 @@ class Trial:
                 announce=lambda case, response: self._judge.queue(case, response, self._of(case)),
                 progress=progress,
             )
-        self._panel.close()
-        self.stopped = self._panel.notices.taken()
+        self._judges.close()
+        self.stopped = self._judges.notices.taken()
         return found
 
     def _of(self, case: Case) -> list[Measure]:
@@ -307,7 +307,7 @@ class Trial:
 
     def cost(self) -> dict[str, Any] | None:
         """What the judge cost; ``None`` where it is no LLM judge."""
-        return self._panel.cost()
+        return self._judges.cost()
 
     def spreads(self, found: Calibration) -> dict[str, float]:
         """How far the votes on an answer lie apart, mean over those scored, by measure."""
@@ -322,7 +322,7 @@ class Trial:
     def protocol(self) -> dict[str, Any]:
         """How the judge judges each benchmark."""
         benchmarks = [b for b in self._loaded.benchmarks.values() if self._measures[b.name]]
-        return {b.name: self._panel.described(self._kind, b) for b in benchmarks}
+        return {b.name: self._judges.described(self._kind, b) for b in benchmarks}
 
 
 def _verdicts(found: Calibration) -> list[Verdict]:

@@ -1,6 +1,6 @@
 """Generation: a subject and cases become responses, through the store.
 
 Public: `Backend`, `prompt_of` (`lek.generation.backend`), `MlxBackend` (`lek.generation.mlx`),
-`Generator` (`lek.generation.generator`), `Responses`, `SubjectResponses` (`lek.generation.responses`),
-`sandwich` (`lek.generation.sandwich`).
+`Generator` (`lek.generation.generator`), `Responses`, `SubjectResponses`
+(`lek.generation.responses`), `sandwich` (`lek.generation.sandwich`).
 """

@@ -107,7 +107,7 @@ class Controller:
         tally, temporary = self._tally, self._temporary
         if tally is None or temporary is None or exitstatus >= pytest.ExitCode.INTERNAL_ERROR:
             return
-        plan_of(self._config).panel.close()
+        plan_of(self._config).judges.close()
         tally.select(self._selected)
         if tally.empty:
             return

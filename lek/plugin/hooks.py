@@ -15,7 +15,7 @@ from lek.errors import BadInput, suggestion
 from lek.plugin.controller import ABSENT, CASE, VERDICT, Controller
 from lek.plugin.session import benchmarks_of, check_judges, has_plan, plan_of
 from lek.records import Case, Response, Verdict
-from lek.runs.dry_run import forecast
+from lek.runs.dry_run import dry_run
 from lek.runs.plan import Plan
 
 
@@ -106,7 +106,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not config.option.lek_dry_run or session.testsfailed or config.option.collectonly:
         return None
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
-    for line in forecast(plan_of(config)) if has_plan(config) else ["nothing to evaluate"]:
+    for line in dry_run(plan_of(config)) if has_plan(config) else ["nothing to evaluate"]:
         reporter.write_line(line)
     return True
 
@@ -114,7 +114,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 @pytest.hookimpl(tryfirst=True)  # before the terminal writes the name of the test's file
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     if has_plan(item.config):
-        plan_of(item.config).panel.notices.show()
+        plan_of(item.config).judges.notices.show()
     for kind, benchmark in item.user_properties:
         if kind == CASE and not item.config.option.setuponly and isinstance(item, pytest.Function):
             subject: Any = item.callspec.params["subject"]
@@ -133,9 +133,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if has_plan(session.config):
         cut_short = session.shouldfail or session.shouldstop
         if getattr(session.config, "workerinput", {}).get("lek_spread") and not cut_short:
-            plan_of(session.config).panel.drain()
-        plan_of(session.config).panel.close()
-        plan_of(session.config).panel.notices.show()
+            plan_of(session.config).judges.drain()
+        plan_of(session.config).judges.close()
+        plan_of(session.config).judges.notices.show()
 
 
 def _session_fixtures(config: pytest.Config) -> ModuleType:
@@ -167,7 +167,7 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
 
     def pytest_keyboard_interrupt() -> None:
         if has_plan(config) and not hasattr(config, "workerinput"):
-            plan_of(config).panel.interrupted()
+            plan_of(config).judges.interrupted()
 
     plugin = ModuleType("lek_session_fixtures")
     hooks = (pytest_runtest_setup, pytest_keyboard_interrupt)

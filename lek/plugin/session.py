@@ -131,7 +131,7 @@ def check_judges(config: pytest.Config, benchmarks: Iterable[str]) -> None:
     """A judge of ``benchmarks`` that lacks its key or its library is a usage error."""
     if not idle(config):
         try:
-            plan_of(config).panel.check(benchmarks)
+            plan_of(config).judges.check(benchmarks)
         except BadInput as e:
             raise pytest.UsageError(str(e)) from e
 

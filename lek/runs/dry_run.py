@@ -27,7 +27,7 @@ class _Share:
     asked: Counter[str] = field(default_factory=Counter)  # tokens, by kind of judge
 
 
-def forecast(plan: Plan) -> list[str]:
+def dry_run(plan: Plan) -> list[str]:
     """The lines of ``--lek-dry-run``, at most 80 columns where names are short."""
     shares = {s: _Share() for s in plan.loaded.profile.subject_names}
     faults, seen = [], set[str]()
@@ -47,7 +47,7 @@ def forecast(plan: Plan) -> list[str]:
         total.judgements += share.judgements
         total.asked += share.asked
     try:
-        plan.panel.check({b for b, _ in plan.asked})
+        plan.judges.check({b for b, _ in plan.asked})
     except BadInput as e:
         faults.append(str(e))
     lines += [_row("in sum", total), *(_money(plan, total))]
@@ -66,7 +66,7 @@ def _count(
     stored = plan.answers[benchmark, subject].stored(cases)
     share.selected += len(cases)
     share.answers += len(cases) - len(stored)
-    judge = plan.judges[benchmark]
+    judge = plan.benchmark_judges[benchmark]
     if not judge.deferred:
         return  # judged in passing, at no cost
     to_come = plan.loaded.profile.decoding.max_tokens

@@ -34,12 +34,12 @@ class Plan:
     directory: Path
     limit: int | None
     responses: SubjectResponses
-    panel: Judges
+    judges: Judges
     shared: bool
     gates: list[Gate]
     cases: dict[str, list[Case]] = field(default_factory=dict)
     answers: dict[tuple[str, str], Responses] = field(default_factory=dict)
-    judges: dict[str, BenchmarkJudge] = field(default_factory=dict)
+    benchmark_judges: dict[str, BenchmarkJudge] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     protocol: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Plan:
             return f"profile {self.loaded.name} has no {benchmark}"
         if benchmark not in self.cases:
             return f"no {cases_file(self.directory, benchmark).name} in {self.directory}"
-        if not self.judges[benchmark].measures:
+        if not self.benchmark_judges[benchmark].measures:
             return f"each measure of {benchmark} needs a judge; choose one with --lek-judge"
         if not self.subjects(benchmark):
             return f"no recorded answers to {benchmark} in {self.directory / 'results'}"
@@ -65,12 +65,12 @@ class Plan:
     def judge(self, case: Case, response: Response) -> Verdict:
         """The verdict on ``response``, by the judges of the benchmark."""
         start = perf_counter()
-        verdict = self.judges[case.benchmark](case, response)
+        verdict = self.benchmark_judges[case.benchmark](case, response)
         return replace_fields(verdict, seconds=round(perf_counter() - start, 6))
 
     def measures(self, benchmark: str) -> tuple[Measure, ...]:
         """The measures of ``benchmark`` that somebody scores; none where it has no cases."""
-        judge = self.judges.get(benchmark)
+        judge = self.benchmark_judges.get(benchmark)
         return judge.measures if judge else ()
 
     @property
@@ -78,7 +78,7 @@ class Plan:
         """Each (benchmark, measure) that needs a judge where none is chosen."""
         return {
             (name, measure.name)
-            for name, judge in self.judges.items()
+            for name, judge in self.benchmark_judges.items()
             for measure in self.loaded.benchmarks[name].measures
             if measure not in judge.measures
         }
@@ -102,7 +102,7 @@ class Plan:
         if (benchmark, subject) in self.prepared or (benchmark, subject) not in self.answers:
             return
         self._answer(benchmark, subject)
-        judge = self.judges[benchmark]
+        judge = self.benchmark_judges[benchmark]
         if not judge.deferred:
             return
         names = [subject]
@@ -119,13 +119,13 @@ class Plan:
         key = benchmark, subject
         if key not in self.prepared and self.asked.get(key):
             self.prepared.add(key)
-            judge = self.judges[benchmark]
+            judge = self.benchmark_judges[benchmark]
             on_response = partial(self._queue, judge) if judge.deferred else None
             self.answers[key].prepare(self.asked[key], on_response)
 
     def _queue(self, judge: BenchmarkJudge, case: Case, response: Response) -> None:
         judge.queue(case, response)
-        self.panel.notices.show()
+        self.judges.notices.show()
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
         """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""
@@ -163,7 +163,7 @@ def make_plan(
             answers = responses.of(subject, name, {c.id for c in cases})
             if answers is not None:
                 plan.answers[name, subject.name] = answers
-        plan.judges[name] = judges.of(benchmark, plan.subjects(name), cases, rows.path)
+        plan.benchmark_judges[name] = judges.of(benchmark, plan.subjects(name), cases, rows.path)
         plan.protocol[name] = judges.protocol(benchmark)
     if not plan.answers:
         raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
@@ -227,7 +227,7 @@ def _not_judged(plan: Plan) -> list[str]:
     """One line on the measures for which no judge is chosen."""
     missing = {
         name: [m.name for m in plan.loaded.benchmarks[name].measures if m not in judge.measures]
-        for name, judge in plan.judges.items()
+        for name, judge in plan.benchmark_judges.items()
     }
     parts = [f"{', '.join(measures)} ({name})" for name, measures in missing.items() if measures]
     if not parts:

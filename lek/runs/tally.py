@@ -204,7 +204,7 @@ class Tally:
             },
             "protocol": plan.protocol,
             "decoding": plan.responses.decoding(),
-            "cost": plan.panel.cost(),
+            "cost": plan.judges.cost(),
             "counts": counts,
             "unscored": _unscored(rows),
             "notes": list(plan.notes),

@@ -1,4 +1,4 @@
-"""A model and rows of token ids -> padded batches for it, and functions with_forward_hooks into its modules.
+"""Padded batches of token ids for a model, and hooks around the calls of its modules.
 
 Rows are padded on the right: causal attention keeps what stands before the padding as it is alone.
 """
@@ -26,7 +26,7 @@ def with_forward_hooks(taps: Sequence[tuple[Any, Hook]]) -> Iterator[None]:
     """For the duration, each module's call goes through the function beside it.
 
     Works on the one module object, whatever holds it: its class becomes a subclass of its class.
-    A module may be with_forward_hooks again inside; the outer function then sees what the inner one made.
+    A module may get another hook inside; the outer one then sees what the inner one made.
     """
     undo: list[tuple[Any, type]] = []
     try:
