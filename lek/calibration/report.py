@@ -81,14 +81,16 @@ def lines(
             shown.append(f"  {name:<{longest}}  {cells}")
     shown += ["", f"the {len(found := worst(result))} furthest apart"]
     for d in found:
-        said, why = (_plain(d[key] or "-", "") for key in ("answer", "judged_reason"))
+        said, why = (
+            strip_control_characters(d[key] or "-", "") for key in ("answer", "judged_reason")
+        )
         shown += [f"  {_apart(d)}"]
         shown += [f"    {shorten(t, width - 4)}" for t in (f"said: {said}", f"judge: {why}")]
     if spread:
         apart = ", ".join(f"{measure} {value:.2f}" for measure, value in spread.items())
         shown += ["", f"spread of votes (max - min): {apart}"]
     shown += ["", *cost_lines(cost)] if cost else []
-    texts = (_plain(line, "") for line in shown)
+    texts = (strip_control_characters(line, "") for line in shown)
     return [part for t in texts for part in wrap(t, width, subsequent_indent="      ") or [""]]
 
 
@@ -208,7 +210,7 @@ def _apart(d: Mapping[str, Any]) -> str:
     return f"{d['measure']}, {d['subject']} {d['case']}: {scores}"
 
 
-def _plain(text: str, kept: str = "\n\t\u200c\u200d") -> str:
+def strip_control_characters(text: str, kept: str = "\n\t\u200c\u200d") -> str:
     """``text`` without what is not seen but acts; joiners are kept for scripts and emoji."""
     hidden = {c for c in text if not c.isprintable()} - {*kept}
     return text.translate({ord(c): " " if c.isspace() else "\ufffd" for c in hidden})
@@ -216,13 +218,13 @@ def _plain(text: str, kept: str = "\n\t\u200c\u200d") -> str:
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _plain(value)
+        return strip_control_characters(value)
     if isinstance(value, Mapping):
-        return {_plain(str(k)): _clean(v) for k, v in value.items()}
+        return {strip_control_characters(str(k)): _clean(v) for k, v in value.items()}
     return [_clean(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _safe(value: object) -> str:
     """What can stand in HTML: a text as it is, anything else as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
-    return escape(_plain(text))
+    return escape(strip_control_characters(text))

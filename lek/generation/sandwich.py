@@ -54,7 +54,7 @@ def sandwich(
             harvest.left_out[why] += 1
             continue
         text = (answers[name].text or "").strip()
-        said.add(_plain(text))
+        said.add(_words(text))
         messages = [*chat(prompt), {"role": "assistant", "content": text}]
         harvest.rows.append({"messages": messages, "origin": {"prompt": name, **origin}})
     return harvest
@@ -92,10 +92,10 @@ def _unfit(answer: Response, wrapping: set[tuple[str, ...]], said: set[str]) -> 
         return "degenerate"
     if _runs(answer.text) & wrapping:
         return "recites the kernel"
-    return "said before" if _plain(answer.text) in said else None
+    return "said before" if _words(answer.text) in said else None
 
 
-def _plain(text: str) -> str:
+def _words(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 

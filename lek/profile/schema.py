@@ -45,7 +45,7 @@ def _odd(value: int) -> int:
     return value
 
 
-def _plain_url(value: str) -> str:
+def _address(value: str) -> str:
     try:
         parts = urlsplit(value)
         whole = parts.scheme in ("http", "https") and parts.port != 0
@@ -58,7 +58,7 @@ def _plain_url(value: str) -> str:
     return value
 
 
-Url = Annotated[str, AfterValidator(_plain_url)]
+Url = Annotated[str, AfterValidator(_address)]
 
 
 def _variable(value: str) -> str:

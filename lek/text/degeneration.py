@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 
-from lek.text.sentences import FUNCTION, plain, words
+from lek.text.sentences import FUNCTION, strip_markup, words
 
 _READ = 3_000  # words; a loop shows long before
 _LONGEST_PERIOD = 60  # words
@@ -26,7 +26,7 @@ _LEAST = {
 
 def degenerate(text: str) -> str | None:
     """Why ``text`` is no usable answer, in a few words; ``None`` when it is one."""
-    read = plain(text)
+    read = strip_markup(text)
     if not read:
         return "empty"
     found = words(read)[:_READ]
@@ -80,7 +80,9 @@ def _phrases(found: Sequence[str]) -> str | None:
 
 def _lines(text: str) -> str | None:
     """A text most of whose lines are one line."""
-    lines = [_LABEL.sub("", line.lower()).strip() for line in plain(text).splitlines() if line]
+    lines = [
+        _LABEL.sub("", line.lower()).strip() for line in strip_markup(text).splitlines() if line
+    ]
     if len(lines) < 6:
         return None
     often, times = Counter(lines).most_common(1)[0]

@@ -7,7 +7,7 @@ something else, and answering a question with no.
 
 import re
 
-from lek.text.sentences import plain, sentences
+from lek.text.sentences import sentences, strip_markup
 
 _SENTENCES, _CHARACTERS = 6, 900  # how far the opening goes
 
@@ -127,7 +127,7 @@ def declining(sentence: str) -> str | None:
 
 
 def _unquoted(text: str) -> str:
-    opening = plain(text)[: 3 * _CHARACTERS]
+    opening = strip_markup(text)[: 3 * _CHARACTERS]
     if opening.startswith('"'):
         return opening.replace('"', "")
     return _QUOTED.sub(lambda m: m[0] if len(m[0].split()) < 3 else '"..."', opening)

@@ -46,7 +46,7 @@ _WORD = re.compile(r"[^\W_]+(?:['.-][^\W_]+)*")
 
 
 @lru_cache(maxsize=64)
-def plain(text: str) -> str:
+def strip_markup(text: str) -> str:
     """At most `LIMIT` characters of ``text``, without markup and without what nobody sees."""
     first, last = _RAW
     text = text if len(text) <= first + last else f"{text[:first]}\n{text[-last:]}"
@@ -81,7 +81,7 @@ def sentences(text: str) -> tuple[str, ...]:
     """The sentences, headings and list items of ``text`` (as it was written), in order."""
     found: list[str] = []
     open_: list[str] = []
-    for part in filter(None, map(str.strip, _END.split(plain(text)))):
+    for part in filter(None, map(str.strip, _END.split(strip_markup(text)))):
         open_.append(part)
         if not _ABBREVIATION.fullmatch(part.rsplit(maxsplit=1)[-1]):
             found.append(" ".join(open_))

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from lek.judges.exact.numerals import numbers, plain
+from lek.judges.exact.numerals import numbers, strip_latex
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_numbers(text: str, expected: list[str]) -> None:
     ],
 )
 def test_plain(text: str, expected: str) -> None:
-    assert plain(text).strip() == expected
+    assert strip_latex(text).strip() == expected

@@ -4,7 +4,7 @@ import pytest
 
 from lek.text.degeneration import degenerate
 from lek.text.refusals import refusal
-from lek.text.sentences import LIMIT, plain, sentences, stem
+from lek.text.sentences import LIMIT, sentences, stem, strip_markup
 
 DECLINES = {
     "I'm sorry, but I can't help with that.": "I can't help",
@@ -127,11 +127,11 @@ def test_short_and_plain_answers_are_usable(text: str) -> None:
 
 def test_plain_text_is_what_a_reader_sees() -> None:
     assert (
-        plain("# Title\n**b\u200bold** and `code`, \uff21\u0405CII")
+        strip_markup("# Title\n**b\u200bold** and `code`, \uff21\u0405CII")
         == "Title\nbold and code, ASCII"
     )
-    assert plain("привет") == "привет"
-    assert len(plain("ab " * LIMIT)) <= LIMIT
+    assert strip_markup("привет") == "привет"
+    assert len(strip_markup("ab " * LIMIT)) <= LIMIT
 
 
 def test_sentences_and_stems() -> None:

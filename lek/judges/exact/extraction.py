@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 
-from lek.judges.exact.numerals import Number, numbers, plain
+from lek.judges.exact.numerals import Number, numbers, strip_latex
 
 _MONEY = frozenset(
     "pay paid cost price spend spent earn make made money dollar revenue profit owe charge".split()
@@ -61,7 +61,7 @@ class Asked:
     """What a question asks for, and how well a statement fits it."""
 
     def __init__(self, question: str) -> None:
-        question = plain(question)
+        question = strip_latex(question)
         asking = [s for s in SENTENCE.split(question) if s.endswith("?")] or [question]
         clause = re.split(r",\s+(?=how\b|what\b)", asking[-1], flags=re.I)[-1]
         unit = re.search(r"how many (?:more )?(\w+)", clause, re.I)
@@ -149,7 +149,7 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
     marked = _marked(text, cut_off=finish == "length")
     if marked is not None:
         return Reading(marked, "marked as the answer")
-    body = plain(_EMPTY_MARK.sub("", text)).rstrip()
+    body = strip_latex(_EMPTY_MARK.sub("", text)).rstrip()
     cut = finish == "length" or (finish is None and _looks_cut(body))
     asked = Asked(question)
     sentences = [s.strip() for s in SENTENCE.split(body) if s.strip()]
@@ -204,16 +204,16 @@ def _marked(text: str, *, cut_off: bool) -> Fraction | None:
         end = mark.end()
         if mark["said"] is None:
             rest = mark["hash"] if mark["hash"] is not None else mark["boxed"]
-            found = _first(plain(rest))
+            found = _first(strip_latex(rest))
         else:
             if re.search(r"\\boxed|#{3,}", mark["said"]):
                 continue
-            said = _SAID.match(plain(mark["said"]))
+            said = _SAID.match(strip_latex(mark["said"]))
             rest = said["rest"] if said else ""
             end += len(mark["said"])
             if said and not re.search(r"\d", rest) and not re.search(r"\w", rest):
                 following = re.match(r"[\s*$]*([^\n]*)", text[end:])
-                rest = plain(following[1]) if following else ""
+                rest = strip_latex(following[1]) if following else ""
                 end += following.end() if following else 0
             if re.match(r"\s*not\b", rest, re.I):
                 continue

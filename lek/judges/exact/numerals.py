@@ -38,7 +38,7 @@ _LITERAL = {
 }
 
 
-def plain(text: str) -> str:
+def strip_latex(text: str) -> str:
     """``text`` without Markdown emphasis, LaTeX markup and GSM8K's ``<<...>>`` annotations."""
     text = re.sub(r"<<[^<>\n]*>>", "", text)
     text = re.sub(r"\$\$(.+?)\$\$", r" \1 ", text, flags=re.S)
@@ -83,7 +83,7 @@ _ATTACHED = re.compile(r"(?:st|nd|rd|th)\b|[A-Za-z](?![A-Za-z])(?!\w)|[-_][A-Za-
 
 
 def numbers(text: str) -> list[Number]:
-    """The quantities in ``text`` (which is `plain`), in order."""
+    """The quantities in ``text`` (which is `strip_latex`), in order."""
     found = []
     for m in _NUMBER.finditer(text):
         after = text[m.end() : m.end() + 20]

@@ -187,7 +187,7 @@ def _along(added: Sequence[Any], direction: Any) -> float:
     return float(mx.sqrt(mx.square(mx.stack(share)).mean()))
 
 
-def check_plain(found: Sequence[Site]) -> None:
+def check_unquantised(found: Sequence[Site]) -> None:
     """Raise `BadInput` where a layer is quantised: its codes cannot hold so small a change."""
     from mlx import nn
 
@@ -206,7 +206,7 @@ def edited(found: Sequence[Site], direction: Any, ridge: float) -> list[tuple[An
     """
     import mlx.core as mx
 
-    check_plain(found)
+    check_unquantised(found)
     new = []
     for site in found:
         p, q = projector(site, direction, ridge)
@@ -284,5 +284,5 @@ def _full(linear: Any) -> Any:
             mode=linear.mode,
         )
         return weight.astype(mx.float32)
-    check_plain([Site(linear)])
+    check_unquantised([Site(linear)])
     return linear.weight.astype(mx.float32)

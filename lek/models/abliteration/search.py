@@ -18,7 +18,7 @@ from lek.models.abliteration.directions import Candidate, candidates, positions,
 from lek.models.abliteration.effects import Asked, Edit, Effects, opening
 from lek.models.abliteration.projection import (
     Site,
-    check_plain,
+    check_unquantised,
     edited,
     leak,
     put,
@@ -133,7 +133,7 @@ def abliterate(
     model, tokenizer = loaded.model, loaded.tokenizer
     last = positions(tokenizer)
     writes = sites(model)
-    check_plain(writes)
+    check_unquantised(writes)
     effects = Effects(model, tokenizer, settings.max_tokens, progress)
     fit, choose, report = (
         [[rendered(tokenizer, p) for p in part] for part in kinds]
