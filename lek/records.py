@@ -271,13 +271,21 @@ class Metric(Record, frozen=True, kw_only=True):
 
 
 class Ruling(Record, frozen=True, kw_only=True):
-    """A gate's answer. Numbers are in the measure's unit; ``n`` counts pairs (or cases)."""
+    """The ruling on a gate. Numbers are in the measure's unit; ``n`` counts pairs (or cases).
+
+    ``why`` is what was found, or why nothing could be.
+    """
 
     rule: str
-    ruling: Literal["open", "shut", "unmeasured", "not asked"]
+    ruling: Literal["passed", "failed", "unmeasured", "not selected"]
     difference: float | None = None
     low: float | None = None
     high: float | None = None
     p: float | None = None
     n: int = 0
     why: str
+
+    @property
+    def sentence(self) -> str:
+        """The ruling for people: ``PASSED: lek is 1.26 above base (...)``."""
+        return f"{self.ruling.upper()}: {self.why}"

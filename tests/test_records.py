@@ -46,7 +46,7 @@ RECORDS: list[Record] = [
         unscored=0,
         change=Change(against="base", value=0.1, low=None, high=None, n=1),
     ),
-    Ruling(rule="r", ruling="open", difference=0.1, low=0.0, high=0.2, p=0.01, n=3, why="w"),
+    Ruling(rule="r", ruling="passed", difference=0.1, low=0.0, high=0.2, p=0.01, n=3, why="w"),
 ]
 
 

@@ -134,7 +134,7 @@ class Controller:
         others = [p for p in map(manager.get_plugin, names) if p is not None]
         notify = manager.subset_hook_caller("pytest_runtest_logreport", [self, *others])
         for gate in gates:
-            if gate.ruling != "not asked":
+            if gate.ruling != "not selected":
                 reports = _gate_reports(gate, excused=self._config.option.lek_no_gates)
                 self._gate_reports.append(reports[0])
                 for report in reports:
@@ -182,9 +182,10 @@ def _gate_reports(gate: Ruling, *, excused: bool) -> list[pytest.TestReport]:
     """A gate as the reports of a test: its call, and the teardown that JUnit and HTML wait for."""
     outcome: Literal["passed", "failed", "skipped"] = "passed"
     longrepr: Any = None
-    if gate.ruling != "open":
+    if gate.ruling != "passed":
         outcome = "skipped" if excused else "failed"
-        longrepr = ("lek", 0, f"Skipped: {gate.why}") if excused else gate.why
+        told = gate.why if gate.ruling == "failed" else gate.sentence  # pytest says "FAILED" itself
+        longrepr = ("lek", 0, f"Skipped: {gate.sentence}") if excused else told
 
     def report(when: Literal["call", "teardown"]) -> pytest.TestReport:
         return pytest.TestReport(

@@ -20,8 +20,8 @@ STYLE = """<style>
 .lek .change {display: block; color: #666; font-size: 12px}
 .lek td.why, .lek th.why {text-align: left}
 .lek td, .lek th, .lek-case {color: #222}
-.lek td.open {color: #0a7d33} .lek td.shut {color: #b00020} .lek td.unmeasured {color: #a15c00}
-.lek td.not-asked {color: #777}
+.lek td.passed {color: #0a7d33} .lek td.failed {color: #b00020}
+.lek td.unmeasured {color: #a15c00} .lek td.not-selected {color: #777}
 .logwrapper:not(:has(.lek-case)) .log {height: auto; min-height: 0}
 .logwrapper {min-height: 0} .logwrapper:has(.lek-case) {max-height: none}
 .logwrapper .log:has(.lek-case) {height: auto; max-height: none; white-space: normal}

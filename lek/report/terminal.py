@@ -4,7 +4,9 @@ One block per benchmark: a row per subject with mean and 95% interval per measur
 the relative change against the baseline with its interval. Then the gates and what was left out.
 """
 
+import re
 import textwrap
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -14,12 +16,13 @@ from lek.runs.run import Run
 
 Style = Literal["", "bold", "green", "red", "yellow", "light"]
 _RULING_STYLE: dict[str, Style] = {
-    "open": "green",
-    "shut": "red",
+    "passed": "green",
+    "failed": "red",
     "unmeasured": "yellow",
-    "not asked": "light",
+    "not selected": "light",
 }
-_CELL = 25
+_STATISTIC = re.compile(r"\b([np]) ([=<]) (\d)")  # kept on one line
+_CELL = 30
 
 
 class Line(NamedTuple):
@@ -46,9 +49,9 @@ def summary(run: Run, width: int = 80) -> list[Line]:
         lines += _wrapped(text, width, "light")
     lines += [Line("")] if built(run) else []
     lines += _gates(run.gates, width)
-    for unscored in run.facts["unscored"]:
+    for unscored in (u for u in run.facts["unscored"] if u["code"] != "judge_unavailable"):
         lines += _wrapped(_unscored(unscored), width, "yellow")
-    lines += _wait(run, width)
+    lines += _pending(run, width)
     for text in cost_lines(run.facts.get("cost")):
         lines += _wrapped(text, width, "light")
     if run.facts["counts"]["lost"]:
@@ -70,13 +73,18 @@ def _unscored(found: dict[str, Any]) -> str:
     return f"unscored, {code} ({found['count']}): {'; '.join(texts[:3])}{more}"
 
 
-def _wait(run: Run, width: int) -> list[Line]:
-    """What has no verdict because its judge was not heard."""
-    pending = run.facts["counts"].get("pending", 0)
+def _pending(run: Run, width: int) -> list[Line]:
+    """How many answers could not be judged, why, and what to do."""
+    pending = run.facts["counts"]["pending"]
     if not pending:
         return []
-    wait = "answer waits" if pending == 1 else "answers wait"
-    text = f"{pending} {wait} for a judge; run the same again to go on from there"
+    reasons = [
+        found["texts"][0]["text"]
+        for found in run.facts["unscored"]
+        if found["code"] == "judge_unavailable"
+    ]
+    answers = "1 answer" if pending == 1 else f"{pending} answers"
+    text = f"{answers} could not be judged ({reasons[0]}). Repeat the command to retry only these."
     return _wrapped(text, width, "red")
 
 
@@ -145,11 +153,11 @@ def value_text(metric: Metric, measure: Measure) -> str:
 
 
 def change_text(metric: Metric) -> str:
-    """``+34.6% [+7.0, +74.4]`` against the baseline, or nothing."""
+    """``rel. +34.6% [+7.0, +74.4]``, relative to the baseline, or nothing."""
     change = metric.change
     if change is None:
         return ""
-    text = f"{change.value:+.1%}"
+    text = f"rel. {change.value:+.1%}"
     if change.low is None or change.high is None:
         return text
     return f"{text} [{change.low * 100:+.1f}, {change.high * 100:+.1f}]"
@@ -180,27 +188,30 @@ def _coverage(metrics: list[Metric], width: int) -> list[Line]:
 
 
 def _gates(gates: list[Ruling], width: int) -> list[Line]:
-    asked = [g for g in gates if g.ruling != "not asked"]
-    lines = [Line("gates", "bold")] if gates else []
-    for gate in asked:
-        lines += _wrapped(f"  {gate.rule}", width, _RULING_STYLE[gate.ruling])
-        lines += _wrapped(gate.why, width, "", indent="      ")
-    others = len(gates) - len(asked)
-    if others:
-        lines += _wrapped(f"  {others} not asked, since no case of theirs ran", width, "light")
-    return [*lines, Line("")] if gates else []
+    """Each gate that was selected with its ruling, and how many were not, by reason."""
+    if not gates:
+        return []
+    lines = [Line("gates", "bold")]
+    for gate in (g for g in gates if g.ruling != "not selected"):
+        lines += _wrapped(f"  {gate.rule}", width, "")
+        lines += _wrapped(gate.sentence, width, _RULING_STYLE[gate.ruling], indent="      ")
+    left_out = Counter(g.why for g in gates if g.ruling == "not selected")
+    for why, count in left_out.items():
+        text = f"  {count} gate{'s' * (count > 1)} not selected ({why})"
+        lines += _wrapped(text, width, _RULING_STYLE["not selected"])
+    return [*lines, Line("")]
 
 
 def _wrapped(text: str, width: int, style: Style, indent: str = "") -> list[Line]:
     own = len(text) - len(text.lstrip())
     lines = textwrap.wrap(
-        text.strip(),
+        _STATISTIC.sub("\\1\0\\2\0\\3", text.strip()),
         width,
         initial_indent=indent + " " * own,
         subsequent_indent=indent + " " * (own + 2 if not indent else 0),
         break_on_hyphens=False,
     )
-    return [Line(line, style) for line in lines]
+    return [Line(line.replace("\0", " "), style) for line in lines]
 
 
 def cost_lines(cost: Mapping[str, Any] | None) -> list[str]:

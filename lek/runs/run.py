@@ -72,8 +72,8 @@ class Run:
 
     @property
     def holds(self) -> bool:
-        """Whether every gate that was asked is open."""
-        return all(g.ruling in ("open", "not asked") for g in self.gates)
+        """Whether every gate that was selected passed."""
+        return all(g.ruling in ("passed", "not selected") for g in self.gates)
 
     def document(self) -> dict[str, Any]:
         """``run.json`` as plain values."""

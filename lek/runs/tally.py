@@ -15,7 +15,7 @@ from lek.benchmarks.benchmark import Measure
 from lek.records import Metric, Unscored, Verdict
 from lek.runs.plan import Plan
 from lek.runs.run import Run, machine, utc, versions
-from lek.stats.gates import Side, rule_gates, unmeasured
+from lek.stats.gates import Selection, Side, pending_ruling, rule_gates
 from lek.stats.metrics import metric, spreads
 
 Key = tuple[str, str, str]  # benchmark, subject, case id
@@ -119,11 +119,15 @@ class Tally:
                 name = measure.name
                 by_case = {c: v.scores[name] for c, v in mine.items() if name in v.scores}
                 sides[subject, benchmark, name] = Side(by_case, losses)
-        asked = {k[0] for k in verdicts} | {k[0] for k in lost} | self._absent
         pending = sum(v.pending for v in verdicts.values())
-        gates = rule_gates(plan.gates, sides, asked, profile.gates, plan.unjudged)
+        selection = Selection(
+            benchmarks={k[0] for k in verdicts} | {k[0] for k in lost} | self._absent,
+            available=plan.answers.keys(),
+            unjudged=plan.unjudged,
+        )
+        gates = rule_gates(plan.gates, sides, selection, profile.gates)
         if pending:
-            gates = [g if g.ruling == "not asked" else unmeasured(g, pending) for g in gates]
+            gates = [pending_ruling(gate, pending) for gate in gates]
         metrics = [
             self._metric(sides, scores[benchmark, subject].values(), benchmark, subject, measure)
             for benchmark, subject in order

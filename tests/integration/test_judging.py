@@ -56,7 +56,7 @@ def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, worke
         assert len(api.asked) == 48
     assert first.findings == second.findings
     assert first.counts == {"passed": 50, "skipped": 4}
-    assert [g["ruling"] for g in first.run["gates"]] == ["open", "open"]
+    assert [g["ruling"] for g in first.run["gates"]] == ["passed", "passed"]
     cost = first.run["cost"]
     assert (cost["requests"], cost["prompt_tokens"], cost["completion_tokens"]) == (48, 4800, 960)
     assert cost["money"] == {"USD": 0.00672}
@@ -148,7 +148,7 @@ def test_a_refused_key_stops_at_once_and_keeps_what_is_there(project: Project) -
         assert first.out.count("lek: openai judge:") == 1
         assert "JUDGE_KEY" in first.out and "check the key" in first.out
         assert {g["ruling"] for g in first.run["gates"]} == {"unmeasured"}
-        assert first.run["gates"][0]["why"] == "38 answers wait for a judge: unmeasured"
+        assert first.run["gates"][0]["why"] == "38 answers of this run could not be judged"
         assert first.run["counts"]["pending"] == 38
         api.script = truthful
         second = run(project)

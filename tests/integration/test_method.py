@@ -50,7 +50,7 @@ def by_name(done: Outcome) -> dict[str, dict]:
 def test_the_default_run_opens_every_gate(built: tuple[Project, Outcome]) -> None:
     done = built[1]
     assert done.code == 0, done.out
-    assert {g["ruling"] for g in done.run["gates"]} == {"open"}
+    assert {g["ruling"] for g in done.run["gates"]} == {"passed"}
     rules = {g["rule"] for g in done.run["gates"]}
     assert {
         "truthfulqa.truthfulness: lek > base",
@@ -132,7 +132,7 @@ def test_trained_on_shuffled_answers_the_truthfulness_gate_shuts(tmp_path: Path)
     shuffled(project.path / "sandbox" / "training" / "train.jsonl")
     done = project.evaluate("evals", "-m", "truthful", "-k", "base or lek and not composure")
     (gate,) = [g for g in done.run["gates"] if g["rule"] == "truthfulqa.truthfulness: lek > base"]
-    assert gate["ruling"] == "shut", done.out
+    assert gate["ruling"] == "failed", done.out
     assert done.code == 1
 
 

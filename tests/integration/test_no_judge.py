@@ -52,9 +52,9 @@ def test_only_what_needs_no_judge_is_measured(unjudged: Project) -> None:
     assert {v["judges"].get("accuracy") for v in done.verdicts} == {None, "exact"}
     rulings = {g["rule"]: g for g in done.run["gates"]}
     asked = rulings.pop("truthfulqa.truthfulness: lek > base")
-    assert asked["ruling"] == "not asked"
+    assert asked["ruling"] == "not selected"
     assert asked["why"] == "truthfulness needs a judge; choose one with --lek-judge"
-    assert {g["ruling"] for g in rulings.values()} == {"open"}
+    assert {g["ruling"] for g in rulings.values()} == {"passed"}
     note = "no judge, so not measured: truthfulness, informativeness (truthfulqa)"
     assert [n for n in done.run["notes"] if note in n and "--lek-judge" in n]
     assert note in " ".join(done.out.split())

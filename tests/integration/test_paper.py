@@ -60,8 +60,8 @@ def test_the_table(harness: Project, paper: Path) -> None:
     published(done, paper)
     assert "+34.6% [" in done.out
     rulings = {g["rule"]: g["ruling"] for g in done.run["gates"]}
-    assert rulings["truthfulqa.truthfulness: lek > base"] == "open"
-    assert rulings["do_not_answer.safety: abliterated < base"] == "open"
+    assert rulings["truthfulqa.truthfulness: lek > base"] == "passed"
+    assert rulings["do_not_answer.safety: abliterated < base"] == "passed"
     assert len(judged(done)) == 35
 
 

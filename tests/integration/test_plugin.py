@@ -27,7 +27,7 @@ def test_the_default_run_is_open(made_up: Project) -> None:
     done = made_up.evaluate("evals")
     assert done.code == 0, done.out
     assert done.counts == {"passed": 307}
-    assert {g["ruling"] for g in done.run["gates"]} == {"open"}
+    assert {g["ruling"] for g in done.run["gates"]} == {"passed"}
 
 
 def test_ids_read_as_subject_and_case(made_up: Project) -> None:
@@ -64,24 +64,29 @@ def test_only_what_is_asked_is_gated(made_up: Project) -> None:
     done = made_up.evaluate("evals", "-m", "truthful")
     assert done.code == 0, done.out
     rulings = {g["rule"]: g["ruling"] for g in done.run["gates"]}
-    assert rulings.pop("truthfulqa.truthfulness: lek > base") == "open"
-    assert set(rulings.values()) == {"not asked"}
-    assert "6 not asked" in done.out
+    assert rulings.pop("truthfulqa.truthfulness: lek > base") == "passed"
+    assert set(rulings.values()) == {"not selected"}
+    assert "not selected (no case of do_not_answer was selected)" in done.out
     assert done.counts == {"passed": 61, "deselected": 240}
 
 
 @pytest.mark.parametrize("way", [["-n0"], ["-n2"], []])
-def test_a_gate_without_its_other_side_is_unmeasured(made_up: Project, way: list[str]) -> None:
+def test_a_gate_whose_other_side_is_deselected_does_not_count(
+    made_up: Project, way: list[str]
+) -> None:
     done = made_up.evaluate("evals", "-m", "truthful", "-k", "lek and not composure", *way)
-    assert done.code == 1
-    (asked,) = [g for g in done.run["gates"] if g["ruling"] != "not asked"]
-    assert asked["why"] == "there are no cases of base: unmeasured"
+    assert done.code == 0
+    assert {g["ruling"] for g in done.run["gates"]} == {"not selected"}
+    whys = {g["rule"]: g["why"] for g in done.run["gates"]}
+    deselected = whys["truthfulqa.truthfulness: lek > base"]
+    assert deselected == "-k, -m or a path deselected base"
+    assert "1 gate not selected (-k, -m or a path deselected base)" in " ".join(done.out.split())
 
 
 def test_a_limit_leaves_too_few_cases(made_up: Project) -> None:
     done = made_up.evaluate("evals", "--lek-limit", "5")
     assert done.code == 1
-    assert "5 scored pairs, fewer than min_cases = 10: unmeasured" in " ".join(done.out.split())
+    assert "5 scored pairs, fewer than min_cases = 10" in " ".join(done.out.split())
     assert done.run["data"]["limit"] == 5
 
 

@@ -35,7 +35,7 @@ def pytest_runtest_call(item):
 def test_the_way_of_running_changes_nothing(project: Project, way: list[str]) -> None:
     plain = project.evaluate("evals")
     assert plain.code == 0, plain.out
-    assert [g["ruling"] for g in plain.run["gates"]] == ["open", "open"]
+    assert [g["ruling"] for g in plain.run["gates"]] == ["passed", "passed"]
     assert plain.counts["passed"] == 48 + 2
     assert plain.counts["skipped"] == 4  # the benchmarks that the profile does not have
     other = project.evaluate("evals", *way)
@@ -63,7 +63,7 @@ def test_a_crashed_worker_leaves_gates_unmeasured(
     done = project.evaluate("evals", *way)
     assert done.code == 1, done.out
     assert {g["ruling"] for g in done.run["gates"]} == {"unmeasured"}
-    assert "left no verdict: unmeasured" in done.out
+    assert "left no verdict" in done.out
     assert done.run["counts"]["lost"] >= 1
     assert any("lek-T005" in lost for lost in done.run["lost"])
 
@@ -84,12 +84,12 @@ def test_loadgroup_keeps_a_subject_on_one_worker(
     assert {s.split("-")[1] for s in seen} == {"base", "lek"}
 
 
-def test_a_shut_gate_fails_everywhere(project: Project) -> None:
+def test_a_failed_gate_fails_everywhere(project: Project) -> None:
     project.profile("truthfulqa.truthfulness: base > lek")
     for way in (["-n0"], ["-n2"], ["-p", "no:xdist"]):
         done = project.evaluate("evals", *way)
         assert done.code == 1, done.out
-        assert done.run["gates"][0]["ruling"] == "shut"
+        assert done.run["gates"][0]["ruling"] == "failed"
         assert "the opposite was shown" in done.run["gates"][0]["why"]
         assert "FAILED gate::truthfulqa.truthfulness: base > lek" in done.out
         assert done.counts == {"passed": 48, "failed": 1, "skipped": 4}
@@ -101,7 +101,7 @@ def test_no_gates_leaves_the_exit_code_to_the_tests(
     project.profile("truthfulqa.truthfulness: base > lek")
     done = project.evaluate("evals", "--lek-no-gates")
     assert done.code == 0
-    assert done.run["gates"][0]["ruling"] == "shut"
-    assert "shut" in done.out
+    assert done.run["gates"][0]["ruling"] == "failed"
+    assert "FAILED: " in done.out
     add_conftest("def pytest_runtest_call(item):\n    assert 'lek-T005' not in item.nodeid\n")
     assert project.evaluate("evals", "--lek-no-gates").code == 1

@@ -330,8 +330,8 @@ def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path
         UsageRow("base", "mlx", 1, 3, 4),
         UsageRow("lek", "openai", 3, None, 10),
     ]
-    assert [usage.spend_budget(2) for _ in range(3)] == [True, True, False]
-    assert not usage_of(tmp_path, session=3.0).spend_budget(0)
+    assert [usage.count_call(2) for _ in range(3)] == [True, True, False]
+    assert not usage_of(tmp_path, session=3.0).count_call(0)
 
 
 def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ class Endless:
     """RateLimitedClient whose first question has a reply that trips over something."""
 
     def ask(self, question: object) -> Outcome:
-        return Outcome(Reply("{}"), 1, None)
+        return Outcome(Reply("{}"), None, 1)
 
     def close(self) -> None:
         pass

@@ -86,19 +86,19 @@ class Desk:
 
 def test_a_reply_is_given_on() -> None:
     desk = Desk(YES)
-    assert desk.ask() == Outcome(YES, 1, None)
+    assert desk.ask() == Outcome(YES, None, 1)
     assert desk.calls.stopped is None and not desk.lines and not desk.clock.waits
 
 
 def test_a_passing_fault_is_asked_again_ever_later() -> None:
     desk = Desk(*[TransientError("503")] * 8, YES, attempts=9)
-    assert desk.ask() == Outcome(YES, 9, None)
+    assert desk.ask() == Outcome(YES, None, 9)
     assert desk.clock.waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
 def test_the_last_attempt_is_the_last() -> None:
     desk = Desk(TransientError("503 overloaded"), attempts=6)
-    assert desk.ask() == Outcome(None, 6, "6 attempts: 503 overloaded")
+    assert desk.ask() == Outcome(None, "6 attempts: 503 overloaded", 6)
     assert len(desk.clock.waits) == 5  # nobody waits for nothing
     assert Desk(TransientError("x"), attempts=1).ask().why == "1 attempt: x"
 
@@ -112,7 +112,7 @@ def test_jitter_is_from_half_to_full(jitter: float, first: float) -> None:
 
 def test_waits_are_never_shorter_than_the_api_asked() -> None:
     desk = Desk(TransientError("429", after=30.0), TransientError("429", after=0.0), YES)
-    assert desk.ask() == Outcome(YES, 3, None)
+    assert desk.ask() == Outcome(YES, None, 3)
     first, second, third = desk.endpoint.times
     assert second - first == 30 and third - second == 2
 
@@ -160,10 +160,10 @@ def test_attempts_keep_the_pace_too() -> None:
 def test_five_in_a_row_and_no_more() -> None:
     desk = Desk(TransientError("down"), attempts=2)
     for _ in range(5):
-        assert desk.ask() == Outcome(None, 2, "2 attempts: down")
+        assert desk.ask() == Outcome(None, "2 attempts: down", 2)
     stop = "5 questions in a row without a reply; the last: 2 attempts: down"
     assert desk.calls.stopped == stop and desk.lines == [stop]
-    assert [desk.ask() for _ in range(3)] == [Outcome(None, 0, stop)] * 3
+    assert [desk.ask() for _ in range(3)] == [Outcome(None, stop, 0)] * 3
     assert desk.lines == [stop] and len(desk.endpoint.times) == 10
 
 
@@ -184,7 +184,7 @@ def test_a_reply_between_begins_the_row_anew() -> None:
 def test_what_is_rejected_is_not_asked_again() -> None:
     desk = Desk(RejectedRequest("400 too long"))
     refused = Reply(None, "400 too long", prompt_tokens=0, completion_tokens=0)
-    assert desk.ask() == Outcome(refused, 1, None)
+    assert desk.ask() == Outcome(refused, None, 1)
     found = [desk.ask() for _ in range(10)]
     assert [f.requests for f in found] == [1] * 9 + [0]  # nothing but refusals: it is not for one
     assert desk.lines == ["the first 10 questions were all rejected; the last: 400 too long"]
@@ -199,15 +199,15 @@ def test_what_is_rejected_among_replies_stops_nothing() -> None:
 def test_a_final_fault_stops_at_once() -> None:
     desk = Desk(YES, PermanentError("no model m"))
     assert desk.ask().reply == YES
-    assert desk.ask() == Outcome(None, 1, "no model m")
-    assert desk.ask() == Outcome(None, 0, "no model m")
+    assert desk.ask() == Outcome(None, "no model m", 1)
+    assert desk.ask() == Outcome(None, "no model m", 0)
     assert desk.lines == ["no model m"] and len(desk.endpoint.times) == 2
 
 
 def test_the_budget_is_asked_before_every_request() -> None:
     left = iter([True, True, False])
     desk = Desk(TransientError("x"), spend_budget=lambda: next(left))
-    assert desk.ask() == Outcome(None, 2, "--lek-max-judge-calls reached")
+    assert desk.ask() == Outcome(None, "--lek-max-judge-calls reached", 2)
     assert desk.lines == ["--lek-max-judge-calls reached"] and len(desk.endpoint.times) == 2
     assert desk.ask().requests == 0
 
@@ -215,7 +215,7 @@ def test_the_budget_is_asked_before_every_request() -> None:
 def test_closing_is_silent_and_not_a_second_reason() -> None:
     desk = Desk(YES)
     desk.calls.close()
-    assert desk.ask() == Outcome(None, 0, "cancelled") and not desk.lines
+    assert desk.ask() == Outcome(None, "cancelled", 0) and not desk.lines
     desk = Desk(PermanentError("over"))
     desk.ask()
     desk.calls.close()
@@ -246,7 +246,7 @@ def test_threads_that_fail_together_say_it_once() -> None:
     lines: list[str] = []
     gate = Gate(PermanentError("refused"), 8)
     calls = RateLimitedClient(gate, APIJudgeSettings(model="m"), say=lines.append)
-    assert in_threads(8, lambda: calls.ask(QUESTION)) == [Outcome(None, 1, "refused")] * 8
+    assert in_threads(8, lambda: calls.ask(QUESTION)) == [Outcome(None, "refused", 1)] * 8
     assert lines == ["refused"] and gate.asked == 8
 
 
@@ -359,7 +359,7 @@ def test_trouble_that_stays(connect: Connect, answer: Answer, word: str) -> None
         calls = RateLimitedClient(connect(api, 30), APIJudgeSettings(model="m"), say=lines.append)
         first, *others = [calls.ask(QUESTION) for _ in range(4)]
     assert len(api.asked) == 1 and first.requests == 1
-    assert others == [Outcome(None, 0, first.why)] * 3
+    assert others == [Outcome(None, first.why, 0)] * 3
     (line,) = lines
     assert word in line == first.why
 

@@ -130,14 +130,20 @@ def test_html_carries_everything_and_runs_nothing(project: Project, way: str) ->
     assert "truthfulness unscored" in unscored["log"]
     assert "gate::truthfulqa.truthfulness: lek > base" in tests
     assert "gate::truthfulqa.truthfulness: lek &gt; base" in json.dumps(tests)
-    for part in ("5.00 [5.00, 5.00]", "lek is +2.00", "profile</td>", "small (", "machine</td>"):
+    for part in (
+        "5.00 [5.00, 5.00]",
+        "lek is 2.00 above base",
+        "profile</td>",
+        "small (",
+        "machine</td>",
+    ):
         assert part in page
     assert not re.findall(r'(?:src|href)="http', page.replace("https://pypi.python.org", ""))
 
 
-def test_a_shut_gate_is_a_failure_in_html(project: Project) -> None:
+def test_a_failed_gate_is_a_failure_in_html(project: Project) -> None:
     project.profile("truthfulqa.truthfulness: base > lek")
     project.evaluate("evals", "--html=report.html", "--self-contained-html")
     page = (project.path / "report.html").read_text()
-    assert '<td class="shut">shut</td>' in page
+    assert '<td class="failed">failed</td>' in page
     assert "1 Failed" in page

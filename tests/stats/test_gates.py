@@ -1,6 +1,7 @@
 """Rules parse into gates; gates are ruled by paired differences, and never open without measure."""
 
 import random
+import re
 
 import pytest
 from support.benchmarks import NAMES
@@ -10,7 +11,7 @@ from lek.errors import BadInput
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Gates, Profile
 from lek.records import Ruling
-from lek.stats.gates import Gate, Side, holm, parse_gates, rule_gates
+from lek.stats.gates import Gate, Selection, Side, holm, parse_gates, pending_ruling, rule_gates
 
 
 def loaded(*rules: str) -> LoadedProfile:
@@ -80,7 +81,8 @@ def ruled(
     sides = {(gate.left, *key): Side({f"C{i:03d}": s for i, s in enumerate(left)}, lost)}
     if gate.right is not None and right is not None:
         sides[gate.right, *key] = Side({f"C{i:03d}": s for i, s in enumerate(right)})
-    (ruling,) = rule_gates([gate], sides, {gate.benchmark}, Gates(**config))  # type: ignore[arg-type]
+    selection = Selection({gate.benchmark})
+    (ruling,) = rule_gates([gate], sides, selection, Gates(**config))  # type: ignore[arg-type]
     return ruling
 
 
@@ -95,12 +97,12 @@ def shifted(by: float, spread: float = 0.4) -> list[float | None]:
 
 def test_superiority() -> None:
     ruling = ruled(RULE, shifted(0.5), BASE)
-    assert ruling.ruling == "open"
+    assert ruling.ruling == "passed"
     assert ruling.n == 30
     assert ruling.low is not None
     assert ruling.low > 0
-    assert ruling.why.startswith("lek is +0.51 [")
-    assert "above base, p<0.001: open" in ruling.why
+    assert ruling.sentence.startswith("PASSED: lek is 0.51 above base (95% CI: 0.4")
+    assert ruling.why.endswith(" above, p < 0.001, n = 30)")
 
 
 def test_pairing_changes_the_ruling() -> None:
@@ -109,42 +111,46 @@ def test_pairing_changes_the_ruling() -> None:
     mixed = sorted(ours, key=lambda s: -(s or 0))
     good, bad = ruled(RULE, ours, BASE), ruled(RULE, mixed, BASE)
     assert good.difference == pytest.approx(bad.difference)
-    assert (good.ruling, bad.ruling) == ("open", "shut")
+    assert (good.ruling, bad.ruling) == ("passed", "failed")
 
 
-def test_shut_says_what_was_shown() -> None:
+def test_a_failed_gate_says_what_was_shown() -> None:
     opposite = ruled(RULE, shifted(-0.5), BASE)
-    assert opposite.ruling == "shut"
-    assert opposite.why.endswith("shut; the opposite was shown")
+    assert opposite.ruling == "failed"
+    assert opposite.why.endswith("; the opposite was shown")
     nothing = ruled(RULE, shifted(0.02, spread=2), BASE)
-    assert nothing.ruling == "shut"
+    assert nothing.ruling == "failed"
     assert "nothing was shown either way" in nothing.why
 
 
-def test_shut_says_how_many_cases_it_would_need() -> None:
+def test_a_failed_gate_says_how_many_cases_it_would_need() -> None:
     left = [(s or 0) + (1.5 if i % 3 else -2.0) for i, s in enumerate(BASE)]
     ruling = ruled(RULE, left, BASE)
-    assert ruling.ruling == "shut"
+    assert ruling.ruling == "failed"
     # differences 1.5 (20 of 30) and -2 (10 of 30): mean 1/3, standard deviation 1.67826
     assert "the effect seen would need 199 cases" in ruling.why
 
 
 def test_non_inferiority_needs_no_p() -> None:
     rule = "do_not_answer.safety: lek >= base - 0.25"
-    assert ruled(rule, shifted(0, 0.1), BASE).ruling == "open"
+    assert ruled(rule, shifted(0, 0.1), BASE).ruling == "passed"
     assert ruled(rule, shifted(0, 0.1), BASE).p is None
-    assert ruled(rule, shifted(-0.5, 0.1), BASE).ruling == "shut"
-    assert ruled(rule, BASE, BASE).ruling == "open"
-    assert "(margin -0.25)" in ruled(rule, BASE, BASE).why
+    assert ruled(rule, shifted(-0.5, 0.1), BASE).ruling == "failed"
+    assert ruled(rule, BASE, BASE).ruling == "passed"
+    why = ruled(rule, BASE, BASE).why
+    assert why == "lek is equal to base (95% CI: equal, n = 30); 0.25 allowed"
 
 
 def test_controls_and_constants() -> None:
-    assert ruled("do_not_answer.safety: pretrained < base", shifted(-1), BASE).ruling == "open"
-    assert ruled("do_not_answer.safety: pretrained < base", shifted(1), BASE).ruling == "shut"
-    assert ruled("truthfulqa.truthfulness: lek >= 3", BASE).ruling == "open"
+    assert ruled("do_not_answer.safety: pretrained < base", shifted(-1), BASE).ruling == "passed"
+    assert ruled("do_not_answer.safety: pretrained < base", shifted(1), BASE).ruling == "failed"
+    assert ruled("truthfulqa.truthfulness: lek >= 3", BASE).ruling == "passed"
     above = ruled("truthfulqa.truthfulness: lek >= 5.5", BASE)
-    assert above.ruling == "shut"
-    assert "below 5.50" in above.why or "above 5.50" in above.why or "level with 5.50" in above.why
+    assert above.ruling == "failed"
+    assert re.fullmatch(
+        r"lek is at 5\.\d\d \(95% CI: 4\.\d\d to 6\.\d\d, n = 30\); at least 5\.50 asked; .*",
+        above.why,
+    )
 
 
 def test_accuracy_is_told_in_points() -> None:
@@ -152,15 +158,15 @@ def test_accuracy_is_told_in_points() -> None:
     left: list[float | None] = [1.0] * 18 + [0.0] * 22
     ruling = ruled("gsm8k.accuracy: lek >= base - 15%", left, right)
     assert ruling.difference == pytest.approx(-0.05)
-    assert "lek is -5.0% [" in ruling.why
-    assert "(margin -15.0%)" in ruling.why
+    assert ruling.why.startswith("lek is 5.0 points below base (95% CI: ")
+    assert ", n = 40); 15.0 allowed; nothing was shown" in ruling.why
 
 
 @pytest.mark.parametrize(
     ("left", "right", "config", "why"),
     [
-        ([], BASE, {}, "there are no cases of lek"),
-        (BASE, None, {}, "there are no cases of base"),
+        ([], BASE, {}, "the data have no answers of lek to truthfulqa"),
+        (BASE, None, {}, "the data have no answers of base to truthfulqa"),
         (BASE[:19], BASE, {}, "19 scored pairs, fewer than min_cases = 20"),
         ([*BASE[:28], None, None], BASE, {}, "2 of 30 cases of lek are unscored (C028, C029)"),
         ([None] * 30, BASE, {"max_unscored": 1.0}, "0 scored pairs"),
@@ -175,15 +181,15 @@ def test_unmeasured(
     assert ruling.difference is None
 
 
-def test_lost_cases_shut_no_eye() -> None:
+def test_lost_cases_leave_a_gate_unmeasured() -> None:
     ruling = ruled(RULE, shifted(3), BASE, lost=1)
     assert ruling.ruling == "unmeasured"
-    assert ruling.why == "1 selected case of lek left no verdict: unmeasured"
+    assert ruling.why == "1 selected case of lek left no verdict"
 
 
 def test_ids_that_a_side_lacks_are_named() -> None:
     ruling = ruled(RULE, shifted(1)[:25], BASE)
-    assert ruling.ruling == "open"
+    assert ruling.ruling == "passed"
     assert ruling.n == 25
     assert "lek lacks C025, C026, C027 and 2 more" in ruling.why
 
@@ -202,24 +208,24 @@ def test_the_family_is_adjusted_together() -> None:
     weak = {c: (s or 0) + (0.8 if i % 3 else -0.9) for i, (c, s) in enumerate(scores.items())}
     sides = {(n, "truthfulqa", "truthfulness"): Side(dict(weak)) for n in names}
     sides["base", "truthfulqa", "truthfulness"] = Side(dict(scores))
-    alone = rule_gates(gates, sides, {"truthfulqa"}, Gates(correction="none"))
-    together = rule_gates(gates, sides, {"truthfulqa"}, Gates(correction="holm"))
+    alone = rule_gates(gates, sides, Selection({"truthfulqa"}), Gates(correction="none"))
+    together = rule_gates(gates, sides, Selection({"truthfulqa"}), Gates(correction="holm"))
     assert alone[0].p is not None
     assert together[0].p == pytest.approx(3 * alone[0].p)
 
 
-def test_others_are_not_asked() -> None:
+def test_others_are_not_selected() -> None:
     gates = parse_gates(loaded(RULE, "gsm8k.accuracy: lek > base"))
-    rulings = rule_gates(gates, {}, {"truthfulqa"}, Gates())
-    assert [r.ruling for r in rulings] == ["unmeasured", "not asked"]
+    rulings = rule_gates(gates, {}, Selection({"truthfulqa"}), Gates())
+    assert [r.ruling for r in rulings] == ["unmeasured", "not selected"]
 
 
 def test_an_accuracy_against_a_constant_is_binomial() -> None:
     """All 20 of 20 right is no proof of 99%: Wilson's interval starts at 83.9%."""
     all_right: list[float | None] = [1.0] * 20
-    assert ruled("gsm8k.accuracy: lek > 90%", all_right).ruling == "shut"
+    assert ruled("gsm8k.accuracy: lek > 90%", all_right).ruling == "failed"
     found = ruled("gsm8k.accuracy: lek > 80%", all_right)
-    assert found.ruling == "open"
+    assert found.ruling == "passed"
     assert found.p == pytest.approx(0.8**20)
     assert found.low == pytest.approx(0.8389 - 0.8, abs=1e-4)
 
@@ -228,14 +234,53 @@ def test_no_right_answer_at_all_is_below_a_constant() -> None:
     found = ruled("gsm8k.accuracy: lek >= 30%", [0.0] * 20)
     assert found.low == pytest.approx(-0.3)
     assert found.high == pytest.approx(0.1611 - 0.3, abs=1e-4)
-    assert found.why.endswith("shut; the opposite was shown")
+    assert found.why.endswith("; the opposite was shown")
 
 
 def test_binary_noise_decides_nothing() -> None:
     rule = "truthfulqa.truthfulness: lek > base + 0.3"
-    assert ruled(rule, [1.3] * 30, [1.0] * 30).ruling == "shut"
+    assert ruled(rule, [1.3] * 30, [1.0] * 30).ruling == "failed"
     rule = "truthfulqa.truthfulness: lek >= base - 0.2"
-    assert ruled(rule, [5.1] * 30, [5.3] * 30).ruling == "open"
+    assert ruled(rule, [5.1] * 30, [5.3] * 30).ruling == "passed"
+
+
+def test_what_was_deselected_is_not_selected() -> None:
+    (gate,) = parse_gates(loaded(RULE))
+    sides = {("lek", "truthfulqa", "truthfulness"): Side({"C1": 3.0})}
+    available = {("truthfulqa", "lek"), ("truthfulqa", "base")}
+    (ruling,) = rule_gates([gate], sides, Selection({"truthfulqa"}, available), Gates())
+    assert ruling.sentence == "NOT SELECTED: -k, -m or a path deselected base"
+    (ruling,) = rule_gates([gate], sides, Selection({"truthfulqa"}), Gates())
+    assert ruling.sentence == "UNMEASURED: the data have no answers of base to truthfulqa"
+    lost = sides | {("base", "truthfulqa", "truthfulness"): Side({}, lost=3)}
+    (ruling,) = rule_gates([gate], lost, Selection({"truthfulqa"}, available), Gates())
+    assert ruling.sentence == "UNMEASURED: 3 selected cases of base left no verdict"
+
+
+def test_a_run_with_pending_answers_rules_nothing() -> None:
+    passed = ruled(RULE, shifted(0.5), BASE)
+    found = pending_ruling(passed, 3)
+    assert found.sentence == "UNMEASURED: 3 answers of this run could not be judged"
+    assert found.difference is None
+    left_out = Ruling(rule="r", ruling="not selected", why="w")
+    assert pending_ruling(left_out, 1) is left_out
+
+
+@pytest.mark.parametrize(
+    ("rule", "by", "said"),
+    [
+        ("truthfulqa.truthfulness: lek > base + 0.5", 2.0, "; more than 0.50 above asked"),
+        ("truthfulqa.truthfulness: lek >= base + 0.5", 2.0, "; at least 0.50 above asked"),
+        ("truthfulqa.truthfulness: lek >= base - 0.5", 2.0, "; 0.50 allowed"),
+        ("truthfulqa.truthfulness: lek < base - 0.5", -2.0, "; more than 0.50 below asked"),
+        ("truthfulqa.truthfulness: lek <= base + 0.5", -2.0, "; 0.50 allowed"),
+        ("truthfulqa.truthfulness: lek > base", 2.0, ""),
+    ],
+)
+def test_a_margin_is_told_as_what_it_allows_or_asks(rule: str, by: float, said: str) -> None:
+    ruling = ruled(rule, shifted(by), BASE)
+    assert ruling.ruling == "passed"
+    assert ruling.why.partition(")")[2] == said
 
 
 @pytest.mark.parametrize(
