@@ -15,6 +15,7 @@ from support.endpoint import Answer, Api, ok, reset, serving, status, trickle
 from support.project import PATIENCE
 
 from lek.profile.schema import APIJudgeSettings, GeminiSettings, OpenAISettings
+from lek.providers.client import RateLimitedClient
 from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
@@ -22,7 +23,6 @@ from lek.providers.request import (
     Endpoint,
     Outcome,
     Question,
-    RateLimitedClient,
     Reply,
     call_with_timeout,
 )
