@@ -80,10 +80,9 @@ class SubjectResponses:
         from lek.generation.generator import Generator, ModelSlot
         from lek.models.build import Builder
         from lek.models.recipes import Recipes
-        from lek.workspace.store import Store
 
         workspace = self._workspace
-        store = Store(workspace.home / "store.sqlite3")
+        store = workspace.store
         builder = Builder(Recipes(self._loaded, store), workspace.home, workspace.progress)
         return Generator(
             ModelSlot(builder, workspace.progress),

@@ -25,7 +25,6 @@ from lek.providers import endpoint
 from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdict
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.progress import Notices
-from lek.workspace.store import Store
 from lek.workspace.workspace import Workspace
 
 DETECTORS = {
@@ -35,6 +34,7 @@ DETECTORS = {
 _DETECTOR_CODE = (
     "judges/detectors.py",
     "text/refusals.py",
+    "text/refusals.toml",
     "text/degeneration.py",
     "text/sentences.py",
 )
@@ -283,6 +283,7 @@ class Judges:
                 self._loaded.benchmarks,
                 settings.votes,
                 executor,
+                lambda: self._workspace.store,
                 lambda: self.usage,
                 identity,
                 since=self._workspace.since,
@@ -297,7 +298,7 @@ class Judges:
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
             raise BadInput(f"{where}: no such directory; expected one that holds a model")
         judge = LocalJudge(
-            self._loaded, settings, lambda: self.usage.store, dry=self._workspace.dry
+            self._loaded, settings, lambda: self._workspace.store, dry=self._workspace.dry
         )
 
         def opened() -> Backend:
@@ -339,8 +340,7 @@ class Judges:
     @cached_property
     def usage(self) -> Usage:
         """What judges were asked, and their votes; opened at first need."""
-        store = Store(self._workspace.home / "store.sqlite3")
-        return Usage(store, self._workspace.session)
+        return Usage(self._workspace.store, self._workspace.session)
 
     def cost(self) -> dict[str, Any] | None:
         """What judges cost in this session, in all its processes; ``None``: none is a model."""

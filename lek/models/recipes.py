@@ -34,6 +34,7 @@ CODE = {
         "models/abliteration/effects.py",
         "models/abliteration/batches.py",
         "text/refusals.py",
+        "text/refusals.toml",
         "text/degeneration.py",
         "text/sentences.py",
     ),

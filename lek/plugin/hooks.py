@@ -13,7 +13,7 @@ import pytest
 
 from lek.errors import BadInput, suggestion
 from lek.plugin.controller import ABSENT, CASE, VERDICT, Controller
-from lek.plugin.session import benchmarks_of, check_judges, has_plan, plan_of
+from lek.plugin.session import benchmarks_of, check_judges, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
 from lek.runs.dry_run import dry_run
 from lek.runs.plan import Plan
@@ -136,6 +136,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             plan_of(session.config).judges.drain()
         plan_of(session.config).judges.close()
         plan_of(session.config).judges.notices.show()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    close(config)
 
 
 def _session_fixtures(config: pytest.Config) -> ModuleType:

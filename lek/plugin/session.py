@@ -114,6 +114,12 @@ def _workspace(config: pytest.Config) -> Workspace:
     )
 
 
+def close(config: pytest.Config) -> None:
+    """Close what the session's plan opened."""
+    if has_plan(config):
+        plan_of(config).workspace.close()
+
+
 def started(config: pytest.Config) -> float:
     """When the session began, in seconds of the epoch: the same in xdist's workers."""
     told = getattr(config, "workerinput", {}).get("lek_started")

@@ -32,10 +32,10 @@ class Plan:
 
     loaded: LoadedProfile
     directory: Path
+    workspace: Workspace
     limit: int | None
     responses: SubjectResponses
     judges: Judges
-    shared: bool
     gates: list[Gate]
     cases: dict[str, list[Case]] = field(default_factory=dict)
     answers: dict[tuple[str, str], Responses] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Plan:
         if not judge.deferred:
             return
         names = [subject]
-        if not self.shared:  # else the other subjects are for other processes
+        if self.workspace.share == 1:  # else the other subjects are for other processes
             following = self.loaded.profile.subject_names
             following = following[following.index(subject) + 1 :]
             left = [s for s in following if any((b, s) in self.asked for b in self.cases)]
@@ -150,8 +150,7 @@ def make_plan(
     profile = loaded.profile
     responses = SubjectResponses(loaded, directory, workspace)
     judges = Judges(loaded, directory, workspace, responses.unload)
-    shared = workspace.share > 1
-    plan = Plan(loaded, directory, limit, responses, judges, shared, gates)
+    plan = Plan(loaded, directory, workspace, limit, responses, judges, gates)
     responses.check()
     for name, benchmark in loaded.benchmarks.items():
         if not cases_file(directory, name).is_file():

@@ -97,6 +97,11 @@ class Store:
         with self._lock:
             return self._db.execute(statement, tuple(values)).fetchall()
 
+    def close(self) -> None:
+        """Close the file; nothing can be stored or looked up afterwards."""
+        with self._lock:
+            self._db.close()
+
     def _latest(
         self, table: str, column: str, keys: Iterable[str], since: float, kind: type[_R]
     ) -> dict[str, _R]:

@@ -1,9 +1,11 @@
 """Where models are built and responses stored, and how this process shares it with others."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from lek.workspace.progress import Progress
+from lek.workspace.store import Store
 
 
 @dataclass(frozen=True)
@@ -23,3 +25,13 @@ class Workspace:
     session: float = 0.0
     calls: int | None = None
     dry: bool = False
+
+    @cached_property
+    def store(self) -> Store:
+        """The one store of this process, opened at first need."""
+        return Store(self.home / "store.sqlite3")
+
+    def close(self) -> None:
+        """Close the store, if it was opened."""
+        if "store" in vars(self):
+            self.store.close()

@@ -78,7 +78,16 @@ def llm_judge(
     path: Path, executor: Any, votes: int = 1, identity: str = "judge", **more: Any
 ) -> LLMJudge:
     usage = usage_of(path)
-    return LLMJudge("openai", BENCHMARKS, votes, executor, lambda: usage, lambda: identity, **more)
+    return LLMJudge(
+        "openai",
+        BENCHMARKS,
+        votes,
+        executor,
+        lambda: usage._store,
+        lambda: usage,
+        lambda: identity,
+        **more,
+    )
 
 
 def usage_of(path: Path, session: float = 1.0) -> Usage:
@@ -190,12 +199,14 @@ def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
 
 def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
     usage = usage_of(tmp_path)
-    made = LLMJudge("openai", BENCHMARKS, 1, Ready(8), lambda: usage, lambda: "judge")
+    made = LLMJudge(
+        "openai", BENCHMARKS, 1, Ready(8), lambda: usage._store, lambda: usage, lambda: "judge"
+    )
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    usage.store.put_vote = full  # type: ignore[method-assign]
+    usage._store.put_vote = full  # type: ignore[method-assign]
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and "disk is full" in found.unscored["truthfulness"].text
 
@@ -205,7 +216,7 @@ def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) ->
         raise BadInput("no/such: the hub says 404")
 
     usage = usage_of(tmp_path)
-    made = LLMJudge("mlx", BENCHMARKS, 1, Ready(), lambda: usage, identity)
+    made = LLMJudge("mlx", BENCHMARKS, 1, Ready(), lambda: usage._store, lambda: usage, identity)
     made.queue(CASE, said("No."), MEASURES)
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and found.unscored["truthfulness"].text == "no/such: the hub says 404"
@@ -371,7 +382,7 @@ def test_what_a_dead_process_had_claimed_is_asked_by_another(
     keys, _ = made.missing(CASE, said("No."), MEASURES)
     usage = usage_of(tmp_path)
     row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
-    usage.store.run(row, (keys[0], dead.pid))
+    usage._store.run(row, (keys[0], dead.pid))
     found = llm_judge(tmp_path, executor, shared=True)(CASE, said("No."), MEASURES)
     assert found.scores["truthfulness"] == 6 and len(executor.tasks) == 1
     dead.wait()
@@ -399,7 +410,9 @@ class Endless:
 def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
     usage = usage_of(tmp_path)
     pool = ThreadExecutor(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
-    made = LLMJudge("openai", BENCHMARKS, 1, pool, lambda: usage, lambda: "judge")
+    made = LLMJudge(
+        "openai", BENCHMARKS, 1, pool, lambda: usage._store, lambda: usage, lambda: "judge"
+    )
     spend, times = usage.spend, list[int]()
 
     def once(spent: UsageRow) -> None:
@@ -417,7 +430,7 @@ def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
 
 def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
     made, usage = llm_judge(tmp_path, Ready(8), shared=True), usage_of(tmp_path)
-    usage.store.run("DROP TABLE asked", ())
+    usage._store.run("DROP TABLE asked", ())
     made.queue(CASE, said("No."), MEASURES)
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and "no such table" in found.unscored["truthfulness"].text

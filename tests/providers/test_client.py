@@ -69,7 +69,7 @@ class Desk:
         self.clock = Clock()
         self.endpoint = Fake(self.clock, said)
         self.lines: list[str] = []
-        options = {k: settings.pop(k) for k in ("take", "share") if k in settings}
+        options = {k: settings.pop(k) for k in ("spend_budget", "share") if k in settings}
         self.calls = RateLimitedClient(
             self.endpoint,
             APIJudgeSettings(model="m", **settings),

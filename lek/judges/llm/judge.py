@@ -23,7 +23,7 @@ from lek.judges.llm.question import Executor, Task
 from lek.judges.llm.usage import Usage, UsageRow
 from lek.providers.request import Outcome, Question
 from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
-from lek.workspace.store import key_of
+from lek.workspace.store import Store, key_of
 
 _LOOK = 0.05  # seconds between two looks at what another process does
 
@@ -100,6 +100,7 @@ class LLMJudge:
         benchmarks: Mapping[str, Benchmark],
         votes: int,
         executor: Executor,
+        store: Callable[[], Store],
         usage: Callable[[], Usage],
         identity: Callable[[], str],
         *,
@@ -109,7 +110,8 @@ class LLMJudge:
     ) -> None:
         self.name, self.votes, self._executor = name, votes, executor
         self._benchmarks = benchmarks
-        self._usage, self._identity, self._since = usage, identity, since
+        self._store, self._usage = store, usage
+        self._identity, self._since = identity, since
         self._scrub, self._shared = scrub, shared
         self._entries: dict[str, PendingVerdict] = {}
         self._known: dict[
@@ -150,7 +152,7 @@ class LLMJudge:
         except BadInput:  # the judge is not there yet, so nor are votes of it
             fixed = key_of("", question.user, {})
             return [f"{fixed} {i}" for i in range(self.votes)], length
-        found = self._usage().store.votes(keys, since=self._since)
+        found = self._store().votes(keys, since=self._since)
         return [key for key in keys if key not in found], length
 
     @property
@@ -177,7 +179,7 @@ class LLMJudge:
 
     def _new(self, keys: list[str], task: "_Task") -> PendingVerdict:
         usage = self._usage()
-        found = usage.store.votes(keys, since=self._since)
+        found = self._store().votes(keys, since=self._since)
         entry = PendingVerdict([found.get(key) for key in keys])
         lacking = {i: key for i, key in enumerate(keys) if key not in found}
         if self._shared:
@@ -196,7 +198,7 @@ class LLMJudge:
         Event().wait(_LOOK)
         usage = self._usage()
         claims = {i: usage.claimed(key) for i, key in entry.claimed_elsewhere.items()}
-        found = usage.store.votes(entry.claimed_elsewhere.values(), since=self._since)
+        found = self._store().votes(entry.claimed_elsewhere.values(), since=self._since)
         for i, key in list(entry.claimed_elsewhere.items()):
             claim = claims[i]
             if key in found:
@@ -244,7 +246,7 @@ class LLMJudge:
             tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
             usage.spend(UsageRow(subject, self.name, outcome.requests, *tokens))
         if isinstance(vote, Vote):
-            usage.store.put_vote(key, vote)
+            self._store().put_vote(key, vote)
         elif self._shared:
             usage.give_up(key, vote.why, pending=vote.pending)
 

@@ -49,14 +49,14 @@ class Usage:
     """The usage of ``session``, a number that no other session has."""
 
     def __init__(self, store: Store, session: float) -> None:
-        self.store, self._session = store, session
+        self._store, self._session = store, session
         for statement in _SCHEMA:
             store.run(statement, ())
         store.run("DELETE FROM asked WHERE session < ?", (session - _DAY,))
 
     def count_call(self, most: int) -> bool:
         """Whether one call more may be made, of at most ``most``; it is counted."""
-        taken = self.store.run(
+        taken = self._store.run(
             "INSERT INTO calls SELECT ?, 1 WHERE ? > 0 "
             "ON CONFLICT DO UPDATE SET made = made + 1 WHERE made < ? RETURNING made",
             (self._session, most, most),
@@ -65,11 +65,11 @@ class Usage:
 
     def spend(self, spent: UsageRow) -> None:
         """Put down what was paid for one question."""
-        self.store.run("INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)", (self._session, *spent))
+        self._store.run("INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)", (self._session, *spent))
 
     def spent(self) -> list[UsageRow]:
         """The sum for each subject and judge, in alphabetical order."""
-        rows = self.store.run(
+        rows = self._store.run(
             "SELECT subject, judge, SUM(requests), "
             "CASE WHEN COUNT(*) = COUNT(prompt) THEN SUM(prompt) END, "
             "CASE WHEN COUNT(*) = COUNT(completion) THEN SUM(completion) END "
@@ -81,21 +81,21 @@ class Usage:
     def claim(self, key: str) -> bool:
         """Whether this process is the one to ask for the vote ``key``."""
         row = (key, self._session, os.getpid())
-        made = self.store.run(
+        made = self._store.run(
             "INSERT OR IGNORE INTO asked VALUES (?, ?, ?, NULL, NULL) RETURNING pid", row
         )
         return bool(made)
 
     def give_up(self, key: str, why: str, *, pending: bool) -> None:
         """Tell the other processes that the vote ``key`` will not come."""
-        self.store.run(
+        self._store.run(
             "UPDATE asked SET why = ?, pending = ? WHERE key = ? AND session = ?",
             (why, pending, key, self._session),
         )
 
     def claimed(self, key: str) -> Claim | None:
         """Who asks for the vote ``key``, and what came of it."""
-        rows = self.store.run(
+        rows = self._store.run(
             "SELECT pid, why, pending FROM asked WHERE key = ? AND session = ?",
             (key, self._session),
         )
@@ -103,7 +103,7 @@ class Usage:
 
     def take_over(self, key: str, pid: int) -> bool:
         """Claim ``key`` in the place of process ``pid``; false if somebody else was faster."""
-        made = self.store.run(
+        made = self._store.run(
             "UPDATE asked SET pid = ?, why = NULL, pending = NULL "
             "WHERE key = ? AND session = ? AND pid = ? RETURNING pid",
             (os.getpid(), key, self._session, pid),
