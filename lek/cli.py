@@ -13,6 +13,7 @@ from lek.errors import BadInput, suggestion
 from lek.generation.responses import SubjectResponses
 from lek.profile import loading
 from lek.profile.loading import LoadedProfile
+from lek.workspace.atomic import write_file
 from lek.workspace.progress import Progress
 from lek.workspace.workspace import Workspace
 
@@ -108,7 +109,7 @@ def calibrate(
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        write_file(path, text)
     except OSError as e:
         raise BadInput(f"{path}: cannot be written: {e.strerror or e}") from e
     typer.echo(f"written: {path}")

@@ -19,6 +19,7 @@ from lek.generation.backend import chat
 from lek.generation.generator import Generator
 from lek.records import Response
 from lek.text.degeneration import degenerate
+from lek.workspace.atomic import write_file
 
 RECITED = 8  # words in a row that an answer may not share with what was wrapped around its prompt
 
@@ -72,12 +73,9 @@ def write(harvest: Harvest, out: Path) -> None:
     if not harvest.rows:
         why = "; ".join(f"{n} {why}" for why, n in harvest.left_out.items())
         raise BadInput(f"--out {out}: nothing to write, since no answer is fit to train on: {why}")
-    temporary = out.with_name(f".{out.name}.tmp")
+    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in harvest.rows)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in harvest.rows)
-        temporary.rename(out)
+        write_file(out, "".join(lines))
     except OSError as e:
         raise BadInput(f"--out {out}: cannot be written: {e.strerror}") from e
 

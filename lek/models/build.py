@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from lek.models.abliteration.search import abliterate
 from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
 from lek.models.weights import load, save, stored_form
+from lek.workspace.atomic import new_directory
 from lek.workspace.progress import Progress
 
 
@@ -199,16 +199,10 @@ def made_once(
 def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
     for left in target.parent.glob(f".{target.name}.*.tmp"):  # of makers that were killed
         shutil.rmtree(left)
-    temporary = Path(tempfile.mkdtemp(".tmp", f".{target.name}.", target.parent))
-    try:
+    with new_directory(target) as temporary:
         facts = make(temporary)
         text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
         (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def facts_of(directory: Path) -> dict[str, Any] | None:

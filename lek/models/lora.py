@@ -6,7 +6,6 @@ silence is refused here. What is not covered: DoRA, full fine-tunes, quantising 
 
 import hashlib
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,6 +16,7 @@ from lek.errors import BadInput
 from lek.models import chats, weights
 from lek.profile.schema import Stage
 from lek.records import Record
+from lek.workspace.atomic import new_directory
 
 Progress = Callable[[str, int, int], None]
 
@@ -31,15 +31,16 @@ def train_stage(
     ``last_loss`` (nat per token, means over up to ten iterations), ``valid`` (iterations done and
     loss), ``tokens`` trained on, ``seconds``, ``digest``, and ``notes`` on data not used.
 
-    ``out`` must be new or empty, and is removed when anything fails. Raises `BadInput`. The same
-    call gives the same bytes on one machine with one BLAS and number of threads.
+    ``out`` must be new or empty; when anything fails, nothing is left there. Raises `BadInput`. The
+    same call gives the same bytes on one machine with one BLAS and number of threads.
     """
     base = digest_of_weights(model)
     before = None if resume is None else read_adapter(resume, base)
     if before and (was := before.stage["scale"]) != stage.scale:
         raise BadInput(f"scale = {stage.scale:g}: that of {resume} is {was:g}; give both the same")
     found = [each for each in chats.find(data) if each]
-    with fresh_directory(out):
+    _check_new(out)
+    with new_directory(out) as place:
         loaded = weights.load(model)
         from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 
@@ -49,16 +50,16 @@ def train_stage(
             sets.append(CacheDataset(rows))
             notes += chats.check(each, sets[-1], stage)
         start = time.perf_counter()
-        _train(loaded.model, stage, sets, out, resume, watch)
+        _train(loaded.model, stage, sets, place, resume, watch)
         seconds = time.perf_counter() - start
         record = Adapter(
             model=base,
             data={each.path.name: each.digest for each in found},
             stage=stage.model_dump(mode="json"),
             resumed=before.digest if before else None,
-            digest=digest_of(out / WEIGHTS),
+            digest=digest_of(place / WEIGHTS),
         )
-        write_adapter(out, record)
+        write_adapter(place, record)
     return watch.result | {"seconds": seconds, "digest": record.digest, "notes": notes}
 
 
@@ -68,7 +69,8 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
     Raises `BadInput` where the adapter was not trained on these weights by `train_stage`.
     """
     read_adapter(adapter, digest_of_weights(model))
-    with fresh_directory(out):
+    _check_new(out)
+    with new_directory(out) as place:
         loaded = weights.load(model)
         from mlx.utils import tree_unflatten
         from mlx_lm.utils import load_adapters
@@ -79,7 +81,7 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
         fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]
         loaded.model.update_modules(tree_unflatten(fused))
         weights.save(
-            weights.in_form(loaded, weights.NumericFormat(dequantize=True)), out, source=model
+            weights.in_form(loaded, weights.NumericFormat(dequantize=True)), place, source=model
         )
 
 
@@ -241,14 +243,7 @@ def read_adapter(directory: Path, base: str) -> Adapter:
     return adapter
 
 
-@contextmanager
-def fresh_directory(directory: Path) -> Iterator[None]:
-    """A new or empty ``directory`` to fill, which is removed when filling it fails."""
+def _check_new(directory: Path) -> None:
+    """Raise `BadInput` unless ``directory`` is new or empty."""
     if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
         raise BadInput(f"{directory}: exists and is not an empty directory; give a new one")
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise

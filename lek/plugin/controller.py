@@ -13,7 +13,7 @@ from lek.errors import BadInput
 from lek.plugin.session import check_judges, evals_are_named, idle, plan_of, shown, started
 from lek.records import Ruling
 from lek.report import html, terminal
-from lek.runs.run import Run, commit_of, discard, out_directory, reserve, write_run
+from lek.runs.run import Run, commit_of, discard, out_directory, reserve_run, write_run
 from lek.runs.tally import Tally
 
 VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
@@ -46,7 +46,7 @@ class Controller:
             try:
                 out = out_directory(given, here, tally.started, self._commit[0])
                 self._out = out.absolute()  # a test may change the current directory
-                self._temporary = reserve(self._out, "--lek-out" if given else "the run")
+                self._temporary = reserve_run(self._out, "--lek-out" if given else "the run")
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
             self._tally = tally

@@ -6,7 +6,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,6 +18,7 @@ import msgspec
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
 from lek.records import Metric, Ruling, Verdict
+from lek.workspace.atomic import publish, reserve
 
 SCHEMA = 2
 _PACKAGES = (
@@ -175,17 +175,19 @@ def out_directory(given: Path | None, here: Path, started: datetime, commit: str
     return given
 
 
-def reserve(out: Path, option: str) -> Path:
-    """A temporary directory beside ``out``, so that an unwritable place is known at once."""
+def reserve_run(out: Path, option: str) -> Path:
+    """A temporary directory beside ``out``, so that a place that cannot be written is known early.
+
+    Raises `BadInput`, which names ``option``.
+    """
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        return reserve(out)
     except OSError as e:
         raise BadInput(f"{option} {out}: cannot be written: {e.strerror}; name another") from e
 
 
 def write_run(run: Run, out: Path, temporary: Path) -> Path:
-    """Write ``run`` into ``temporary`` and rename that to ``out``; gives where it now lies.
+    """Write ``run`` into ``temporary`` and rename that to ``out``; returns where it now lies.
 
     Where another run took that name meanwhile, ``out`` gets a number at its end.
     """
@@ -193,15 +195,14 @@ def write_run(run: Run, out: Path, temporary: Path) -> Path:
     (temporary / "run.json").write_text(document + "\n", encoding="utf-8")
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
-    temporary.chmod(0o755)
     free = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))
     place = next(p for p in free if not p.exists() or (p.is_dir() and not any(p.iterdir())))
-    temporary.rename(place)
+    publish(temporary, place)
     return place
 
 
 def discard(temporary: Path) -> None:
-    """Remove what `reserve` made, when no run comes of it."""
+    """Remove what `reserve_run` made, when no run comes of it."""
     shutil.rmtree(temporary, ignore_errors=True)
 
 

@@ -161,7 +161,7 @@ def test_a_lost_run_directory_is_made_again_elsewhere(project: Project) -> None:
     (project.path / "evals" / "conftest.py").write_text(
         "import json, pathlib\ndef pytest_runtest_teardown():\n"
         "    for p in pathlib.Path('.lek/runs').glob('.2*'):\n"
-        "        taken = p.parent / p.name[1:].rpartition('.')[0]\n"
+        "        taken = p.parent / p.name.split('.')[1]\n"
         "        taken.mkdir(exist_ok=True); (taken / 'x').touch()\n"
     )
     done = project.evaluate("evals")
