@@ -144,12 +144,10 @@ def _bootstrap(samples: Sequence[Sequence[float]], statistic: Callable[..., Any]
 
 
 def _wilson(successes: float, n: int) -> Interval:
-    from scipy.special import ndtri
+    from scipy import stats
 
-    z2 = float(ndtri(0.5 + CONFIDENCE / 2)) ** 2
-    centre = (successes + z2 / 2) / (n + z2)
-    half = math.sqrt(z2 * (successes * (n - successes) / n + z2 / 4)) / (n + z2)
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    found = stats.binomtest(round(successes), n).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 def _deviation(values: Sequence[float]) -> float:
@@ -158,18 +156,18 @@ def _deviation(values: Sequence[float]) -> float:
 
 
 def _student(values: Sequence[float]) -> Interval:
-    from scipy.special import stdtrit
+    from scipy import stats
 
-    half = float(stdtrit(len(values) - 1, 0.5 + CONFIDENCE / 2))
-    half *= _deviation(values) / math.sqrt(len(values))
-    return Interval(mean(values) - half, mean(values) + half)
+    error = _deviation(values) / math.sqrt(len(values))
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean(values), scale=error)
+    return Interval(float(low), float(high))
 
 
 def _student_p(differences: Sequence[float], *, greater: bool) -> float:
-    from scipy.special import stdtr
+    from scipy import stats
 
-    centre, error = mean(differences), _deviation(differences) / math.sqrt(len(differences))
-    if not error:
+    if not _deviation(differences):
+        centre = mean(differences)
         return float(not (centre > 0 if greater else centre < 0))
-    t = centre / error
-    return float(stdtr(len(differences) - 1, -t if greater else t))
+    side: Literal["greater", "less"] = "greater" if greater else "less"
+    return float(stats.ttest_1samp(differences, 0.0, alternative=side).pvalue)

@@ -185,7 +185,7 @@ def test_every_misconception_has_a_source() -> None:
     }
     assert {(file, line) for file, line, _ in sections} == wanted
     for _, _, body in sections:
-        assert re.search(r"^SubjectResponses?: \S.{20,}", body, re.M | re.S)
+        assert re.search(r"^Sources?: \S.{20,}", body, re.M | re.S)
 
 
 def cases(directory: Path) -> list[str]:
