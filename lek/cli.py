@@ -39,7 +39,7 @@ def build(
     """Build subjects, or one, and with --out export it as a model directory with a card."""
     with _faults():
         loaded, builder = _builder(profile)
-        names = [s.name for s in loaded.profile.subjects if s.recorded is None]
+        names = [s.name for s in loaded.profile.models]
         if subject is None and out is not None:
             raise BadInput(f"--out {out}: name the subject to export; there are {', '.join(names)}")
         for name in names if subject is None else [_known(loaded, subject)]:
@@ -144,11 +144,10 @@ def _builder(profile: str) -> tuple[LoadedProfile, Any]:
 
 
 def _known(loaded: LoadedProfile, subject: str) -> str:
-    for known in loaded.profile.subjects:
-        if known.name == subject:
-            if known.recorded is not None:
-                raise BadInput(f"{loaded.path}: {subject} has recorded answers, but no weights")
-            return subject
+    if subject in loaded.profile.recorded:
+        raise BadInput(f"{loaded.path}: {subject} has recorded answers, but no weights")
+    if subject in loaded.profile.subject_names:
+        return subject
     names = loaded.profile.subject_names
     hint = suggestion(subject, names) or f"; there are {', '.join(names)}"
     raise BadInput(f"{loaded.path}: no subject '{subject}'{hint}")

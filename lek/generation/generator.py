@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lek.generation.backend import Backend, Prompt, Request, prompt_of
 from lek.models import machine
 from lek.models.build import Builder
-from lek.profile.schema import Decoding, SubjectConfig
+from lek.profile.schema import BuiltSubject, Decoding
 from lek.records import Case, Response
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.progress import Progress
@@ -89,7 +89,7 @@ class Generator:
         self.decoding, self._progress, self._since = decoding, progress, since
 
     def respond(
-        self, subject: SubjectConfig, cases: Sequence[Case], on_response: OnResponse | None = None
+        self, subject: BuiltSubject, cases: Sequence[Case], on_response: OnResponse | None = None
     ) -> dict[str, Response]:
         """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id.
 
@@ -107,7 +107,7 @@ class Generator:
         found = self.ask(subject.name, cases[0].benchmark, prompts, tell)
         return {i: replace(r, subject=subject.name, case=i) for i, r in found.items()}
 
-    def stored(self, subject: SubjectConfig, cases: Sequence[Case]) -> dict[str, Response]:
+    def stored(self, subject: BuiltSubject, cases: Sequence[Case]) -> dict[str, Response]:
         """The responses that the store has, by case id; loads nothing, and fetches nothing."""
         if not self.models.builder.recipes.at_hand():
             return {}

@@ -12,7 +12,7 @@ from lek.data.recorded import RecordedResponses, read_responses
 from lek.errors import BadInput
 from lek.generation.generator import Generator, OnResponse
 from lek.profile.loading import LoadedProfile
-from lek.profile.schema import SubjectConfig
+from lek.profile.schema import BuiltSubject, RecordedSubject, SubjectConfig
 from lek.records import Case, Response
 from lek.workspace.workspace import Workspace
 
@@ -49,7 +49,7 @@ class SubjectResponses:
 
         ``known`` are the ids of all cases.
         """
-        if subject.recorded is None:
+        if not isinstance(subject, RecordedSubject):
             return GeneratedResponses(lambda: self.generator, subject)
         path = responses_file(self._directory, benchmark, subject.recorded)
         if not path.is_file():
@@ -69,7 +69,7 @@ class SubjectResponses:
 
     def check(self) -> None:
         """Raise `BadInput` where something that a model is made from is not there."""
-        if any(s.recorded is None for s in self._loaded.profile.subjects):
+        if self._loaded.profile.models:
             from lek.models.recipes import check
 
             check(self._loaded)
@@ -95,7 +95,7 @@ class SubjectResponses:
 
     def describe(self, subject: SubjectConfig) -> dict[str, Any]:
         """What ``subject`` is, for ``run.json``: recipe, fingerprint, and how it was built."""
-        if subject.recorded is not None:
+        if isinstance(subject, RecordedSubject):
             recipe = {"recorded": subject.recorded}
             digests = self._recorded.get(subject.name, {})
             return {"name": subject.name, "recipe": recipe, "fingerprint": digests}
@@ -114,7 +114,7 @@ class SubjectResponses:
 
     def decoding(self) -> dict[str, Any] | None:
         """How answers are generated, for ``run.json``; ``None`` where all are recorded."""
-        if all(s.recorded is not None for s in self._loaded.profile.subjects):
+        if not self._loaded.profile.models:
             return None
         try:
             form = str(self.generator.models.builder.recipes.form)
@@ -134,7 +134,7 @@ class GeneratedResponses:
     What went wrong once goes wrong for every case at once, without a second attempt.
     """
 
-    def __init__(self, generator: Callable[[], Generator], subject: SubjectConfig) -> None:
+    def __init__(self, generator: Callable[[], Generator], subject: BuiltSubject) -> None:
         self._generator, self._subject = generator, subject
         self._responses: dict[str, Response] = {}
         self._fault: str | None = None

@@ -255,11 +255,8 @@ class Judges:
     def _recorded(self, benchmark: Benchmark, subjects: Collection[str]) -> RecordedJudge:
         if self._scores is None:
             self._scores = read_scores(scores_file(self._directory))
-        models = {
-            s.name: s.recorded
-            for s in self._loaded.profile.subjects
-            if s.recorded is not None and s.name in subjects
-        }
+        recorded = self._loaded.profile.recorded
+        models = {subject: model for subject, model in recorded.items() if subject in subjects}
         return RecordedJudge(self._scores, benchmark.name, models)
 
     def judge(self, kind: str) -> Judge:

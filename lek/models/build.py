@@ -13,6 +13,7 @@ from lek.models.abliteration.search import abliterate
 from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
 from lek.models.weights import load, save, stored_form
+from lek.profile.schema import DerivedSubject, ModelSubject
 from lek.workspace.atomic import new_directory
 from lek.workspace.progress import Progress
 
@@ -68,9 +69,9 @@ class Builder:
 
     def _start_model(self, start: StartModel) -> Path:
         subject, form = start.subject, self.recipes.form
-        own = not subject.lora
+        own = not (isinstance(subject, DerivedSubject) and subject.lora)
         target = self._place(subject.name if own else f"{subject.name}.ground", start.fingerprint)
-        if subject.origin is None:
+        if isinstance(subject, ModelSubject):
             source = self.recipes.source(subject)
             stored = stored_form(source)
             same = form.dtype in (None, stored.dtype) and form.dequantize <= stored.dequantize

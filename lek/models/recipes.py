@@ -18,7 +18,7 @@ from lek.models import machine
 from lek.models.hub import fetch, local
 from lek.models.weights import NumericFormat, stored_form
 from lek.profile.loading import SHIPPED, LoadedProfile
-from lek.profile.schema import Stage, SubjectConfig
+from lek.profile.schema import DerivedSubject, ModelSubject, Stage
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.store import Store
 
@@ -52,7 +52,7 @@ def _is_part(name: str) -> bool:
 class StartModel:
     """A model before any LoRA: the source of ``subject``, or what its abliteration gives."""
 
-    subject: SubjectConfig
+    subject: ModelSubject | DerivedSubject
     fingerprint: str
 
 
@@ -78,7 +78,7 @@ class Recipes:
 
     def __init__(self, loaded: LoadedProfile, store: Store) -> None:
         self._loaded, self._store = loaded, store
-        self._subjects = {s.name: s for s in loaded.profile.subjects}
+        self._subjects = {s.name: s for s in loaded.profile.models}
         self._of: dict[str, Recipe] = {}
 
     @cached_property
@@ -90,13 +90,13 @@ class Recipes:
         The type is the profile's; else float32 on a CPU, and elsewhere the one that all sources
         are stored in, or float32 where they differ.
         """
-        subjects = [s for s in self._subjects.values() if s.recorded is None]
+        subjects = self._subjects.values()
         slow = not machine.accelerated()
-        dequantize = any(s.dequantize or s.origin is not None for s in subjects)
+        dequantize = any(s.dequantize or isinstance(s, DerivedSubject) for s in subjects)
         dequantize |= slow and not any(s.dequantize is False for s in subjects)
         dtype = self._loaded.profile.decoding.dtype or ("float32" if slow else None)
         if not dequantize or dtype is None:
-            stored = [stored_form(self.source(s)) for s in subjects if s.model is not None]
+            stored = [stored_form(self.source(s)) for s in subjects if isinstance(s, ModelSubject)]
             dequantize |= any(form.dequantize for form in stored)
             types = {form.dtype for form in stored}
             dtype = dtype or (types.pop() if len(types) == 1 else None) or "float32"
@@ -116,29 +116,28 @@ class Recipes:
     def dated(self, name: str) -> bool:
         """Whether the chat template of ``name`` writes the date, so that prompts change by day."""
         subject = self._subjects[name]
-        while subject.origin is not None:
+        while isinstance(subject, DerivedSubject):
             subject = self._subjects[subject.origin]
         place = self.source(subject)
         files = (place / "chat_template.jinja", place / "tokenizer_config.json")
         return any("strftime_now" in f.read_text(encoding="utf-8") for f in files if f.is_file())
 
-    def source(self, subject: SubjectConfig) -> Path:
+    def source(self, subject: ModelSubject) -> Path:
         """Where the model of a source lies; fetched from the hub where it is not there yet."""
-        assert subject.model is not None
         place = self._loaded.relative(subject.model)
         return fetch(subject.model, subject.revision, place)
 
     def at_hand(self) -> bool:
         """Whether every source is on this machine, so that nothing is fetched to name a recipe."""
-        sources = [(s, s.model) for s in self._subjects.values() if s.model is not None]
-        return all(local(m, s.revision, self._loaded.relative(m)) for s, m in sources)
+        sources = [s for s in self._subjects.values() if isinstance(s, ModelSubject)]
+        return all(local(s.model, s.revision, self._loaded.relative(s.model)) for s in sources)
 
     def data(self, path: str) -> Path:
         """Where prompts or training data of the profile lie."""
         return self._loaded.relative(path)
 
-    def _recipe(self, subject: SubjectConfig) -> Recipe:
-        if subject.origin is None:
+    def _recipe(self, subject: ModelSubject | DerivedSubject) -> Recipe:
+        if isinstance(subject, ModelSubject):
             start = StartModel(subject, self._digest("source", self._files(self.source(subject))))
             return Recipe(start, (), ())
         before = self.of(subject.origin)
@@ -178,19 +177,21 @@ def _versions() -> dict[str, str]:
 def check(loaded: LoadedProfile) -> None:
     """Raise `BadInput` where a local file or directory that a recipe names is not there."""
     for i, subject in enumerate(loaded.profile.subjects):
-        model = subject.model
-        local = model is not None and model.startswith((".", "/", "~", SHIPPED))
-        if model is not None and local and not loaded.relative(model).is_dir():
-            where = f"{loaded.path}: subjects[{i}].model = '{model}'"
-            raise BadInput(f"{where}: no such directory; expected one that holds a model")
-        if subject.abliterate is not None:
-            for key in ("harmful", "harmless"):
-                _prompts(loaded, subject, key, getattr(subject.abliterate, key))
-        for stage in subject.lora:
-            _examples(loaded, subject, stage)
+        if isinstance(subject, ModelSubject):
+            model = subject.model
+            is_path = model.startswith((".", "/", "~", SHIPPED))
+            if is_path and not loaded.relative(model).is_dir():
+                where = f"{loaded.path}: subjects[{i}].model = '{model}'"
+                raise BadInput(f"{where}: no such directory; expected one that holds a model")
+        if isinstance(subject, DerivedSubject):
+            if subject.abliterate is not None:
+                for key in ("harmful", "harmless"):
+                    _prompts(loaded, subject, key, getattr(subject.abliterate, key))
+            for stage in subject.lora:
+                _examples(loaded, subject, stage)
 
 
-def _prompts(loaded: LoadedProfile, subject: SubjectConfig, key: str, path: str) -> Path:
+def _prompts(loaded: LoadedProfile, subject: DerivedSubject, key: str, path: str) -> Path:
     file = loaded.relative(path)
     if not file.is_file():
         where = f"{loaded.path}: {subject.name}: abliterate.{key} = '{path}'"
@@ -198,7 +199,7 @@ def _prompts(loaded: LoadedProfile, subject: SubjectConfig, key: str, path: str)
     return file
 
 
-def _examples(loaded: LoadedProfile, subject: SubjectConfig, stage: Stage) -> list[Path]:
+def _examples(loaded: LoadedProfile, subject: DerivedSubject, stage: Stage) -> list[Path]:
     place = loaded.relative(stage.data)
     files = [place] if place.is_file() else [place / "train.jsonl", place / "valid.jsonl"]
     if not files[0].is_file():

@@ -6,7 +6,7 @@ Every fault becomes one ``BadInput`` line of the form ``FILE: KEY: what is wrong
 import hashlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -15,7 +15,15 @@ from pydantic.fields import FieldInfo
 
 from lek.benchmarks.benchmark import Benchmark, resolve
 from lek.errors import BadInput, suggestion
-from lek.profile.schema import JUDGE_KINDS, NONE, JudgesConfig, Profile
+from lek.profile.schema import (
+    JUDGE_KINDS,
+    NONE,
+    SUBJECT_KINDS,
+    DerivedSubject,
+    JudgesConfig,
+    Profile,
+    RecordedSubject,
+)
 
 SHIPPED = "lek:"  # begins the path of a file or directory that ships
 
@@ -120,13 +128,19 @@ def _first_fault(error: ValidationError) -> str:
     # A misspelt key is also a missing one: the spelling is the fault to tell.
     faults = error.errors(include_url=False)
     fault, *others = sorted(faults, key=lambda f: f["type"] != "extra_forbidden")
-    key = ""
-    for part in fault["loc"]:
+    key, loc = "", fault["loc"]
+    kind = None
+    if loc[0] == "subjects" and len(loc) > 2 and loc[2] in SUBJECT_KINDS:  # the tag of the union
+        kind, loc = SUBJECT_KINDS[str(loc[2])], (*loc[:2], *loc[3:])
+    for part in loc:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
     if fault["type"] == "extra_forbidden":
-        keys = _keys_of(fault["loc"][:-1])
-        hint = suggestion(str(fault["loc"][-1]), keys) or f"; known are {', '.join(keys)}"
+        keys = _keys_of(loc[2:-1], kind) if kind else _keys_of(loc[:-1], Profile)
+        hint = suggestion(str(loc[-1]), keys) or f"; known are {', '.join(keys)}"
         text = f"{key}: unknown key{hint}"
+        for origin, other in SUBJECT_KINDS.items():
+            if kind and len(loc) == 3 and other is not kind and loc[2] in _names(other):
+                text = f"{key}: only a subject with '{origin}' has this"
     elif fault["type"] == "missing":
         text = f"{key}: missing; it must be given"
     else:
@@ -136,17 +150,24 @@ def _first_fault(error: ValidationError) -> str:
         if fault["type"] == "literal_error":
             hint = suggestion(str(fault["input"]), fault["ctx"]["expected"].split("'")[1::2])
         # somebody may have put a key where its variable or an address belongs
-        given = "" if fault["loc"][-1] in ("key", "base_url") else f" = {fault['input']!r}"
+        given = (
+            ""
+            if isinstance(fault["input"], dict) or loc[-1] in ("key", "base_url")
+            else f" = {fault['input']!r}"
+        )
         text = f"{key}{given}: {wanted}{hint}"
     return text + (f" (and {len(others)} more)" if others else "")
 
 
-def _keys_of(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that the table at ``loc`` may have."""
-    table: type[BaseModel] = Profile
+def _keys_of(loc: Sequence[int | str], table: type[BaseModel]) -> list[str]:
+    """The keys that the table at ``loc``, from ``table`` on, may have."""
     for part in loc:
         if isinstance(part, str):
             table = _table(next(f for n, f in table.model_fields.items() if part in (n, f.alias)))
+    return _names(table)
+
+
+def _names(table: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in table.model_fields.items()]
 
 
@@ -166,9 +187,10 @@ def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> 
     for i, name in enumerate(names):
         if name in names[:i]:
             raise BadInput(f"{path}: subjects[{i}].name: '{name}' is taken; rename one of the two")
-        _check_recipe(f"{path}: subjects[{i}]", profile, i)
-    kept = next((s.name for s in profile.subjects if s.dequantize is False), None)
-    full = next((s.name for s in profile.subjects if s.dequantize or s.origin), None)
+        _check_subject(f"{path}: subjects[{i}]", profile, i)
+    kept = next((s.name for s in profile.models if s.dequantize is False), None)
+    derived = (s.name for s in profile.models if s.dequantize or isinstance(s, DerivedSubject))
+    full = next(derived, None)
     if kept is not None and full is not None:
         raise BadInput(
             f"{path}: subject {kept}: dequantize = false, but {full} is in full precision, and "
@@ -198,33 +220,27 @@ def check_judges(
         _check_judge(option if option and kind != "exact" else where, path, profile, benchmark)
 
 
-def _check_recipe(where: str, profile: Profile, i: int) -> None:
-    """A subject says in one way where it comes from, and only a made one says how."""
+def _check_subject(where: str, profile: Profile, i: int) -> None:
+    """Raise `BadInput` where a subject does not fit with those above it."""
     subject, names = profile.subjects[i], profile.subject_names
-    given = {"recorded": subject.recorded, "model": subject.model, "from": subject.origin}
-    keys = [key for key, value in given.items() if value is not None]
-    if len(keys) != 1:
-        have = " and ".join(keys) or "none of them"
-        raise BadInput(f"{where}: has {have}; give one of recorded, model, from")
-    for j, earlier in enumerate(profile.subjects[:i]):
-        if earlier.recorded is not None and earlier.recorded == subject.recorded:
-            raise BadInput(f"{where}.recorded: '{earlier.recorded}' is that of {names[j]} already")
-    if subject.recorded is not None and profile.data.source != "lem":
-        raise BadInput(f"{where}.recorded: data.source = '{profile.data.source}' has no answers")
-    steps = [k for k in ("abliterate", "lora") if getattr(subject, k)]
-    if subject.revision is not None and subject.model is None:
-        raise BadInput(f"{where}.revision: only a subject with a model has this")
-    if subject.origin is None:
-        if steps:
-            raise BadInput(f"{where}.{steps[0]}: only a subject made from another one has this")
-        return
-    if subject.origin not in names[:i]:
-        near = suggestion(subject.origin, names[:i]) or f"; above it are {', '.join(names[:i])}"
-        raise BadInput(f"{where}.from = '{subject.origin}': no such subject above it{near}")
-    if profile.subjects[names.index(subject.origin)].recorded is not None:
-        raise BadInput(f"{where}.from = '{subject.origin}': has recorded answers, but no weights")
-    if not steps:
-        raise BadInput(f"{where}: the same as {subject.origin}; give abliterate or lora")
+    if isinstance(subject, RecordedSubject):
+        for earlier in profile.subjects[:i]:
+            if isinstance(earlier, RecordedSubject) and earlier.recorded == subject.recorded:
+                taken = f"'{earlier.recorded}' is that of {earlier.name} already"
+                raise BadInput(f"{where}.recorded: {taken}")
+        if profile.data.source != "lem":
+            raise BadInput(
+                f"{where}.recorded: data.source = '{profile.data.source}' has no answers"
+            )
+    if isinstance(subject, DerivedSubject):
+        if subject.origin not in names[:i]:
+            near = suggestion(subject.origin, names[:i]) or f"; above it are {', '.join(names[:i])}"
+            raise BadInput(f"{where}.from = '{subject.origin}': no such subject above it{near}")
+        if subject.origin in profile.recorded:
+            why = "has recorded answers, but no weights"
+            raise BadInput(f"{where}.from = '{subject.origin}': {why}")
+        if not subject.abliterate and not subject.lora:
+            raise BadInput(f"{where}: the same as {subject.origin}; give abliterate or lora")
 
 
 def check_settings(where: str, path: Path, profile: Profile, kind: str) -> None:
@@ -253,6 +269,5 @@ def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark)
     if name == "recorded":
         if profile.data.source != "lem":
             raise BadInput(f"{where}: data.source = '{profile.data.source}' has no verdicts")
-        for subject in profile.subjects:
-            if subject.recorded is None:
-                raise BadInput(f"{where}: there are none on {subject.name}, which answers anew")
+        for subject in profile.models:
+            raise BadInput(f"{where}: there are none on {subject.name}, which answers anew")

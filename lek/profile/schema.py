@@ -10,9 +10,18 @@ from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
 from lek.benchmarks.benchmark import Benchmark, Suitable, shipped
+from lek.errors import suggestion
 
 
 class Section(BaseModel):
@@ -285,25 +294,75 @@ class Stage(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
 
 
-class SubjectConfig(Section):
-    """A model variant: recorded answers, a model as it is, or one made from another subject.
+class RecordedSubject(Section):
+    """A subject whose answers are recorded in the data, under the name ``recorded``."""
 
-    ``recorded`` is the name under which the data holds its answers. ``model`` is a directory
-    (relative to the profile) or the name of a model on the Hugging Face hub, at ``revision``.
-    ``from`` names the subject that this one is made from, by ``abliterate``, then by each stage of
-    ``lora``; stages continue the adapter of a subject that is itself made by ``lora``. ``prompt``
-    is ``plain`` for a model that knows no chat.
+    name: Name
+    recorded: Name
+
+
+class BuiltSubject(Section):
+    """What subjects have in common that are models.
+
+    ``prompt`` is ``plain`` for a model that knows no chat; ``dequantize`` brings it into full
+    precision, or forbids that.
     """
 
     name: Name
-    recorded: Name | None = None
-    model: str | None = None
-    revision: str | None = None
-    origin: Annotated[Name | None, Field(alias="from")] = None
     prompt: Literal["chat", "plain"] = "chat"
     dequantize: bool | None = None
+
+
+class ModelSubject(BuiltSubject):
+    """A model as it is: a directory, or a name on the Hugging Face hub, at ``revision``."""
+
+    model: str
+    revision: str | None = None
+
+
+class DerivedSubject(BuiltSubject):
+    """A model made from the subject ``from``: by ``abliterate``, then by each stage of ``lora``.
+
+    Stages continue the adapter of a subject that is itself made by ``lora``.
+    """
+
+    origin: Annotated[Name, Field(alias="from")]
     abliterate: Abliterate | None = None
     lora: tuple[Stage, ...] = ()
+
+
+SUBJECT_KINDS: Mapping[str, type[Section]] = {
+    "recorded": RecordedSubject,
+    "model": ModelSubject,
+    "from": DerivedSubject,
+}
+
+
+def _origin(value: Any) -> str | None:
+    """The kind of a subject, by the one key that says where it comes from."""
+    if isinstance(value, dict):
+        return next((key for key in SUBJECT_KINDS if key in value), None)
+    return next((key for key, kind in SUBJECT_KINDS.items() if isinstance(value, kind)), None)
+
+
+def _one_origin(value: Any) -> Any:
+    if isinstance(value, dict):
+        keys = [key for key in SUBJECT_KINDS if key in value]
+        if len(keys) > 1:
+            raise ValueError(f"has {' and '.join(keys)}; give one of {', '.join(SUBJECT_KINDS)}")
+        if not keys:
+            near = (f"; {k}: unknown key{n}" for k in value if (n := suggestion(k, SUBJECT_KINDS)))
+            raise ValueError(f"has none of {', '.join(SUBJECT_KINDS)}{next(near, '; give one')}")
+    return value
+
+
+SubjectConfig = Annotated[
+    Annotated[RecordedSubject, Tag("recorded")]
+    | Annotated[ModelSubject, Tag("model")]
+    | Annotated[DerivedSubject, Tag("from")],
+    Discriminator(_origin),
+    BeforeValidator(_one_origin),
+]
 
 
 class Decoding(Section):
@@ -381,6 +440,16 @@ class Profile(Section):
     subjects: Annotated[tuple[SubjectConfig, ...], Field(min_length=1)]
     judges: JudgesConfig = JudgesConfig()
     gates: Gates = Gates()
+
+    @property
+    def models(self) -> tuple[ModelSubject | DerivedSubject, ...]:
+        """The subjects that are models, whose answers are generated."""
+        return tuple(s for s in self.subjects if not isinstance(s, RecordedSubject))
+
+    @property
+    def recorded(self) -> dict[str, str]:
+        """The name in the data by subject whose answers are recorded."""
+        return {s.name: s.recorded for s in self.subjects if isinstance(s, RecordedSubject)}
 
     @property
     def subject_names(self) -> tuple[str, ...]:

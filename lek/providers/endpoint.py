@@ -1,4 +1,4 @@
-"""The settings of a judge behind an API -> its client library, its key, the endpoint itself."""
+"""Open the endpoint of an API judge: choose its client library and read its key."""
 
 import os
 from importlib import import_module
@@ -14,48 +14,56 @@ from lek.providers.request import Endpoint, Question, Reply
 
 
 def check(kind: str, settings: APIJudgeSettings, where: str) -> None:
-    """Raise `BadInput` where key or client library are missing; ``where`` names the table."""
+    """Raise `BadInput` if the key or the client library is missing.
+
+    ``where`` begins the message: the profile and the table of the judge.
+    """
     if settings.key is not None and not _key(settings):
         raise BadInput(
             f"{where}.key: the environment has no {settings.key}; set it, or choose another judge"
         )
     if _client(kind, settings) is None:
-        wanted = _wanted(kind, settings)
-        names = " or ".join(c.package for c in wanted)
-        raise BadInput(f"{where}: needs {names}; pip install -e '.[{wanted[0].extra}]'")
+        clients = _suitable_clients(kind, settings)
+        names = " or ".join(c.package for c in clients)
+        raise BadInput(f"{where}: needs {names}; pip install -e '.[{clients[0].extra}]'")
 
 
 def endpoint(kind: str, settings: APIJudgeSettings) -> Endpoint:
-    """The endpoint, opened through the library that is installed."""
+    """Open the endpoint through the installed client library.
+
+    An endpoint that cannot be opened raises `PermanentError` when it is asked.
+    """
     client = _client(kind, settings)
-    assert client is not None  # it was checked
+    assert client is not None  # ensured by `check`
     try:
         module, _, name = client.endpoint.partition(":")
-        opener: Any = getattr(import_module(module), name)
+        endpoint_class: Any = getattr(import_module(module), name)
         key = SecretStr(_key(settings)) if settings.key is not None else None
-        return cast(Endpoint, opener.open(settings, key))
-    except Exception as e:  # such as a proxy in the environment that the library does not know
-        return _Unopened(one_line(f"{client.package} cannot be opened: {e}", _key(settings)))
+        return cast(Endpoint, endpoint_class.open(settings, key))
+    except Exception as e:  # such as a proxy in the environment that the library does not support
+        return _UnavailableEndpoint(
+            one_line(f"{client.package} cannot be opened: {e}", _key(settings))
+        )
 
 
 def scrub(settings: APIJudgeSettings, text: str) -> str:
-    """``text`` without the key, whoever put it there."""
+    """``text`` without the key, wherever it came from."""
     return redact(text, _key(settings))
 
 
-class _Unopened:
-    """An endpoint that says why it is none."""
+class _UnavailableEndpoint:
+    """An endpoint that could not be opened."""
 
     def __init__(self, why: str) -> None:
         self._why = why
 
     def ask(self, question: Question) -> Reply:
-        """Raise `PermanentError`."""
+        """Raise `PermanentError` with the reason."""
         raise PermanentError(self._why)
 
 
 def client_of(kind: str, settings: APIJudgeSettings) -> str | None:
-    """The package that talks to the API; ``None`` where none is installed."""
+    """The name of the client library that is used; ``None`` if none is installed."""
     client = _client(kind, settings)
     return client.package if client else None
 
@@ -64,17 +72,17 @@ def _key(settings: APIJudgeSettings) -> str:
     return os.environ.get(settings.key, "").strip() if settings.key else ""
 
 
-def _wanted(kind: str, settings: APIJudgeSettings) -> list[Client]:
-    """The client libraries that would do: the one that the settings name, or any."""
+def _suitable_clients(kind: str, settings: APIJudgeSettings) -> list[Client]:
+    """The client library that the settings name; all of this kind if they name none."""
     return [c for c in JUDGE_KINDS[kind].clients if settings.client in (None, c.package)]
 
 
 def _client(kind: str, settings: APIJudgeSettings) -> Client | None:
-    return next((c for c in _wanted(kind, settings) if _installed(c.module)), None)
+    return next((c for c in _suitable_clients(kind, settings) if _installed(c.module)), None)
 
 
 def _installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even the package around it
+    except ModuleNotFoundError:  # a parent package is missing
         return False

@@ -1,4 +1,4 @@
-"""What an API answered instead of a reply -> the fault that it is, told alike for all APIs."""
+"""Provider errors, with one classification for all APIs."""
 
 import json
 import logging
@@ -10,82 +10,90 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-LONGEST_WAIT = 600.0  # seconds; who is told to wait longer had better come back later
+LONGEST_WAIT = 600.0  # seconds; if an API requests a longer wait, the judge stops
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class ProviderError(Exception):
-    """Why a request has no reply: one line, which never holds the key."""
+    """A request failed. The message is one line and never contains the key."""
 
 
 class TransientError(ProviderError):
-    """A fault that may pass: overload, time-out, reset. ``after``: seconds that the API named."""
+    """A retry may succeed: overload, time-out, connection reset.
 
-    def __init__(self, why: str, after: float | None = None) -> None:
-        super().__init__(why)
+    ``after``: the seconds to wait that the API named, if any.
+    """
+
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
         self.after = after
 
 
 class RejectedRequest(ProviderError):
-    """The API takes this question amiss (too long, malformed): asking it again won't help."""
+    """The API rejected this question (too long, malformed): a retry would not help."""
 
 
 class PermanentError(ProviderError):
-    """Nothing asked now will fare better: wrong key, unknown model, a day's quota used up."""
+    """No other request can succeed now: wrong key, unknown model, daily quota used up."""
 
 
 def from_status(
     status: int,
-    said: str,
+    message: str,
     after: float | None,
     *,
     model: str,
     variable: str | None,
     denied: bool = False,
 ) -> ProviderError:
-    """What the HTTP ``status`` comes to, in one line, of which the server ``said`` more.
+    """Classify the HTTP ``status`` of a failed request.
 
-    ``model`` was asked for, with the key that the environment's ``variable`` holds; ``denied``
-    says that the key is wrong, whatever the status.
+    ``message``: the server's own explanation. ``after``: the seconds to wait that the server
+    named. ``model``: the requested model. ``variable``: the environment variable that holds the
+    key. ``denied``: the server said that the key is invalid, whatever the status.
     """
-    told = f"{status} {said}".strip()
+    response = f"{status} {message}".strip()
     if denied or status in (401, 403):
         if variable is None:
-            return PermanentError(f"refused without a key ({told}); name its variable in key")
-        return PermanentError(f"{variable}: refused ({told}); check the key")
+            return PermanentError(
+                f"refused without a key ({response}); set key to the environment variable with one"
+            )
+        return PermanentError(f"{variable}: refused ({response}); check the key")
     if status == 402:
-        return PermanentError(f"{told}; no credit is left")
+        return PermanentError(f"{response}; no credit is left on the account")
     if status == 404:
-        return PermanentError(f"no model {model} ({told}); check model and base_url")
+        return PermanentError(f"no model {model} ({response}); check model and base_url")
     if status in (400, 413, 422):
-        return RejectedRequest(told)
+        return RejectedRequest(response)
     if status in (408, 409, 425, 429) or status >= 500:
         if after is not None and after > LONGEST_WAIT:
-            return PermanentError(f"{told}; {resume(after)}")
-        return TransientError(told, after)
-    return PermanentError(f"{told}; check base_url")  # such as a redirect: the key stays here
+            return PermanentError(f"{response}; {resume(after)}")
+        return TransientError(response, after)
+    # such as a redirect, which is not followed because it would send the key to another address
+    return PermanentError(f"{response}; check base_url")
 
 
 def named_wait(headers: Mapping[str, str]) -> float | None:
-    """The seconds that ``headers`` (names in lower case) say to wait: ``retry-after`` of any kind.
+    """The wait in seconds that ``headers`` (names in lower case) ask for.
 
-    ``None`` where they say nothing, or nonsense.
+    Reads ``retry-after-ms`` and ``retry-after`` (seconds or a date). ``None`` if both are missing
+    or invalid.
     """
-    thousandths = _number(headers.get("retry-after-ms", ""))
-    if thousandths is not None:
-        return thousandths / 1000
-    given = headers.get("retry-after", "")
-    if (seconds := _number(given)) is not None:
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    retry_after = headers.get("retry-after", "")
+    if (seconds := _number(retry_after)) is not None:
         return seconds
     try:
-        when = parsedate_to_datetime(given)
+        when = parsedate_to_datetime(retry_after)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return max(0.0, (when.astimezone(UTC) - datetime.now(UTC)).total_seconds())
 
 
 def duration(text: object) -> float | None:
-    """Seconds of a text such as ``34.07s``, ``6m0s`` or ``120ms``; ``None`` where it is none."""
+    """Seconds of a duration such as ``34.07s``, ``6m0s`` or ``120ms``; ``None`` if invalid."""
     parts = re.findall(r"([\d.]+)(ms|[smhd])", str(text)[:40])
     if not parts or "".join(n + unit for n, unit in parts) != str(text):
         return None
@@ -104,16 +112,16 @@ def _number(text: str) -> float | None:
 
 
 def resume(after: float | None) -> str:
-    """When to come back, as a local time and as UTC; ``after`` is in seconds from now."""
+    """When to resume: ``after`` seconds from now, as local time and as UTC."""
     if after is None:
         return "resume later"
-    if after > 30 * 86400:  # and what no calendar holds
+    if after > 30 * 86400:  # also avoids dates that `datetime` cannot represent
         return f"resume in {after / 86400:.0f} days"
     return _at(datetime.now(UTC) + timedelta(seconds=after))
 
 
 def midnight_pacific() -> str:
-    """When Google counts a new day."""
+    """When to resume after Google's daily quotas are reset."""
     try:
         pacific = ZoneInfo("America/Los_Angeles")
     except ZoneInfoNotFoundError:  # a machine without tz data
@@ -123,13 +131,13 @@ def midnight_pacific() -> str:
 
 
 def _at(when: datetime) -> str:
-    local, world = when.astimezone(), when.astimezone(UTC)
-    told = f"resume after {local:%Y-%m-%d %H:%M %Z}"
-    return told if local.utcoffset() == timedelta() else f"{told} ({world:%Y-%m-%d %H:%M} UTC)"
+    local, utc = when.astimezone(), when.astimezone(UTC)
+    text = f"resume after {local:%Y-%m-%d %H:%M %Z}"
+    return text if local.utcoffset() == timedelta() else f"{text} ({utc:%Y-%m-%d %H:%M} UTC)"
 
 
 class Refused(Exception):
-    """A server answered with another ``status`` than 200; names in ``headers`` in lower case."""
+    """A server returned a ``status`` other than 200. The names in ``headers`` are lower-cased."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(status)
@@ -138,58 +146,60 @@ class Refused(Exception):
 
 
 def from_google(refused: Refused, key: str, *, model: str, variable: str) -> ProviderError:
-    """What an error of Google's REST APIs comes to, from its body.
+    """Classify an error of Google's REST APIs by its body.
 
-    Whatever in it is not as documented counts as not said.
+    Parts of the body that are not in the documented format are ignored.
     """
     try:
         body = json.loads(refused.body)
-    except ValueError:  # a gateway's page
+    except ValueError:  # an HTML page of a gateway
         body = refused.body[:1000].decode(errors="replace")
     status = refused.status
     body = body[0] if isinstance(body, list) and body else body
-    found = body.get("error") if isinstance(body, dict) else body
-    error = found if isinstance(found, dict) else {"message": found}
-    given = error.get("details")
-    details = [d for d in given if isinstance(d, dict)] if isinstance(given, list) else []
-    said = one_line(error.get("message") or error.get("status") or "", key)
+    raw_error = body.get("error") if isinstance(body, dict) else body
+    error = raw_error if isinstance(raw_error, dict) else {"message": raw_error}
+    raw_details = error.get("details")
+    if not isinstance(raw_details, list):
+        raw_details = []
+    details = [detail for detail in raw_details if isinstance(detail, dict)]
+    message = one_line(error.get("message") or error.get("status") or "", key)
     if status == 429 and "PerDay" in str(details):
-        return PermanentError(f"the day's quota is used up ({said}); {midnight_pacific()}")
-    if error.get("status") == "FAILED_PRECONDITION":  # such as a country that is not served
-        return PermanentError(f"{status} {said}")
+        return PermanentError(f"the day's quota is used up ({message}); {midnight_pacific()}")
+    if error.get("status") == "FAILED_PRECONDITION":  # such as a country without the service
+        return PermanentError(f"{status} {message}")
     waits = [named_wait(refused.headers), *(duration(d.get("retryDelay")) for d in details)]
     after = max((w for w in waits if w is not None), default=None)
     denied = "API_KEY_INVALID" in str(details)
-    return from_status(status, said, after, model=model, variable=variable, denied=denied)
+    return from_status(status, message, after, model=model, variable=variable, denied=denied)
 
 
-_LONGEST_LINE, _HEAD = 200, 60
+_LONGEST_LINE, _HEAD = 200, 60  # characters
 
 
 def one_line(text: object, key: str | None) -> str:
     """``text`` as one short line without control characters and without the ``key``."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
     for secret in {key, quote(key, safe="")} if key else ():
-        plain = plain.replace(secret, "[key]")
-    if len(plain) <= _LONGEST_LINE:
-        return plain
-    return f"{plain[:_HEAD]} … {plain[_HEAD + 3 - _LONGEST_LINE :]}"  # the cause stands last
+        line = line.replace(secret, "[key]")
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[:_HEAD]} … {line[_HEAD + 3 - _LONGEST_LINE :]}"  # the cause is at the end
 
 
 def redact(text: str, key: str | None) -> str:
-    """A judge's reply without the ``key``; a short one is a word like "none", and no secret."""
+    """``text`` without the ``key``; a key under 8 characters is a placeholder such as "none"."""
     return text.replace(key, "[key]") if key and len(key) >= 8 else text
 
 
 def sendable(key: str) -> bool:
-    """Whether an HTTP header can hold the ``key``."""
+    """Whether ``key`` can be sent in an HTTP header: visible ASCII characters, at least one."""
     return bool(re.fullmatch(r"[!-~]+", key))
 
 
 def quiet_loggers(*loggers: str) -> None:
-    """Have the client libraries' ``loggers`` tell warnings only.
+    """Restrict the client libraries' ``loggers`` to warnings and above.
 
-    At finer levels they write headers and bodies, in which a server may echo the key.
+    At lower levels they log headers and bodies, in which a server may echo the key.
     """
     for name in loggers:
         logger = logging.getLogger(name)

@@ -1,4 +1,4 @@
-"""A question to a judge -> Gemini's reply or a fault, through google-generativeai."""
+"""Gemini through google-generativeai."""
 
 import json
 import warnings
@@ -23,13 +23,13 @@ from lek.providers.errors import (
 from lek.providers.request import Question, Reply, call_with_timeout
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
-# The judge must read harmful texts to judge them: whatever can be turned off, is.
+# A judge has to read harmful texts, so all safety filters that can be disabled are disabled.
 _HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
 _SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
 
 
 class GeminiEndpoint:
-    """Gemini. The library's state for all of a process (``configure``) is left alone."""
+    """An endpoint for Gemini. Does not use the library's global state (``configure``)."""
 
     def __init__(self, settings: GeminiSettings, key: str, library: Any, client: Any) -> None:
         self._settings, self._key = settings, key
@@ -37,10 +37,10 @@ class GeminiEndpoint:
 
     @classmethod
     def open(cls, settings: GeminiSettings, key: SecretStr | None) -> Self:
-        """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
+        """An endpoint for ``settings.model``. Sends nothing: `ask` reports an invalid key."""
         with warnings.catch_warnings():
-            # it says at import that google-genai succeeds it, which a user may choose here, and
-            # years ahead which Python it will no longer support; docs/judges.md says the former
+            # At import it warns that google-genai succeeds it, which users can choose and
+            # docs/judges.md explains, and names Python versions that it will drop in years.
             warnings.simplefilter("ignore", FutureWarning)
             import google.generativeai as library
         quiet_loggers("google", "urllib3", "requests")
@@ -48,21 +48,23 @@ class GeminiEndpoint:
         return cls(settings, secret, library, _client(settings, secret))
 
     def ask(self, question: Question) -> Reply:
-        """One request; raises a `ProviderError`, and nothing else."""
+        """Send one request, without retries; raises only `ProviderError`."""
         if not sendable(self._key):
-            raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
+            raise PermanentError(
+                f"{self._settings.key}: holds no key that can be sent in an HTTP header"
+            )
         try:
-            found = call_with_timeout(self._settings.timeout, lambda: self._request(question))
-            return _read(found, self._key)
+            response = call_with_timeout(self._settings.timeout, lambda: self._request(question))
+            return _read(response, self._key)
         except Exception as e:
-            fault = self._account(e)
-        raise fault from None
+            error = self._to_provider_error(e)
+        raise error from None  # the cause may contain the key
 
     def _request(self, question: Question) -> Any:
         model = self._library.GenerativeModel(
             self._settings.model, safety_settings=_SAFETY, system_instruction=question.system
         )
-        model._client = self._client  # it would take the one of `configure`
+        model._client = self._client  # otherwise the library uses the one from `configure`
         return model.generate_content(
             question.user,
             generation_config={
@@ -75,7 +77,7 @@ class GeminiEndpoint:
             request_options={"retry": None, "timeout": self._settings.timeout},
         )
 
-    def _account(self, e: Exception) -> ProviderError:
+    def _to_provider_error(self, e: Exception) -> ProviderError:
         import google.auth.exceptions
         import google.protobuf.json_format
         import requests
@@ -84,16 +86,16 @@ class GeminiEndpoint:
             names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
             return from_google(e, self._key, **names)
         if isinstance(e, TimeoutError | requests.Timeout):
-            return TransientError(f"no whole reply after {self._settings.timeout:g} s")
+            return TransientError(f"no complete reply after {self._settings.timeout:g} s (timeout)")
         if isinstance(e, requests.RequestException | google.auth.exceptions.TransportError):
-            return TransientError(one_line(f"no connection, or a broken one: {e}", self._key))
+            return TransientError(one_line(f"connection failed or interrupted: {e}", self._key))
         if isinstance(e, google.protobuf.json_format.ParseError | UnicodeDecodeError):
-            return TransientError("the reply's body is not what the API promises")
+            return TransientError("the response body is not in the documented format of the API")
         return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
 
 
 def _client(settings: GeminiSettings, key: str) -> Any:
-    """A client that sends each request once, and the key to nobody but the address given."""
+    """A client that sends each request once, and the key only to the configured address."""
     from google.ai.generativelanguage import GenerativeServiceClient
     from google.auth.api_key import Credentials
     from requests.adapters import HTTPAdapter
@@ -103,60 +105,60 @@ def _client(settings: GeminiSettings, key: str) -> Any:
     transport = rest(host=address, credentials=Credentials(key or "none"))
     session = transport._session
 
-    def refuse(response: Any, **_: Any) -> None:
-        # before the library follows a redirect with the key, asks again after a 401, or trips
-        # over an error that is not as Google words it
+    def check_status(response: Any, **_: Any) -> None:
+        # before the library follows a redirect with the key, retries after a 401, or fails on
+        # an error body that is not in Google's format
         if response.status_code != 200:
             raise Refused(response.status_code, response.headers, response.content)
 
-    session.hooks["response"].append(refuse)
-    session.auth = _ordered
+    session.hooks["response"].append(check_status)
+    session.auth = _add_property_ordering
     session.mount("https://", HTTPAdapter(pool_maxsize=settings.concurrency))
     session.mount("http://", HTTPAdapter(pool_maxsize=settings.concurrency))
     return GenerativeServiceClient(transport=transport)
 
 
-def _ordered(request: Any) -> Any:
-    """Say in which order the reply's properties are wanted: reasons before the scores.
+def _add_property_ordering(request: Any) -> Any:
+    """Add ``propertyOrdering`` to the response schema, so that reasons come before the scores.
 
-    The library knows no such field, and without it the API may go by the alphabet. This is the
-    last place where a request can be changed, whence its name in `requests`.
+    The library does not support this field, and without it the API may use alphabetical order.
+    `requests` calls this as its ``auth`` hook, the last one that can change a request.
     """
     body = json.loads(request.body)
-    form = body["generationConfig"]["responseSchema"]
-    form["propertyOrdering"] = form["required"]
+    schema = body["generationConfig"]["responseSchema"]
+    schema["propertyOrdering"] = schema["required"]
     request.prepare_body(json.dumps(body).encode(), None)
     return request
 
 
-def _schema(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a JSON Schema this library can say: no bounds; all properties are required."""
-    made: dict[str, Any] = {"type": str(given["type"]).upper()}
-    made |= {k: given[k] for k in ("description", "enum") if k in given}
-    if "properties" in given:
-        made["properties"] = {k: _schema(v) for k, v in given["properties"].items()}
-        made["required"] = list(made["properties"])
-    if "items" in given:
-        made["items"] = _schema(given["items"])
-    return made
+def _schema(json_schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a JSON Schema that this library supports: no bounds, all properties required."""
+    schema: dict[str, Any] = {"type": str(json_schema["type"]).upper()}
+    schema |= {k: json_schema[k] for k in ("description", "enum") if k in json_schema}
+    if "properties" in json_schema:
+        schema["properties"] = {k: _schema(v) for k, v in json_schema["properties"].items()}
+        schema["required"] = list(schema["properties"])
+    if "items" in json_schema:
+        schema["items"] = _schema(json_schema["items"])
+    return schema
 
 
-def _read(found: Any, key: str) -> Reply:
-    usage = found.usage_metadata
+def _read(response: Any, key: str) -> Reply:
+    usage = response.usage_metadata
     tokens = usage.prompt_token_count, usage.candidates_token_count, usage.total_token_count
     prompt, completion = _tokens(*tokens)
 
     def none(reason: str) -> Reply:
         return Reply(None, reason, None, prompt, completion)
 
-    if found.prompt_feedback.block_reason:
-        return none(f"the prompt was blocked: {found.prompt_feedback.block_reason.name}")
-    if len(found.candidates) != 1:
-        return none(f"{len(found.candidates) or 'no'} candidates where one was asked for")
-    (candidate,) = found.candidates
+    if response.prompt_feedback.block_reason:
+        return none(f"the prompt was blocked: {response.prompt_feedback.block_reason.name}")
+    if len(response.candidates) != 1:
+        return none(f"{len(response.candidates) or 'no'} candidates in the response, expected 1")
+    (candidate,) = response.candidates
     end = candidate.finish_reason.name
-    if end not in ("STOP", "MAX_TOKENS"):  # also what this library does not know
-        return none(f"the reply was blocked or broken off: {end}")
+    if end not in ("STOP", "MAX_TOKENS"):  # also reasons that this library does not know
+        return none(f"the reply was blocked or incomplete: {end}")
     text = redact("".join(part.text for part in candidate.content.parts), key)
     finish: Literal["stop", "length"] = "stop" if end == "STOP" else "length"
     if not text.strip():
@@ -165,7 +167,7 @@ def _read(found: Any, key: str) -> Reply:
 
 
 def _tokens(prompt: int, candidates: int, total: int) -> tuple[int | None, int | None]:
-    """Tokens of prompt and completion; 0 is how this library says that it was not told."""
+    """Token counts of prompt and completion; this library gives 0 for a count not reported."""
     if prompt < 0 or candidates < 0 or total < 0 or 0 < total < prompt:
         return None, None
     completion = total - prompt if total and prompt else candidates

@@ -1,4 +1,4 @@
-"""A question to a judge -> Gemini's reply or a fault, through google-genai."""
+"""Gemini through google-genai."""
 
 import json
 import logging
@@ -22,34 +22,36 @@ from lek.providers.errors import (
 from lek.providers.request import Question, Reply, call_with_timeout
 
 _ADDRESS = "https://generativelanguage.googleapis.com"
-# The judge must read harmful texts to judge them: whatever can be turned off, is.
+# A judge has to read harmful texts, so all safety filters that can be disabled are disabled.
 _HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
 _SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
 
 
 class GenaiEndpoint:
-    """Gemini."""
+    """An endpoint for Gemini."""
 
     def __init__(self, settings: GeminiSettings, key: str, client: Any) -> None:
         self._settings, self._key, self._client = settings, key, client
 
     @classmethod
     def open(cls, settings: GeminiSettings, key: SecretStr | None) -> Self:
-        """An endpoint for ``settings.model``. Nothing is sent yet: a bad key is told by `ask`."""
+        """An endpoint for ``settings.model``. Sends nothing: `ask` reports an invalid key."""
         secret = key.get_secret_value().strip() if key else ""
         quiet_loggers("google", "google_genai", "httpx", "httpx2", "httpcore", "httpcore2")
         return cls(settings, secret, _client(settings, secret))
 
     def ask(self, question: Question) -> Reply:
-        """One request; raises a `ProviderError`, and nothing else."""
+        """Send one request, without retries; raises only `ProviderError`."""
         if not sendable(self._key):
-            raise PermanentError(f"{self._settings.key}: holds no key that can be sent")
+            raise PermanentError(
+                f"{self._settings.key}: holds no key that can be sent in an HTTP header"
+            )
         try:
-            found = call_with_timeout(self._settings.timeout, lambda: self._request(question))
-            return _read(found, self._key)
+            response = call_with_timeout(self._settings.timeout, lambda: self._request(question))
+            return _read(response, self._key)
         except Exception as e:
-            fault = self._account(e)
-        raise fault from None
+            error = self._to_provider_error(e)
+        raise error from None  # the cause may contain the key
 
     def _request(self, question: Question) -> Any:
         return self._client.models.generate_content(
@@ -66,68 +68,70 @@ class GenaiEndpoint:
             },
         )
 
-    def _account(self, e: Exception) -> ProviderError:
+    def _to_provider_error(self, e: Exception) -> ProviderError:
         origins = {c.__name__ for c in type(e).__mro__ if c.__module__.startswith("httpx")}
         if isinstance(e, Refused):
             names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
             return from_google(e, self._key, **names)
         if isinstance(e, TimeoutError) or "TimeoutException" in origins:
-            return TransientError(f"no whole reply after {self._settings.timeout:g} s")
-        if "RequestError" in origins:  # of httpx or of its successor, whichever is there
-            return TransientError(one_line(f"no connection, or a broken one: {e}", self._key))
+            return TransientError(f"no complete reply after {self._settings.timeout:g} s (timeout)")
+        if "RequestError" in origins:  # from httpx or its successor, whichever is installed
+            return TransientError(one_line(f"connection failed or interrupted: {e}", self._key))
         if isinstance(e, ValueError) and not isinstance(e, UnicodeEncodeError):
-            return TransientError("the reply's body is not what the API promises")
+            return TransientError("the response body is not in the documented format of the API")
         return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
 
 
 def _client(settings: GeminiSettings, key: str) -> Any:
-    """A client that sends each request once, and the key to nobody but the address given."""
+    """A client that sends each request once, and the key only to the configured address."""
     from google import genai
 
-    logging.getLogger("google_genai._api_client").addFilter(_true)
+    logging.getLogger("google_genai._api_client").addFilter(_is_relevant)
     return genai.Client(
         api_key=key or "none",
-        vertexai=False,  # whatever the environment says
+        vertexai=False,  # regardless of the environment
         http_options={
             "base_url": (settings.base_url or _ADDRESS).rstrip("/"),
             "api_version": "v1beta",
-            "timeout": max(
-                1, int(settings.timeout * 1000)
-            ),  # per read; `call_with_timeout` is the deadline
+            # milliseconds per read; `call_with_timeout` limits the whole request
+            "timeout": max(1, int(settings.timeout * 1000)),
             "retry_options": {"attempts": 1},
-            # a redirect, if followed, would carry the key to another host
-            "client_args": {"follow_redirects": False, "event_hooks": {"response": [_whole]}},
+            # following a redirect would send the key to another host
+            "client_args": {"follow_redirects": False, "event_hooks": {"response": [_check_response]}},
         },
     )
 
 
-def _whole(response: Any) -> None:
-    """See to what the library trips over, or takes for an empty reply: a body that is no JSON."""
+def _check_response(response: Any) -> None:
+    """Raise on an error status, and on a body that is not a JSON object.
+
+    The library would fail on such a body, or take it for an empty reply.
+    """
     if response.status_code != 200:
         raise Refused(response.status_code, response.headers, response.read())
     if not isinstance(json.loads(response.read()), dict):
         raise ValueError
 
 
-def _true(record: logging.LogRecord) -> bool:
-    """The library says that GOOGLE_API_KEY is used where it is set, though it is given a key."""
+def _is_relevant(record: logging.LogRecord) -> bool:
+    """False for the library's message that it uses GOOGLE_API_KEY: it is given a key here."""
     return not record.getMessage().startswith("Both GOOGLE_API_KEY and GEMINI_API_KEY")
 
 
-def _read(found: Any, key: str) -> Reply:
-    prompt, completion = _tokens(found.usage_metadata)
+def _read(response: Any, key: str) -> Reply:
+    prompt, completion = _tokens(response.usage_metadata)
 
     def none(reason: str) -> Reply:
         return Reply(None, reason, None, prompt, completion)
 
-    if found.prompt_feedback and found.prompt_feedback.block_reason:
-        return none(f"the prompt was blocked: {_name(found.prompt_feedback.block_reason)}")
-    candidates = found.candidates or []
+    if response.prompt_feedback and response.prompt_feedback.block_reason:
+        return none(f"the prompt was blocked: {_name(response.prompt_feedback.block_reason)}")
+    candidates = response.candidates or []
     if len(candidates) != 1:
-        return none(f"{len(candidates) or 'no'} candidates where one was asked for")
+        return none(f"{len(candidates) or 'no'} candidates in the response, expected 1")
     end = _name(candidates[0].finish_reason)
     if end not in ("STOP", "MAX_TOKENS"):
-        return none(f"the reply was blocked or broken off: {end}")
+        return none(f"the reply was blocked or incomplete: {end}")
     content = candidates[0].content
     parts = (content.parts if content else None) or []
     text = redact("".join(p.text or "" for p in parts if not p.thought), key)
@@ -142,13 +146,13 @@ def _name(reason: Any) -> str:
 
 
 def _tokens(usage: Any) -> tuple[int | None, int | None]:
-    """Tokens of prompt and completion, which includes thinking."""
+    """Token counts of the prompt and of the completion, thinking included."""
     if usage is None:
         return None, None
     prompt, total = usage.prompt_token_count, usage.total_token_count
-    said, thought = usage.candidates_token_count, usage.thoughts_token_count
-    if any(n is not None and n < 0 for n in (prompt, total, said, thought)):
+    answer, thinking = usage.candidates_token_count, usage.thoughts_token_count
+    if any(n is not None and n < 0 for n in (prompt, total, answer, thinking)):
         return None, None
     if prompt and total:
         return (prompt, total - prompt) if total >= prompt else (None, None)
-    return prompt or None, (said or 0) + (thought or 0) or None
+    return prompt or None, (answer or 0) + (thinking or 0) or None

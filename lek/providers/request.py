@@ -1,4 +1,4 @@
-"""A request to a model behind an API, its reply, and the seam to whoever carries it out."""
+"""A request to a model behind an API, its reply, and the protocol of an endpoint."""
 
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -9,9 +9,10 @@ OVER_BUDGET = "--lek-max-judge-calls reached"
 
 
 class Question(NamedTuple):
-    """What a judge is asked: its instructions, then the data; ``schema`` is that of the reply.
+    """A prompt for a judge: ``system`` holds the instructions, ``user`` the data.
 
-    ``schema`` is a JSON Schema; its ``properties`` stand in the order in which they are wanted.
+    ``schema`` is the JSON Schema of the reply; its ``properties`` are in the order in which the
+    reply should have them.
     """
 
     system: str
@@ -20,9 +21,9 @@ class Question(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a judge said: a ``text``, or the ``reason`` why there is none (blocked, empty).
+    """A judge's reply: its ``text``, or the ``reason`` why there is none (blocked, empty).
 
-    Tokens are ``None`` where the API did not say; thinking counts as completion.
+    Token counts are ``None`` if the API did not report them; thinking counts as completion.
     """
 
     text: str | None
@@ -33,7 +34,10 @@ class Reply(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A reply, or ``why`` there is none; ``requests`` counts all that were made for it."""
+    """A reply, or the reason ``why`` there is none.
+
+    ``requests`` is the number of requests that were made, failed ones included.
+    """
 
     reply: Reply | None
     why: str | None
@@ -41,37 +45,38 @@ class Outcome(NamedTuple):
 
 
 class Endpoint(Protocol):
-    """A model behind an API. One object may be asked from several threads at once."""
+    """A model behind an API. Several threads may call one object at once."""
 
     def ask(self, question: Question) -> Reply:
-        """One request, never repeated by the client; raises a `ProviderError`, and nothing else."""
+        """Send one request, without retries; raises only `ProviderError`."""
 
 
-CANCELLED = "cancelled"  # why what nobody asks any more has no vote
+CANCELLED = "cancelled"  # `Outcome.why` of questions without a reply when the judge was closed
 
 
 _T = TypeVar("_T")
 
 
 def call_with_timeout(seconds: float, function: Callable[[], _T]) -> _T:
-    """The result of ``function``; raises `TimeoutError` if it takes longer than ``seconds``.
+    """Return the result of ``function``; raises `TimeoutError` after ``seconds``.
 
-    The time-outs of HTTP libraries are per read, so that a slow trickle never trips them. The
-    thread is a daemon: one that was abandoned does not hold up the end of the process.
+    The time-outs of HTTP libraries apply to each read, so a slow trickle of data never triggers
+    them. ``function`` runs in a daemon thread: if it is abandoned, it does not delay the end of
+    the process.
     """
-    told: SimpleQueue[tuple[_T, None] | tuple[None, BaseException]] = SimpleQueue()
+    results: SimpleQueue[tuple[_T, None] | tuple[None, BaseException]] = SimpleQueue()
 
     def work() -> None:
         try:
-            told.put((function(), None))
-        except BaseException as fault:  # it is raised again below, where somebody waits for it
-            told.put((None, fault))
+            results.put((function(), None))
+        except BaseException as error:  # raised again below, in the thread of the caller
+            results.put((None, error))
 
     Thread(target=work, daemon=True, name="request").start()
     try:
-        result, fault = told.get(timeout=seconds)
+        result, error = results.get(timeout=seconds)
     except Empty:
-        raise TimeoutError(f"no whole reply after {seconds:g} s") from None
-    if fault is not None:
-        raise fault
-    return result  # type: ignore[return-value]  # there is no fault, so this is the result
+        raise TimeoutError(f"no complete reply after {seconds:g} s") from None
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # there is no error, so this is the result

@@ -176,7 +176,7 @@ def _expected(loaded: LoadedProfile) -> str:
     """What a directory must hold at the least."""
     first = next(iter(loaded.benchmarks))
     text = f"expected cases such as {first}.jsonl"
-    recorded = loaded.profile.subjects[0].recorded
+    recorded = next(iter(loaded.profile.recorded.values()), None)
     return text + (f" and answers such as results/{first}_{recorded}.jsonl" if recorded else "")
 
 

@@ -89,7 +89,11 @@ BAD = {
     ),
     "key of a subject": (
         edit('recorded = "lem_ethics"', 'record = "lem_ethics"'),
-        [PROFILE, "subjects[1].record: unknown key, did you mean 'recorded'?"],
+        [
+            PROFILE,
+            "subjects[1]: has none of recorded, model, from; record: unknown key, did you mean",
+            "'recorded'?",
+        ],
     ),
     "broken TOML": (edit("[gates]", "[gates"), [PROFILE, "not TOML", "line 14"]),
     "wrong type": (

@@ -91,7 +91,7 @@ def test_models_are_asked_and_the_run_says_what_they_are(models: Project) -> Non
     assert len(said(done)) == 2 * 30
     assert len({t for (s, _), t in said(done).items() if s == "lek"}) > 1
     subjects = {s["name"]: s for s in done.run["subjects"]}
-    assert subjects["base"]["recipe"] == {"model": "../../one", "prompt": "chat", "lora": []}
+    assert subjects["base"]["recipe"] == {"model": "../../one", "prompt": "chat"}
     assert subjects["base"]["fingerprint"] != subjects["lek"]["fingerprint"]
     assert {s["form"] for s in subjects.values()} == {"float32, dequantised"}
     assert done.run["decoding"]["max_tokens"] == 8

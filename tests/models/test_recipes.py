@@ -7,6 +7,7 @@ from support.project import ROOT
 
 from lek.errors import BadInput
 from lek.profile.loading import load
+from lek.profile.schema import DerivedSubject
 
 GOOD = """
 [data]
@@ -26,7 +27,11 @@ gsm8k = "exact"
 """
 LEK = 'name = "lek"\nfrom = "base"\n[[subjects.lora]]\ndata = "train.jsonl"'
 BAD = {
-    "no origin": ('from = "base"\n', "", "subjects[1]: has none of them; give one of recorded"),
+    "no origin": (
+        'from = "base"\n',
+        "",
+        "subjects[1]: has none of recorded, model, from; give one",
+    ),
     "two origins": (
         'from = "base"',
         'from = "base"\nmodel = "x"',
@@ -38,7 +43,7 @@ BAD = {
     "stage on a source": (
         'model = "some/model"',
         'model = "some/model"\n[[subjects.lora]]\ndata = "x"',
-        "subjects[0].lora: only a subject made from another one has this",
+        "subjects[0].lora: only a subject with 'from' has this",
     ),
     "misspelt key": ("data = ", "dat = ", "subjects[1].lora[0].dat: unknown key, did you mean 'd"),
     "rank of nothing": (
@@ -69,7 +74,7 @@ BAD = {
     "revision of nothing": (
         'from = "base"',
         'from = "base"\nrevision = "main"',
-        "subjects[1].revision: only a subject with a model has this",
+        "subjects[1].revision: only a subject with 'model' has this",
     ),
     "cold": (
         "[judges]",
@@ -107,8 +112,9 @@ def test_the_defaults_are_the_published_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["sandbox", "gemma3-1b"])
 def test_the_paths_of_the_shipped_profiles_are_there(name: str) -> None:
     loaded = load(ROOT / "evals" / "profiles" / f"{name}.toml")
-    paths = [s.data for subject in loaded.profile.subjects for s in subject.lora]
-    for subject in loaded.profile.subjects:
+    derived = [s for s in loaded.profile.subjects if isinstance(s, DerivedSubject)]
+    paths = [stage.data for subject in derived for stage in subject.lora]
+    for subject in derived:
         if subject.abliterate is not None:
             paths += [subject.abliterate.harmful, subject.abliterate.harmless]
     assert paths
