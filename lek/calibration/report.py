@@ -1,6 +1,6 @@
-"""A calibration -> lines for a terminal, a plain document for JSON, a page of HTML.
+"""A calibration for people: lines for a terminal, a document for JSON, a page of HTML.
 
-The page has no script. Text is escaped; what could hide or steer is replaced in all three.
+In all three, characters that could hide or steer are replaced; in HTML everything is escaped.
 """
 
 import json
@@ -9,27 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
-from html import escape
 from itertools import combinations
+from pathlib import Path
 from textwrap import shorten, wrap
 from typing import Any
 
 from lek.calibration.agreement import Agreement, Calibration, Estimate, Means
+from lek.report.template import render
 from lek.report.terminal import cost_lines
 from lek.stats.intervals import CONFIDENCE
 
 SCHEMA = 1
 WORST = 20
 _NO_ORDER = "fewer than two subjects have scores"
-_HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Calibration</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width"><style>:root {color-scheme: light dark}
-body {font: 15px/1.5 system-ui, sans-serif; margin: auto; padding: 1em; max-width: 56em}
-h1 {font-size: 1.5em} h2 {font-size: 1.15em; margin-top: 2em} div {overflow-x: auto}
-table {border-collapse: collapse} th, td {border: 1px solid #8886; padding: .15em .35em}
-td {text-align: right} td:first-child {text-align: left} dt, tr:first-child {font-weight: 600}
-p, pre, li, h1, summary {overflow-wrap: anywhere} pre {white-space: pre-wrap; font: inherit}
-summary {cursor: pointer; margin: .4em 0} pre, dd {margin: 0 0 .5em}</style></head><body>"""
+_PAGE = Path(__file__).with_name("page.html")
 
 
 def swaps(means: Sequence[Means]) -> list[dict[str, Any]] | None:
@@ -131,24 +124,32 @@ def document(
 
 
 def page(result: Calibration, protocol: Mapping[str, Any]) -> str:
-    """``result`` as a page of HTML."""
+    """``result`` as a page of HTML, without a script; ``protocol`` says how the judge judges."""
     found = document(result, protocol)
-    notes = "".join(f"<p>{_safe(note)}</p>" for note in found["notes"])
-    parts = [f"{_HEAD}<h1>{_safe(_title(result))}</h1>{notes}"]
-    for a in result.agreements:
-        name, *facts = _facts(result, a)
-        rows = [("subject", "recorded", "judge", "judge - recorded", "n"), *_rows(result, a)]
-        table = "".join(f"<tr><td>{'<td>'.join(map(_safe, row))}" for row in rows)
-        listed = "".join(f"<li>{_safe(fact)}</li>" for fact in facts)
-        parts.append(f"<h2>{_safe(name)}</h2><ul>{listed}</ul><div><table>{table}</table></div>")
-    parts.append(f"<h2>The {len(found['worst'])} furthest apart</h2>")
-    for d in found["worst"]:
-        keys = ("prompt", "reference", "answer", "recorded_reason", "judged_reason")
-        pairs = ((k.replace("_", " "), d[k] or "none") for k in keys)
-        texts = "".join(f"<dt>{k}</dt><dd><pre>{_safe(v)}</pre></dd>" for k, v in pairs)
-        parts.append(f"<details><summary>{_safe(_apart(d))}</summary><dl>{texts}</dl></details>")
+    keys = ("prompt", "reference", "answer", "recorded_reason", "judged_reason")
     about = {k: found[k] for k in ("protocol", "data", "confidence", "resamples", "seed")}
-    return f"{''.join(parts)}<h2>By what</h2><pre>{_safe(about)}</pre></body></html>\n"
+    return render(
+        _PAGE,
+        title=_shown(_title(result)),
+        notes=found["notes"],
+        measures=[
+            {
+                "name": name,
+                "facts": [_shown(fact) for fact in facts],
+                "rows": [[_shown(cell) for cell in row] for row in _rows(result, a)],
+            }
+            for a in result.agreements
+            for name, *facts in [_facts(result, a)]
+        ],
+        worst=[
+            {
+                "summary": _shown(_apart(d)),
+                "texts": [(k.replace("_", " "), _shown(d[k] or "none")) for k in keys],
+            }
+            for d in found["worst"]
+        ],
+        about=_shown(about),
+    )
 
 
 def _title(result: Calibration) -> str:
@@ -224,7 +225,7 @@ def _clean(value: Any) -> Any:
     return [_clean(v) for v in value] if isinstance(value, list | tuple) else value
 
 
-def _safe(value: object) -> str:
-    """What can stand in HTML: a text as it is, anything else as JSON."""
+def _shown(value: object) -> str:
+    """A text without control characters; anything else as JSON."""
     text = value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)
-    return escape(strip_control_characters(text))
+    return strip_control_characters(text)
