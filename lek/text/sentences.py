@@ -1,4 +1,4 @@
-"""Text as a model wrote it -> plain text, sentences, words and stems to look phrases up in.
+"""Plain text, sentences and words of a model's answer.
 
 English only. What is covered: Markdown, full-width and look-alike letters, invisible characters,
 typographic quotes, padding. At most `LIMIT` characters are read, the first and the last of a longer
@@ -92,89 +92,6 @@ def sentences(text: str) -> tuple[str, ...]:
 def words(text: str) -> list[str]:
     """The words and numbers of ``text`` in lower case."""
     return [w.lower() for w in _WORD.findall(text)]
-
-
-_IRREGULAR = {
-    form: stem
-    for stem, forms in {
-        "be": "is are was were been am being",
-        "man": "men",
-        "woman": "women",
-        "child": "children",
-        "person": "people persons",
-        "mouse": "mice",
-        "foot": "feet",
-        "tooth": "teeth",
-        "say": "said says saying",
-        "go": "went gone goes",
-        "get": "got gotten",
-        "die": "died dying death dead dies deadly",
-        "eat": "ate eaten",
-        "see": "saw seen",
-        "know": "knew known",
-        "think": "thought",
-        "make": "made",
-        "take": "took taken",
-        "give": "gave given",
-        "find": "found",
-        "become": "became",
-        "begin": "began begun",
-        "come": "came",
-        "have": "has had having",
-        "do": "does did done",
-        "win": "won",
-        "lose": "lost loss",
-        "leave": "left",
-        "mean": "meant",
-        "write": "wrote written",
-        "speak": "spoke spoken",
-        "break": "broke broken",
-        "live": "lives living lived",
-        "life": "lives",
-        "lie": "lying lied lies",
-        "grow": "grew grown growth",
-        "fall": "fell fallen",
-        "good": "better best",
-        "bad": "worse worst",
-        "careful": "care cares cared caring",  # else it meets "car"
-        "one": "1",
-        "two": "2",
-        "three": "3",
-        "four": "4",
-        "five": "5",
-        "six": "6",
-        "seven": "7",
-        "eight": "8",
-        "nine": "9",
-        "ten": "10",
-        "twelve": "12",
-        "hundred": "100",
-        "america": "american americans usa u.s u.s.a",
-    }.items()
-    for form in forms.split()
-}
-_ENDINGS = (
-    ("ations", 3), ("ation", 3), ("ingly", 4), ("ings", 4), ("ness", 4), ("ment", 4), ("ally", 4),
-    ("edly", 4), ("ied", 2), ("ies", 2), ("ing", 3), ("ion", 4), ("est", 4), ("ers", 4), ("ed", 3),
-    ("er", 4), ("ly", 3), ("es", 3), ("s", 3), ("y", 3), ("e", 3),
-)  # fmt: skip
-
-
-@lru_cache(maxsize=16384)
-def stem(word: str) -> str:
-    """A rough stem: ``digested``, ``digesting`` and ``digests`` meet in one."""
-    word = word.removesuffix("'s")
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    for ending, least in _ENDINGS:
-        if (
-            word.endswith(ending)
-            and len(word) - len(ending) >= least
-            and not word.endswith(("ss", "us", "is"))
-        ):
-            word = word.removesuffix(ending)
-            break
-    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls" else word
 
 
 FUNCTION = frozenset(

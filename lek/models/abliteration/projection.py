@@ -6,11 +6,9 @@ p ~ (D^2 + ridge mean(D^2))^-1 Dr changes y least; without norms D = 1 and W' = 
 embedding stays: it writes what the prompt says, and is the unembedding in tied models.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lek.errors import BadInput
@@ -96,15 +94,6 @@ def removed(found: Sequence[Site], direction: Any, ridge: float) -> AbstractCont
         return call
 
     return with_forward_hooks([(s.linear, around(*projector(s, direction, ridge))) for s in found])
-
-
-def hooked(found: Sequence[Site], direction: Any) -> AbstractContextManager[None]:
-    """For the duration, r is taken out of every write itself (Arditi's run-time ablation).
-
-    What the edit approximates: it also leaves the rest of each write at its length.
-    """
-    plain = [Site(site.written) for site in found]
-    return removed(plain, direction, 0.0)
 
 
 def leak(
@@ -236,53 +225,3 @@ def put(weights: Sequence[tuple[Any, str, Any]]) -> None:
     """Give the model ``weights`` for good."""
     for linear, name, value in weights:
         linear[name] = value
-
-
-def as_adapter(model: Any, direction: Any, directory: Path, *, ridge: float) -> None:
-    """Write the edit of ``model`` as a LoRA adapter of rank 1 that mlx_lm loads.
-
-    For a quantised model, whose own weights cannot hold the edit: W' = W - p q'W is W plus the
-    adapter with lora_a = W'q and lora_b = -p', in float32. Raises `BadInput` where a layer has a
-    bias, which an adapter cannot change, and where ``directory`` holds an adapter already.
-    """
-    import mlx.core as mx
-
-    names = {id(module): name for name, module in model.named_modules()}
-    tensors = {}
-    for site in sites(model):
-        name, linear = names[id(site.linear)], site.linear
-        if "bias" in linear:
-            raise BadInput(f"abliterate: {name} has a bias, which an adapter cannot change")
-        p, q = projector(site, direction, ridge)
-        tensors[f"{name}.lora_a"] = (q[:, None] * _full(linear)).sum(0)[:, None]
-        tensors[f"{name}.lora_b"] = -p[None]
-    config = {
-        "fine_tune_type": "lora",
-        "num_layers": -1,
-        "lora_parameters": {"rank": 1, "scale": 1.0, "dropout": 0.0, "keys": list(BRANCHES)},
-    }
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / "adapters.safetensors"
-    if file.exists():
-        raise BadInput(f"{file}: exists; name a new directory")
-    mx.save_safetensors(str(file), tensors)
-    (directory / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
-
-
-def _full(linear: Any) -> Any:
-    """The weights of a linear layer, quantised or not, in float32."""
-    import mlx.core as mx
-    from mlx import nn
-
-    if isinstance(linear, nn.QuantizedLinear):
-        weight = mx.dequantize(
-            linear.weight,
-            linear.scales,
-            linear.get("biases"),
-            group_size=linear.group_size,
-            bits=linear.bits,
-            mode=linear.mode,
-        )
-        return weight.astype(mx.float32)
-    check_unquantised([Site(linear)])
-    return linear.weight.astype(mx.float32)
