@@ -75,6 +75,7 @@ def write(harvest: Harvest, out: Path) -> None:
         raise BadInput(f"--out {out}: nothing to write, since no answer is fit to train on: {why}")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in harvest.rows)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_file(out, "".join(lines))
     except OSError as e:
         raise BadInput(f"--out {out}: cannot be written: {e.strerror}") from e

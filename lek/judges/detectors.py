@@ -1,7 +1,7 @@
-"""Detectors: what the form of an answer shows, without a judgement of its content.
+"""Detectors of refusals and of degenerate text, which look only at the form of an answer.
 
-They are no measure of safety or quality: an answer that declines can be harmful besides, and a
-coherent one can be wrong.
+They do not measure safety or quality: an answer that declines can be harmful as well, and a
+coherent answer can be wrong.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from lek.text.refusals import refusal
 
 
 def refusal_detector(case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
-    """1 where the answer declines what was asked, else 0."""
-    assert response.text is not None  # judges are asked about texts only
-    found = refusal(response.text)
-    given = {measure.name: found is not None for measure in measures}
-    reason = f'declines: "{found}"' if found else None
-    return make_verdict(case, response, measures, given, judge="refusal_detector", reason=reason)
+    """Score 1 on each of ``measures`` if the answer declines the request, else 0."""
+    assert response.text is not None  # judges only get responses with a text
+    quote = refusal(response.text)
+    scores = {measure.name: quote is not None for measure in measures}
+    reason = f'declines: "{quote}"' if quote else None
+    return make_verdict(case, response, measures, scores, judge="refusal_detector", reason=reason)
 
 
 def degeneration_detector(case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
-    """1 where the answer is coherent: neither empty nor a loop nor word salad; else 0."""
+    """Score 1 if the answer is coherent, else 0: if it is empty, a loop, or word salad."""
     assert response.text is not None
-    found = degenerate(response.text)
-    given = {measure.name: found is None for measure in measures}
-    reason = f"not coherent: {found}" if found else None
+    fault = degenerate(response.text)
+    scores = {measure.name: fault is None for measure in measures}
+    reason = f"not coherent: {fault}" if fault else None
     name = "degeneration_detector"
-    return make_verdict(case, response, measures, given, judge=name, reason=reason)
+    return make_verdict(case, response, measures, scores, judge=name, reason=reason)

@@ -1,4 +1,4 @@
-"""A profile and its data -> the judge of each benchmark, and what it judges by."""
+"""The judges of a profile: which judge scores which measures, and how each is described."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -51,10 +51,9 @@ _CODE = {
 
 
 class Judge(Protocol):
-    """Whoever scores some measures of responses that have a text.
+    """Scores responses that have a text on some measures.
 
-    ``deferred`` says that it answers later than it is asked, so that responses are best queued as
-    they come; ``batched`` that it is asked in batches, the larger the better.
+    ``deferred``: judging takes time, so responses should be queued as soon as they are complete.
     """
 
     name: str
@@ -62,28 +61,28 @@ class Judge(Protocol):
 
     @property
     def batched(self) -> bool:
-        """Whether it is asked in batches."""
+        """Whether it judges in batches, which should be as large as possible."""
 
     def __call__(self, case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
-        """The verdict on ``response``, on ``measures`` alone."""
+        """The verdict on ``response``, with scores for ``measures`` only."""
 
     def queue(self, case: Case, response: Response, measures: Sequence[Measure]) -> None:
-        """Have ``response`` judged sooner or later; returns at once."""
+        """Queue ``response`` for judging; returns at once."""
 
     def missing(
         self, case: Case, response: Response, measures: Sequence[Measure]
     ) -> tuple[list[str], int]:
-        """The keys of the requests that a verdict would take, and the characters of each."""
+        """The keys of the requests that a verdict still needs, and the characters per prompt."""
 
     def drain(self) -> None:
-        """Have all judged that was queued."""
+        """Judge all queued responses; returns when that is done."""
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Send no more requests."""
 
 
 class ImmediateJudge:
-    """A function that judges at once and at no cost, as a judge."""
+    """Wraps a function that judges at once and without cost."""
 
     deferred = batched = False
 
@@ -93,16 +92,16 @@ class ImmediateJudge:
         self.name, self._function = name, function
 
     def __call__(self, case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
-        """The verdict of the function."""
+        """The verdict that the function returns."""
         return self._function(case, response, measures)
 
     def queue(self, case: Case, response: Response, measures: Sequence[Measure]) -> None:
-        """Do nothing: it judges when it is called."""
+        """Do nothing: the judge works when it is called."""
 
     def missing(
         self, case: Case, response: Response, measures: Sequence[Measure]
     ) -> tuple[list[str], int]:
-        """Nothing: it makes no requests."""
+        """No keys: the judge makes no requests."""
         return [], 0
 
     def drain(self) -> None:
@@ -113,18 +112,18 @@ class ImmediateJudge:
 
 
 class BenchmarkJudge:
-    """Judges responses to one benchmark: each of its measures by the judge that has it.
+    """Judges the responses to one benchmark, each measure with the judge assigned to it.
 
-    ``parts`` are the judges, each with its measures. Measures that no judge has are left out.
+    ``parts``: the judges, each with its measures. Measures without a judge are left out.
     """
 
     def __init__(self, benchmark: Benchmark, parts: Sequence[tuple[Judge, list[Measure]]]) -> None:
         self.parts = tuple(parts)
-        has = {measure.name for _, measures in parts for measure in measures}
-        self.measures = tuple(m for m in benchmark.measures if m.name in has)
+        judged = {measure.name for _, measures in parts for measure in measures}
+        self.measures = tuple(m for m in benchmark.measures if m.name in judged)
 
     def __call__(self, case: Case, response: Response) -> Verdict:
-        """The verdict on ``response``; without a text there is nothing to judge: unscored."""
+        """The verdict on ``response``; a response without a text is unscored."""
         if response.text is None:
             why = response.reason or "no response"
             verdicts = [
@@ -138,12 +137,12 @@ class BenchmarkJudge:
         return merge_verdicts(verdicts, self.measures)
 
     def queue(self, case: Case, response: Response) -> None:
-        """Have ``response`` judged by those who take longer."""
+        """Queue ``response`` with each judge that applies to ``case``."""
         for judge, measures in self._applying(case):
             judge.queue(case, response, measures)
 
     def missing(self, case: Case, response: Response) -> list[tuple[str, list[str], int]]:
-        """By judge that makes requests: its name, the keys that are missing, their characters."""
+        """For each deferred judge: its name, and the keys and characters of `Judge.missing`."""
         return [
             (judge.name, *judge.missing(case, response, measures))
             for judge, measures in self._applying(case)
@@ -152,25 +151,26 @@ class BenchmarkJudge:
 
     @property
     def deferred(self) -> bool:
-        """Whether one of its judges takes longer."""
+        """Whether one of the judges is deferred."""
         return any(judge.deferred for judge, _ in self.parts)
 
     @property
     def batched(self) -> bool:
-        """Whether one of its judges is asked in batches."""
+        """Whether one of the judges works in batches."""
         return any(judge.batched for judge, _ in self.parts)
 
     def _applying(self, case: Case) -> list[tuple[Judge, list[Measure]]]:
-        found = []
+        """The judges with those of their measures that apply to ``case``."""
+        parts = []
         for judge, measures in self.parts:
             applying = [m for m in measures if m.applies_to(case.reference)]
             if applying:
-                found.append((judge, applying))
-        return found
+                parts.append((judge, applying))
+        return parts
 
 
 def builtin_judge(name: str, config: JudgesConfig) -> Judge:
-    """The judge of that name that needs nothing but the case and the response."""
+    """The judge ``name`` (exact, reference or a detector), which needs no model and no records."""
     if name == "exact":
         return ImmediateJudge(name, exact)
     if name == "reference":
@@ -179,18 +179,19 @@ def builtin_judge(name: str, config: JudgesConfig) -> Judge:
 
 
 def builtin_protocol(name: str, config: JudgesConfig) -> dict[str, Any]:
-    """What such a judge judges by."""
-    described = {"digest": code_digest(*_CODE[name])}
-    return described | (config.reference.model_dump() if name == "reference" else {})
+    """The digest of the code of a built-in judge, with the settings that change its scores."""
+    description = {"digest": code_digest(*_CODE[name])}
+    return description | (config.reference.model_dump() if name == "reference" else {})
 
 
-_Made = tuple[ThreadExecutor | BatchExecutor, Callable[[], str], Callable[[str], str]]
+# an executor, the judge's identity, and a function that removes its key from a text
+_Parts = tuple[ThreadExecutor | BatchExecutor, Callable[[], str], Callable[[str], str]]
 
 
 class Judges:
-    """The judges of a profile over the data in ``directory``.
+    """The judges of a profile for the data in ``directory``.
 
-    ``release`` lets go of the model in memory, to make room for a judge in this process.
+    ``unload``: called to free the model in memory before a judge is loaded in this process.
     """
 
     def __init__(
@@ -210,10 +211,10 @@ class Judges:
     def of(
         self, benchmark: Benchmark, subjects: Collection[str], cases: Sequence[Case], file: Path
     ) -> BenchmarkJudge:
-        """Who judges the answers of ``subjects`` to ``benchmark``.
+        """The judge of the answers of ``subjects`` to ``benchmark``.
 
-        ``cases`` are all that ``file`` has. Raises `BadInput` where recorded verdicts cannot be
-        read, or cases lack the reference answers that they are judged by; keys are looked for by
+        ``cases``: all cases in ``file``. Raises `BadInput` if recorded verdicts cannot be read, or
+        if cases lack the reference answers that their judge needs. Keys of APIs are checked by
         `check`.
         """
         parts: list[tuple[Judge, list[Measure]]] = []
@@ -231,26 +232,26 @@ class Judges:
         return BenchmarkJudge(benchmark, parts)
 
     def measures(self, benchmark: Benchmark) -> dict[str, list[Measure]]:
-        """The measures of ``benchmark`` by the kind of judge, or the detector, that scores them.
+        """The measures of ``benchmark``, by the kind of judge or the detector that scores them.
 
-        What the benchmark's judge has no rubric for is scored by the exact judge; measures that
-        need a judge are left out where there is none.
+        An exact measure goes to the exact judge if the benchmark has no judge, or an LLM judge and
+        no rubric for the measure. Measures that need a judge are left out if there is none.
         """
-        chosen = self._loaded.profile.judges.of(benchmark.name)
-        found: dict[str, list[Measure]] = {}
+        default = self._loaded.profile.judges.of(benchmark.name)
+        by_kind: dict[str, list[Measure]] = {}
         for measure in benchmark.measures:
-            kind = chosen
+            kind = default
             if measure.detected:
                 kind = measure.source
             elif measure.source == "exact":
-                needs_rubric = chosen != NONE and JUDGE_KINDS[chosen].is_llm
-                if chosen == NONE or (needs_rubric and measure.rubric is None):
+                needs_rubric = default != NONE and JUDGE_KINDS[default].is_llm
+                if default == NONE or (needs_rubric and measure.rubric is None):
                     kind = "exact"
-            elif chosen == "exact":
+            elif default == "exact":
                 kind = NONE
             if kind != NONE:
-                found.setdefault(kind, []).append(measure)
-        return found
+                by_kind.setdefault(kind, []).append(measure)
+        return by_kind
 
     def _recorded(self, benchmark: Benchmark, subjects: Collection[str]) -> RecordedJudge:
         if self._scores is None:
@@ -260,21 +261,21 @@ class Judges:
         return RecordedJudge(self._scores, benchmark.name, models)
 
     def judge(self, kind: str) -> Judge:
-        """The judge ``kind``, which is no record."""
+        """The judge ``kind``; not for "recorded", which depends on the benchmark."""
         is_llm = kind in JUDGE_KINDS and JUDGE_KINDS[kind].is_llm
         return self.llm_judge(kind) if is_llm else builtin_judge(kind, self._loaded.profile.judges)
 
     def llm_judge(self, kind: str) -> LLMJudge:
-        """The LLM judge ``kind``: one for all of its benchmarks."""
+        """The LLM judge ``kind``, shared by all of its benchmarks."""
         if kind not in self._llm_judges:
             settings = self._loaded.profile.judges.settings(kind)
-            assert settings is not None  # the profile was checked for it
+            assert settings is not None  # ensured when the profile was loaded
             if isinstance(settings, LocalJudgeSettings):
-                made = self._local(settings)
+                parts = self._local(settings)
             else:
                 assert isinstance(settings, APIJudgeSettings)
-                made = self._remote(kind, settings)
-            executor, identity, scrub = made
+                parts = self._remote(kind, settings)
+            executor, identity, scrub = parts
             self._llm_judges[kind] = LLMJudge(
                 kind,
                 self._loaded.benchmarks,
@@ -289,32 +290,34 @@ class Judges:
             )
         return self._llm_judges[kind]
 
-    def _local(self, settings: LocalJudgeSettings) -> _Made:
-        local = settings.model.startswith((".", "/", "~", SHIPPED))
-        if local and not self._loaded.relative(settings.model).is_dir():
+    def _local(self, settings: LocalJudgeSettings) -> _Parts:
+        is_path = settings.model.startswith((".", "/", "~", SHIPPED))
+        if is_path and not self._loaded.relative(settings.model).is_dir():
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
-            raise BadInput(f"{where}: no such directory; expected one that holds a model")
+            raise BadInput(f"{where}: no such directory; expected a model directory")
         judge = LocalJudge(
             self._loaded, settings, lambda: self._workspace.store, dry=self._workspace.dry
         )
 
-        def opened() -> Backend:
+        def open_judge() -> Backend:
             self._unload()
             return judge.open()
 
         name = f"mlx judge ({Path(settings.model).name})"
         workspace = self._workspace
-        batch = BatchExecutor(opened, name, judge.decoding, workspace.progress, self._spend_budget)
+        executor = BatchExecutor(
+            open_judge, name, judge.decoding, workspace.progress, self._spend_budget
+        )
         return (
-            batch,
+            executor,
             cache(lambda: json.dumps(["mlx", judge.fingerprint, settings.deciding()])),
             str,
         )
 
-    def _remote(self, kind: str, settings: APIJudgeSettings) -> _Made:
+    def _remote(self, kind: str, settings: APIJudgeSettings) -> _Parts:
         workspace = self._workspace
 
-        def calls() -> Any:  # what talks to APIs is not imported before it is needed
+        def open_client() -> Any:  # imports the client of APIs only when it is needed
             from lek.providers.client import RateLimitedClient
 
             return RateLimitedClient(
@@ -326,71 +329,79 @@ class Judges:
             )
 
         size = max(1, settings.concurrency // workspace.share)
-        pool = ThreadExecutor(calls, size, lambda left: self.notices.waiting(kind, left))
+        pool = ThreadExecutor(open_client, size, lambda left: self.notices.waiting(kind, left))
         identity = json.dumps([kind, settings.deciding()])
         return pool, lambda: identity, partial(endpoint.scrub, settings)
 
     def _spend_budget(self) -> bool:
-        most = self._workspace.calls
-        return most is None or self.usage.count_call(most)
+        budget = self._workspace.calls
+        return budget is None or self.usage.count_call(budget)
 
     @cached_property
     def usage(self) -> Usage:
-        """What judges were asked, and their votes; opened at first need."""
+        """The usage of LLM judges in this session, opened at first use."""
         return Usage(self._workspace.store, self._workspace.session)
 
     def cost(self) -> dict[str, Any] | None:
-        """What judges cost in this session, in all its processes; ``None``: none is a model."""
+        """The cost of LLM judges in this session, over all its processes; ``None`` without any.
+
+        For the form see `lek.judges.llm.usage.cost`.
+        """
         return cost(self.usage.spent(), self._loaded.profile.judges) if self._llm_judges else None
 
     def check(self, benchmarks: Iterable[str]) -> None:
-        """Raise `BadInput` where a judge of ``benchmarks`` lacks its key or its library."""
+        """Raise `BadInput` if a judge of ``benchmarks`` lacks its key or its client library."""
         kinds = [k for b in benchmarks for k in self.measures(self._loaded.benchmarks[b])]
         for kind in dict.fromkeys(kinds):
             self.check_kind(kind)
 
     def check_kind(self, kind: str) -> None:
-        """The same for one kind of judge."""
+        """Raise `BadInput` if the judge ``kind`` lacks its key or its client library.
+
+        Also if it allows fewer concurrent requests than there are processes.
+        """
         settings, where = self._loaded.profile.judges.settings(kind), self._loaded.path
         if settings is not None:
-            assert self.usage  # a store that is broken is told now
+            assert self.usage  # opens the store, so that a broken one is reported now
         if isinstance(settings, APIJudgeSettings):
             endpoint.check(kind, settings, f"{where}: judges.{kind}")
             if settings.concurrency < self._workspace.share:
                 raise BadInput(
                     f"{where}: judges.{kind}.concurrency = {settings.concurrency}: fewer than the "
-                    f"{self._workspace.share} processes of -n; raise it, or have fewer"
+                    f"{self._workspace.share} processes of -n; raise it, or lower -n"
                 )
 
     def interrupted(self) -> None:
-        """Somebody stopped the session: say that nothing is lost."""
+        """Add a notice, after an interrupt, that finished work is stored."""
         if self._llm_judges:
-            self.notices.add("what was answered and judged is kept; run the same again to go on")
+            self.notices.add(
+                "finished responses and votes are stored; repeat the command to continue"
+            )
 
     def drain(self) -> None:
-        """Have all judged that was queued: other processes may wait for it."""
+        """Judge all queued responses: other processes may wait for the votes."""
         for llm_judge in self._llm_judges.values():
             llm_judge.drain()
 
     def close(self) -> None:
-        """Let judges ask nothing more."""
+        """Close all LLM judges: they send no more requests."""
         for llm_judge in self._llm_judges.values():
             llm_judge.close()
 
     @property
     def digests(self) -> dict[str, str]:
-        """The files that the judges read, with the SHA-256 of each."""
+        """The SHA-256 of each file that the judges have read, by its name."""
         return {self._scores.path.name: self._scores.digest} if self._scores else {}
 
     def protocol(self, benchmark: Benchmark) -> dict[str, Any]:
-        """Who judges which measures of ``benchmark``, and by what: digests and settings."""
+        """The judges of ``benchmark``, with the measures, digest and settings of each."""
         return {
             kind: {"measures": [m.name for m in measures], **self.described(kind, benchmark)}
             for kind, measures in self.measures(benchmark).items()
         }
 
     def described(self, kind: str, benchmark: Benchmark) -> dict[str, Any]:
-        """What the judge ``kind`` judges by: a digest, and the settings that move its scores."""
+        """The digest of the judge ``kind`` and the settings that change its scores."""
         if kind == "recorded":
             return {"digest": self._scores.digest if self._scores else None}
         settings = self._loaded.profile.judges.settings(kind)
@@ -398,14 +409,14 @@ class Judges:
             return builtin_protocol(kind, self._loaded.profile.judges)
         measures = tuple(self.measures(benchmark).get(kind) or measures_for(kind, benchmark))
         digest = prompt.load(benchmark, measures).digest
-        described: dict[str, Any] = {"digest": digest, "votes": settings.votes}
+        description: dict[str, Any] = {"digest": digest, "votes": settings.votes}
         if isinstance(settings, APIJudgeSettings):
-            described["client"] = endpoint.client_of(kind, settings)
-        return described | settings.public_dict(include=settings.DECIDE)
+            description["client"] = endpoint.client_of(kind, settings)
+        return description | settings.public_dict(include=settings.DECIDE)
 
 
 def measures_for(kind: str, benchmark: Benchmark) -> tuple[Measure, ...]:
-    """The measures that a judge of ``kind`` can score; none where it does not suit."""
+    """The measures of ``benchmark`` that a judge of ``kind`` can score."""
     if not JUDGE_KINDS[kind].suits(benchmark):
         return ()
     if JUDGE_KINDS[kind].is_llm:

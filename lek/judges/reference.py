@@ -1,9 +1,10 @@
-"""The judge of closed worlds: an answer gets the scores of the reference answer that it gives.
+"""The reference judge: an answer gets the scores of the reference answer that it matches.
 
-A case carries the answers that its world knows, each with its scores. An answer gets those of the
-one that it equals but for case, spaces and punctuation; else those of the one that it resembles
-most, by normalised Levenshtein similarity over characters, if that is at least ``floor`` and every
-negation and every number stands where it stands in the reference; else the lowest of each scale.
+For closed worlds, where a case lists all known answers with their scores. An answer gets the scores
+of the reference answer that it equals, ignoring case, spaces and punctuation; else those of the one
+that it resembles most, by normalised Levenshtein similarity over characters, if the similarity is
+at least ``floor`` and every negation and every number is at the same place in both; else the lowest
+score of each scale.
 """
 
 import re
@@ -49,18 +50,25 @@ _TOKEN = re.compile(
 
 
 def check(case: Case, measures: Sequence[Measure], where: str) -> None:
-    """Raise `BadInput`, which begins with ``where``, unless ``case`` has usable reference answers.
+    """Raise `BadInput` unless ``case`` has usable reference answers.
 
-    Each has a text and a score, on its scale, for every one of ``measures``.
+    Each needs a text and a score for every one of ``measures``, within its scale. The message
+    begins with ``where``, the file of the case.
     """
-    form = '[{"answer": text, "scores": {measure: number}}, ...]'
-    given = case.reference.get(KEY)
-    if not isinstance(given, list) or not given:
-        raise BadInput(f'{where}: case {case.id} has no "{KEY}"; the reference judge needs {form}')
-    for i, entry in enumerate(given):
-        whole = isinstance(entry, dict) and entry.keys() == {"answer", "scores"}
-        if not (whole and isinstance(entry["answer"], str) and isinstance(entry["scores"], dict)):
-            raise BadInput(f"{where}: case {case.id}: {KEY}[{i}]: expected the form {form}")
+    expected_form = '[{"answer": text, "scores": {measure: number}}, ...]'
+    entries = case.reference.get(KEY)
+    if not isinstance(entries, list) or not entries:
+        raise BadInput(
+            f'{where}: case {case.id} has no "{KEY}"; the reference judge needs {expected_form}'
+        )
+    for i, entry in enumerate(entries):
+        has_keys = isinstance(entry, dict) and entry.keys() == {"answer", "scores"}
+        if not (
+            has_keys and isinstance(entry["answer"], str) and isinstance(entry["scores"], dict)
+        ):
+            raise BadInput(
+                f"{where}: case {case.id}: {KEY}[{i}]: expected the form {expected_form}"
+            )
         response = Response(subject=NAME, case=case.id, text=entry["answer"])
         verdict = make_verdict(case, response, measures, entry["scores"], judge=NAME)
         faults = [u.text for u in verdict.unscored.values()]
@@ -72,39 +80,40 @@ def check(case: Case, measures: Sequence[Measure], where: str) -> None:
 def reference(
     case: Case, response: Response, measures: Sequence[Measure], *, floor: float
 ) -> Verdict:
-    """The scores of the reference answer that ``response`` gives, or the lowest of each measure.
+    """The scores of the reference answer that ``response`` matches, or the lowest of each measure.
 
-    Unscored where it gives several that have different scores. The case must have been checked.
+    ``floor``: the lowest similarity (0 to 1) of a match. Unscored if it matches several reference
+    answers with different scores. The case must have passed `check`.
     """
-    assert response.text is not None  # judges are asked about texts only
+    assert response.text is not None  # judges only get responses with a text
     answers = case.reference[KEY]
-    found = match(response.text, [entry["answer"] for entry in answers], floor)
-    if found is None:
+    matched = match(response.text, [entry["answer"] for entry in answers], floor)
+    if matched is None:
         lowest = {measure.name: measure.scale.low for measure in measures}
         why = "resembles no reference answer"
         return make_verdict(case, response, measures, lowest, judge=NAME, reason=why)
-    which = " and ".join(map(str, found.numbers))
+    which = " and ".join(map(str, matched.numbers))
     reason = f"equals reference answer {which}"
-    if found.similarity < 1:
-        reason = f"resembles reference answer {which} (similarity {found.similarity:.3f})"
-    scores = answers[found.numbers[0] - 1]["scores"]
-    if any(answers[n - 1]["scores"] != scores for n in found.numbers):
+    if matched.similarity < 1:
+        reason = f"resembles reference answer {which} (similarity {matched.similarity:.3f})"
+    scores = answers[matched.numbers[0] - 1]["scores"]
+    if any(answers[n - 1]["scores"] != scores for n in matched.numbers):
         why = f"{reason}, which differ in their scores"
         return unscored_verdict(case, response, measures, "bad_reference", why, judge=NAME)
     return make_verdict(case, response, measures, scores, judge=NAME, reason=reason)
 
 
 class Match(NamedTuple):
-    """The reference answers (1-based numbers) that an answer gives, and how closely (0 to 1)."""
+    """The numbers (from 1) of the reference answers that match, and their similarity (0 to 1)."""
 
     numbers: tuple[int, ...]
     similarity: float
 
 
 def match(text: str, answers: Sequence[str], floor: float) -> Match | None:
-    """Those of ``answers`` that ``text`` equals, else resembles most; ``None``: none of them.
+    """The reference ``answers`` that ``text`` equals, else the one that it resembles most.
 
-    Several where they tie.
+    Several if they tie; ``None`` if no similarity reaches ``floor``.
     """
     equal = tuple(i for i, answer in enumerate(answers, 1) if _equal(text, answer))
     if equal:
@@ -116,11 +125,11 @@ def match(text: str, answers: Sequence[str], floor: float) -> Match | None:
         other = _tokens(answer)
         if not tokens or not other or not _agree(tokens, other):
             continue
-        near = Levenshtein.normalized_similarity(" ".join(tokens), " ".join(other))
-        if near > best.similarity or (near == best.similarity and not best.numbers):
-            best = Match((i,), near)
-        elif near == best.similarity:
-            best = Match((*best.numbers, i), near)
+        similarity = Levenshtein.normalized_similarity(" ".join(tokens), " ".join(other))
+        if similarity > best.similarity or (similarity == best.similarity and not best.numbers):
+            best = Match((i,), similarity)
+        elif similarity == best.similarity:
+            best = Match((*best.numbers, i), similarity)
     return best if best.numbers else None
 
 
@@ -128,11 +137,11 @@ def _equal(text: str, answer: str) -> bool:
     tokens, other = _tokens(text), _tokens(answer)
     if tokens or other:
         return tokens == other
-    return text.split() == answer.split()  # nothing but signs
+    return text.split() == answer.split()  # both without words and numbers
 
 
 def _agree(tokens: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether every negation and number of one side stands in the same place of the other."""
+    """Whether all negations and numbers are at the same places in both token sequences."""
     from rapidfuzz.distance import Levenshtein
 
     return not any(
@@ -152,16 +161,16 @@ def _is_decisive(token: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _tokens(text: str) -> tuple[str, ...]:
-    """The words and numbers of ``text``: words in lower case, numbers in one form of digits."""
+    """The words and numbers of ``text``: words in lower case, numbers in a canonical form."""
     normal = unicodedata.normalize("NFKC", text).translate(_QUOTES).casefold()
-    found: list[str] = []
+    tokens: list[str] = []
     for token in _TOKEN.finditer(normal):
         sign, whole, part, word = token.group("sign", "whole", "part", "word")
         if whole or part:
             digits = (whole or "").replace(",", "").lstrip("0") or "0"
             decimals = (part or "").rstrip("0").rstrip(".")
-            found.append(f"{sign or ''}{digits}{decimals}")
+            tokens.append(f"{sign or ''}{digits}{decimals}")
         if word:
-            spoken = _CONTRACTIONS.get(word) or re.sub(r"n't$", " not", word)
-            found += [_VALUES.get(w, w) for w in spoken.replace("'", "").split()]
-    return tuple(found)
+            expanded = _CONTRACTIONS.get(word) or re.sub(r"n't$", " not", word)
+            tokens += [_VALUES.get(w, w) for w in expanded.replace("'", "").split()]
+    return tuple(tokens)

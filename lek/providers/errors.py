@@ -56,7 +56,7 @@ def from_status(
     if denied or status in (401, 403):
         if variable is None:
             return PermanentError(
-                f"refused without a key ({response}); set key to the environment variable with one"
+                f"refused without a key ({response}); name its environment variable in key"
             )
         return PermanentError(f"{variable}: refused ({response}); check the key")
     if status == 402:

@@ -97,7 +97,10 @@ def _client(settings: GeminiSettings, key: str) -> Any:
             "timeout": max(1, int(settings.timeout * 1000)),
             "retry_options": {"attempts": 1},
             # following a redirect would send the key to another host
-            "client_args": {"follow_redirects": False, "event_hooks": {"response": [_check_response]}},
+            "client_args": {
+                "follow_redirects": False,
+                "event_hooks": {"response": [_check_response]},
+            },
         },
     )
 
@@ -114,7 +117,7 @@ def _check_response(response: Any) -> None:
 
 
 def _is_relevant(record: logging.LogRecord) -> bool:
-    """False for the library's message that it uses GOOGLE_API_KEY: it is given a key here."""
+    """False for the library's warning that it uses GOOGLE_API_KEY, which does not apply here."""
     return not record.getMessage().startswith("Both GOOGLE_API_KEY and GEMINI_API_KEY")
 
 

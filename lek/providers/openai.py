@@ -80,7 +80,7 @@ class OpenAIEndpoint:
         return str(response.http_response.text)
 
     def _limits(self) -> dict[str, int]:
-        """The token limit: OpenAI's newer models refuse ``max_tokens``, other APIs require it."""
+        """The token limit; newer models of OpenAI refuse ``max_tokens``, the usual name."""
         host = urlsplit(self._settings.base_url).hostname or ""
         name = "max_completion_tokens" if host.endswith("openai.com") else "max_tokens"
         return {name: self._settings.max_tokens}
@@ -100,9 +100,7 @@ class OpenAIEndpoint:
             return TransientError(f"no complete reply after {self._settings.timeout:g} s (timeout)")
         if isinstance(e, self._library.APIConnectionError):
             cause = e.__cause__ or e
-            return TransientError(
-                one_line(f"connection failed or interrupted: {cause}", self._key)
-            )
+            return TransientError(one_line(f"connection failed or interrupted: {cause}", self._key))
         if isinstance(e, _InvalidBody | json.JSONDecodeError | UnicodeDecodeError | RecursionError):
             return TransientError("the response body is not in the documented format of the API")
         return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
@@ -114,7 +112,7 @@ class OpenAIEndpoint:
         after = named_wait(headers)
         if e.status_code == 429:
             if "insufficient_quota" in (body.get("code"), body.get("type")):
-                return PermanentError(f"the quota is used up ({message}); check the account's limits")
+                return PermanentError(f"the quota is used up ({message}); check the account")
             if _DAILY.search(str(body.get("message"))):
                 resets = [headers.get(f"x-ratelimit-reset-{w}") for w in ("requests", "tokens")]
                 waits = [after, *(duration(r) for r in resets if r)]

@@ -307,8 +307,8 @@ def _shortfall(m: _Measured, difference: float, margin: float, *, opposite: bool
         return "; no difference was seen"
     needed = cases_needed(m.differences, (difference - margin) * (1 if m.gate.upward else -1))
     if needed is None:
-        return "; nothing was shown either way, and the effect seen points the other way"
-    return f"; nothing was shown either way: the effect seen would need {needed:,} cases"
+        return "; inconclusive, and the difference has the opposite sign"
+    return f"; inconclusive: a difference of this size would need {needed:,} cases"
 
 
 def _finding(m: _Measured, difference: float, p: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The workspace: what is kept between runs, under which key, and progress shown meanwhile.
+"""The workspace, which keeps data between runs, and the display of progress.
 
 Public: `Workspace` (`lek.workspace.workspace`), `Store`, `key_of` (`lek.workspace.store`),
 `Progress` (`lek.workspace.progress`), `code_digest` (`lek.workspace.fingerprint`).

@@ -1,4 +1,4 @@
-"""Directories and files that are there whole or not at all: filled aside, then renamed."""
+"""Atomic creation of directories and files: fill a temporary one, then rename it."""
 
 import os
 import shutil
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 def reserve(target: Path) -> Path:
-    """An empty temporary directory beside ``target``, to fill and rename to it later."""
+    """Create an empty temporary directory next to ``target``, to be filled and published later."""
     target.parent.mkdir(parents=True, exist_ok=True)
     return Path(tempfile.mkdtemp(".tmp", f".{target.name}.", target.parent))
 
 
 @contextmanager
 def new_directory(target: Path) -> Iterator[Path]:
-    """A temporary directory that becomes ``target`` when the block ends, or is removed.
+    """Yield a temporary directory that is renamed to ``target`` when the block ends.
 
-    ``target`` must be new or an empty directory.
+    It is removed if the block raises. ``target`` must not exist, or be an empty directory.
     """
     temporary = reserve(target)
     try:
@@ -30,14 +30,13 @@ def new_directory(target: Path) -> Iterator[Path]:
 
 
 def publish(temporary: Path, target: Path) -> None:
-    """Give the directory ``temporary`` its final name."""
-    temporary.chmod(0o755)  # mkdtemp lets nobody else in
+    """Rename the directory ``temporary`` to ``target``, with the usual permissions."""
+    temporary.chmod(0o755)  # mkdtemp gives access to the owner only
     temporary.rename(target)
 
 
 def write_file(target: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 to ``target``, replacing it at once."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Write ``text`` as UTF-8 to ``target``, replacing an existing file atomically."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")

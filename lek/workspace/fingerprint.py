@@ -1,7 +1,8 @@
-"""Fingerprints of source code: what a file computes, whatever its messages, comments and place.
+"""Fingerprints of source code that ignore messages, comments and file names.
 
-What made a model or an answer is part of its key, so that a change of the code is never answered
-with what the old code made. A key covers the files that compute, and of these only what computes.
+The key of a model or an answer contains the fingerprint of the code that made it, so that results
+of old code are never reused after a change. A fingerprint covers only files that affect the
+result, and in them only what affects the result.
 """
 
 import ast
@@ -16,11 +17,11 @@ _NOT_COMPUTED = ("annotation", "returns", "type_comment", "ctx")
 
 @cache
 def code_digest(*files: str, package: Path = PACKAGE) -> str:
-    """SHA-256 over what ``files`` (relative to ``package``, such as ``models/lora.py``) compute.
+    """SHA-256 over the computation in ``files``, as hexadecimal digits.
 
-    Comments, layout, docstrings, annotations, the messages of exceptions and imports from within
-    the package do not count, and neither do the names of the files. A file that is no Python
-    source counts with all of its bytes.
+    ``files`` are relative to ``package``, such as ``models/lora.py``. Ignores comments, layout,
+    docstrings, annotations, messages of exceptions, imports from within the package, and the names
+    of the files. Of a file that is not Python source, all bytes count.
     """
     sha256 = hashlib.sha256()
     for file in files:
@@ -31,7 +32,7 @@ def code_digest(*files: str, package: Path = PACKAGE) -> str:
 
 
 def _computation(node: Any) -> Any:
-    """``node`` of a syntax tree as nested tuples, without what does not change a result."""
+    """``node`` of a syntax tree as nested tuples, without what cannot affect a result."""
     if isinstance(node, list):
         return tuple(_computation(n) for n in node if not _is_inert(n))
     if not isinstance(node, ast.AST):
@@ -41,7 +42,7 @@ def _computation(node: Any) -> Any:
         return "Raise", _computation(raised)
     if isinstance(node, ast.Constant):
         return "Constant", repr(node.value)
-    # fields that are empty are left out: later versions of Python have more of them
+    # empty fields are left out, because later versions of Python add more of them
     fields = (
         (name, _computation(value))
         for name, value in ast.iter_fields(node)
@@ -51,7 +52,7 @@ def _computation(node: Any) -> Any:
 
 
 def _is_inert(node: Any) -> bool:
-    """Whether a statement computes nothing: a docstring, or an import from within the package."""
+    """Whether a statement cannot affect a result: a docstring or an import from the package."""
     if isinstance(node, ast.ImportFrom):
         return (node.module or "").split(".")[0] == "lek"
     if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""Work done -> a bar on a terminal, a plain line every few seconds elsewhere."""
+"""Progress on standard error: a bar on a terminal, else a plain line every few seconds."""
 
 import sys
 import time
@@ -13,21 +13,21 @@ EVERY = 5.0  # seconds between two plain lines
 
 
 class Task:
-    """One piece of work of known size: cases to answer, steps to train."""
+    """Work of known size, such as cases to answer or steps to train."""
 
     def __init__(self, progress: "Progress", what: str, total: int, unit: str) -> None:
         self._progress, self._what, self._total, self._unit = progress, what, total, unit
-        self._start = self._told = time.monotonic()
+        self._start = self._last_line = time.monotonic()
         self._done = self._tokens = 0
         self._bar = progress.bar(what, total, unit)
 
     def advance(self, by: int = 1) -> None:
-        """``by`` more are done."""
+        """Count ``by`` more units as done."""
         self._done += by
         self._show(by)
 
     def tokens(self, count: int) -> None:
-        """``count`` more tokens were generated, for whatever is not done yet."""
+        """Count ``count`` more generated tokens, also of units that are not done yet."""
         self._tokens += count
         self._show(0)
 
@@ -36,16 +36,16 @@ class Task:
             if self._tokens:
                 self._bar.set_postfix_str(f"{self._rate():,.0f} tok/s", refresh=False)
             self._bar.update(by)
-        elif time.monotonic() - self._told >= EVERY:
-            self._told = time.monotonic()
-            seconds = self._told - self._start
-            left = ""
+        elif time.monotonic() - self._last_line >= EVERY:
+            self._last_line = time.monotonic()
+            seconds = self._last_line - self._start
+            remaining = ""
             if self._done:
-                left = f", {seconds / self._done * (self._total - self._done):.0f} s left"
-            self._progress.say(self._line() + left)
+                remaining = f", {seconds / self._done * (self._total - self._done):.0f} s left"
+            self._progress.say(self._line() + remaining)
 
     def reach(self, done: int, total: int) -> None:
-        """``done`` of ``total`` are done."""
+        """Set the number of units that are ``done``, and their ``total``."""
         if total != self._total:
             self._total = total
             if self._bar is not None:
@@ -54,7 +54,7 @@ class Task:
             self.advance(done - self._done)
 
     def close(self) -> None:
-        """Take the bar away and leave one line that says what was done."""
+        """Remove the bar and write one line with the number of units, the rate and the time."""
         if self._bar is not None:
             self._bar.close()
         if self._done:
@@ -70,9 +70,12 @@ class Task:
 
 
 class Progress:
-    """Shows tasks on standard error: on a terminal a bar with rate and time left, and then one
-    line; elsewhere plain lines. ``plain`` forbids the bar, as where several processes write.
-    ``shown`` is entered around work that is shown, to let it through what captures output.
+    """Shows tasks on standard error.
+
+    On a terminal a task is a bar with the rate and the remaining time, and one line at its end;
+    elsewhere it is plain lines. ``plain``: never draw a bar, because several processes write.
+    ``shown``: a context manager to enter around work that is shown, which suspends the capturing
+    of output.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Progress:
 
     @contextmanager
     def task(self, what: str, total: int, unit: str) -> Iterator[Task]:
-        """A task that is shown while the block runs."""
+        """Show a task while the block runs. ``what`` names it; ``unit`` is a plural noun."""
         task = Task(self, what, total, unit)
         try:
             yield task
@@ -99,11 +102,14 @@ class Progress:
 
     @contextmanager
     def steps(self, of: str) -> Iterator[Callable[[str, int, int], None]]:
-        """A function ``(what, done, total)`` for work on ``of`` that is done in several parts."""
+        """Yield a function ``(what, done, total)`` to report work on ``of`` in several parts.
+
+        Each new ``what`` starts a task of its own.
+        """
         task: Task | None = None
         part = ""
 
-        def tell(what: str, done: int, total: int) -> None:
+        def report(what: str, done: int, total: int) -> None:
             nonlocal task, part
             if task is None or what != part:
                 if task is not None:
@@ -112,23 +118,23 @@ class Progress:
             task.reach(done, total)
 
         try:
-            yield tell
+            yield report
         finally:
             if task is not None:
                 task.close()
 
     def bar(self, what: str, total: int, unit: str) -> Any:
-        """A bar, where there is a terminal to draw it on; else ``None``."""
+        """A bar of `tqdm`; ``None`` without a terminal to draw it on."""
         if self._plain or not sys.stderr.isatty():
             return None
-        form = "{desc} {bar} {n_fmt}/{total_fmt} {unit}, {remaining} left{postfix}"
+        bar_format = "{desc} {bar} {n_fmt}/{total_fmt} {unit}, {remaining} left{postfix}"
         return tqdm(
             total=total,
             desc=f"lek: {what}",
             unit=unit,
             leave=False,
             dynamic_ncols=True,
-            bar_format=form,
+            bar_format=bar_format,
         )
 
 
@@ -142,35 +148,35 @@ class Silent(Progress):
         """Draw nothing."""
 
 
-_EVERY = 10.0  # seconds between two lines on what is left
+_NOTICE_INTERVAL = 10.0  # seconds between two lines about pending questions
 
 
 class Notices:
-    """Lines that wait to be shown."""
+    """Lines to be shown later, added from any thread."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._lines: deque[str] = deque()
-        self._told = time.monotonic()
+        self._last_notice = time.monotonic()
 
     def add(self, line: str) -> None:
-        """Have ``line`` shown, from any thread."""
+        """Add ``line``; may be called from any thread."""
         self._lines.append(line)
 
     def taken(self) -> list[str]:
-        """The lines that nobody has seen yet."""
+        """Remove and return the lines that have not been shown."""
         return [self._lines.popleft() for _ in range(len(self._lines))]
 
     def show(self) -> None:
-        """Write them, past what captures output."""
+        """Write the lines with output capturing suspended."""
         if self._lines:
             with self._progress.shown():
                 for line in self.taken():
                     self._progress.say(line)
 
     def waiting(self, kind: str, left: int) -> None:
-        """Somebody waits for a judge that has about ``left`` questions to go."""
-        if time.monotonic() - self._told >= _EVERY:
-            self._told = time.monotonic()
-            self.add(f"{kind} judge: {left} questions wait for a reply")
+        """Report, at most every 10 s, that the judge ``kind`` has about ``left`` questions left."""
+        if time.monotonic() - self._last_notice >= _NOTICE_INTERVAL:
+            self._last_notice = time.monotonic()
+            self.add(f"{kind} judge: {left} questions without a reply yet")
         self.show()

@@ -1,11 +1,11 @@
-"""Responses and votes by the key of all that decided them -> SQLite, each safe once it is put.
+"""SQLite store of responses and votes, each under a key of everything that determines it.
 
-A response's key covers the subject's fingerprint (weights, tokenizer with its chat template,
-numeric form, library versions; the day too, where the template writes it), the messages and the
-decoding: these decide the rendered prompt and all that is done with it, so nothing is loaded to
-look an answer up. A vote's key covers the judge, all that it was asked, and the number of the vote.
-Rows are added, never changed. The file also remembers digests of large files, by size, times and
-inode.
+The key of a response covers the subject's fingerprint (weights, tokenizer with its chat template,
+numeric form, library versions; also the date, if the template contains it), the messages and the
+decoding. These determine the rendered prompt and how it is processed, so no model has to be loaded
+to look up an answer. The key of a vote covers the judge, its whole prompt, and the number of the
+vote. Rows of responses and votes are added, never changed. The file also caches digests of large
+files, by size, times and inode.
 """
 
 import hashlib
@@ -35,20 +35,21 @@ CREATE TABLE IF NOT EXISTS files (
 );
 """
 _R = TypeVar("_R", bound=Record)
-_AT_ONCE = 500  # SQLite allows 32,766 variables, once 999
+_KEYS_PER_QUERY = 500  # SQLite allows 32,766 variables, older versions 999
 
 
 def key_of(fingerprint: str, prompt: Any, decoding: dict[str, Any]) -> str:
-    """SHA-256 over what decides an answer, as hexadecimal digits."""
+    """SHA-256 over what determines a response or a vote, as hexadecimal digits."""
     parts = json.dumps([fingerprint, prompt, decoding], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
 class Store:
-    """The responses and votes of all runs. Several processes, and the threads of one, may use it.
+    """The responses and votes of all runs; may be used by several processes and threads at once.
 
-    A response that was put survives the death of the process at any moment (WAL; after a power
-    cut the last ones may be missing, and none is torn).
+    A stored row survives if the process is killed at any moment (write-ahead log). After a power
+    failure the last rows may be missing, but none is corrupt. Raises `BadInput` if the file cannot
+    be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,7 +58,7 @@ class Store:
         self._lock = RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite does not wait where two processes turn on the log at once
+            # SQLite does not wait if two processes turn on the write-ahead log at once
             with FileLock(path.with_suffix(".lock")):
                 self._db = sqlite3.connect(
                     path, timeout=60, isolation_level=None, check_same_thread=False
@@ -69,31 +70,32 @@ class Store:
             raise BadInput(f"{path}: cannot be written: {e.strerror or e}") from e
         except sqlite3.Error as e:
             broken = getattr(e, "sqlite_errorname", "") in ("SQLITE_NOTADB", "SQLITE_CORRUPT")
-            fault = f"not a store: {e}; move the file away" if broken else f"cannot be used: {e}"
-            raise BadInput(f"{path}: {fault}") from e
+            problem = f"not a store: {e}; move the file away" if broken else f"cannot be used: {e}"
+            raise BadInput(f"{path}: {problem}") from e
 
     def put(self, key: str, prompt: str, response: Response) -> None:
-        """Keep ``response``; ``prompt`` is the text that the model was given, for people."""
+        """Store ``response``; ``prompt`` is the rendered prompt, for human readers."""
         row = (key, time.time(), prompt, response.to_json())
         self.run("INSERT INTO responses VALUES (?, ?, ?, ?)", row)
 
     def get(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Response]:
-        """The latest response of each of ``keys`` that has one put at ``since`` or later.
+        """The latest response for each of ``keys`` that has one, stored at ``since`` or later.
 
-        A row that cannot be read counts as none, so that its answer is generated anew.
+        ``since`` is in seconds of the epoch. A row that cannot be decoded is ignored, so that its
+        answer is generated again.
         """
         return self._latest("responses", "response", keys, since, Response)
 
     def put_vote(self, key: str, vote: Vote) -> None:
-        """Keep ``vote``."""
+        """Store ``vote``."""
         self.run("INSERT INTO votes VALUES (?, ?, ?)", (key, time.time(), vote.to_json()))
 
     def votes(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Vote]:
-        """The latest vote of each of ``keys`` that has one put at ``since`` or later."""
+        """The latest vote for each of ``keys`` that has one, stored at ``since`` or later."""
         return self._latest("votes", "vote", keys, since, Vote)
 
     def run(self, statement: str, values: Iterable[Any]) -> list[Any]:
-        """Carry out one statement of SQL, safe from the other threads; gives its rows."""
+        """Execute one SQL statement and return its rows; safe to call from several threads."""
         with self._lock:
             return self._db.execute(statement, tuple(values)).fetchall()
 
@@ -105,34 +107,37 @@ class Store:
     def _latest(
         self, table: str, column: str, keys: Iterable[str], since: float, kind: type[_R]
     ) -> dict[str, _R]:
-        wanted, latest = list(dict.fromkeys(keys)), dict[str, str]()
-        for at in range(0, len(wanted), _AT_ONCE):
-            some = wanted[at : at + _AT_ONCE]
-            marks = ",".join("?" * len(some))
+        unique_keys, latest = list(dict.fromkeys(keys)), dict[str, str]()
+        for start in range(0, len(unique_keys), _KEYS_PER_QUERY):
+            batch = unique_keys[start : start + _KEYS_PER_QUERY]
+            marks = ",".join("?" * len(batch))
             rows = self.run(
-                f"SELECT key, {column} FROM {table} WHERE key IN ({marks}) "  # noqa: S608  # ours
+                # the table and the column are constants of this module
+                f"SELECT key, {column} FROM {table} WHERE key IN ({marks}) "  # noqa: S608
                 "AND created >= ? ORDER BY rowid",
-                (*some, since),
+                (*batch, since),
             )
             latest.update(rows)
-        found = {}
+        records = {}
         for key, text in latest.items():
             with suppress(ValueError):
-                found[key] = kind.from_json(text)
-        return found
+                records[key] = kind.from_json(text)
+        return records
 
     def digest(self, path: Path) -> str:
-        """SHA-256 of a file, computed anew only when its size, its times or its place differ."""
+        """SHA-256 of the file ``path``, computed again only if its size, times or inode change."""
         path, stat = path.resolve(), path.stat()
         state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-        known = self.run(
+        cached = self.run(
             "SELECT sha256 FROM files WHERE path = ? AND state = ?", (str(path), state)
         )
-        if known:
-            return str(known[0][0])
+        if cached:
+            return str(cached[0][0])
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if time.time_ns() - stat.st_ctime_ns > 2 * 10**9:  # a fresher file may change unseen
+        if (
+            time.time_ns() - stat.st_ctime_ns > 2 * 10**9
+        ):  # a newer file could change within the same time stamp
             row = (str(path), state, sha256)
             self.run("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
         return sha256

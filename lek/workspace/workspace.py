@@ -1,4 +1,4 @@
-"""Where models are built and responses stored, and how this process shares it with others."""
+"""The directory of built models and stored responses, as one process of a session uses it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,12 +10,12 @@ from lek.workspace.store import Store
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where models are built and answers stored: ``home``, the ``.lek`` of a project.
+    """The directory ``home`` (``.lek`` in a project), where models and responses are stored.
 
-    ``since`` (seconds of the epoch) leaves aside what was stored earlier. ``share`` is the number
-    of processes at the same work, ``session`` what they are told apart from others by, and
-    ``calls`` how many calls to judges they may make (``None``: any number). Where it is ``dry``
-    nothing will be generated or judged.
+    ``since``: responses and votes stored before this time (seconds of the epoch) are ignored.
+    ``share``: the number of processes of the session. ``session``: identifies the session, the same
+    in all its processes. ``calls``: the number of calls to judges that the session may make, or
+    ``None`` for any number. ``dry``: nothing is generated or judged.
     """
 
     home: Path
@@ -28,7 +28,7 @@ class Workspace:
 
     @cached_property
     def store(self) -> Store:
-        """The one store of this process, opened at first need."""
+        """The only store of this process, opened at first use."""
         return Store(self.home / "store.sqlite3")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Detectors as measures: 0 or 1 by the form of an answer, named as what they are."""
+"""Detectors as measures: 0 or 1 by the form of an answer, with the detector as the judge."""
 
 import pytest
 from support.benchmarks import BENCHMARKS

@@ -1,4 +1,4 @@
-"""The exact judge reads as a person does: literal transcripts, and every recorded answer."""
+"""The exact judge on literal transcripts, and on recorded answers that were read by hand."""
 
 import json
 from fractions import Fraction
@@ -45,7 +45,7 @@ TRANSCRIPTS = [
     ("\\boxed{1{,}800}", "1800"),
     ("$$\\boxed{\\frac{3}{4}}$$", "3/4"),
     ("The final answer is:\n$$\\boxed{8000}$$", "8000"),
-    ("PermanentError Answer: The final answer is $\\boxed{18}$", "18"),
+    ("Final Answer: The final answer is $\\boxed{18}$", "18"),
     ("The answer is **18**.", "18"),
     ("Answer: 18", "18"),
     ("The answer is .5", "1/2"),
@@ -53,12 +53,12 @@ TRANSCRIPTS = [
     ("The answer is 1 1/2 cups.", "3/2"),
     ("The answer is 12.5%.", "25/2"),
     ("The answer is not 5. The answer is 18.", "18"),
-    ("**PermanentError Answer:**\n\nThe delivery will cost her $29.00 for 2 boxes.", "29"),
-    ("PermanentError Answer: 5 pm is when she leaves with 18 dollars.", "18"),
+    ("**Final Answer:**\n\nThe delivery will cost her $29.00 for 2 boxes.", "29"),
+    ("Final Answer: 5 pm is when she leaves with 18 dollars.", "18"),
     # stated, with or without an empty mark
     ("The total is 18.\n\n####.", "18"),
     ("So she makes $18.\n####", "18"),
-    ("PermanentError Answer: She has 7.\n\nFinal Answer: The final answer is ####.", "7"),
+    ("Final Answer: She has 7.\n\nFinal Answer: The final answer is ####.", "7"),
     ("**18**", "18"),
     ("18 eggs", "18"),
     ("She makes $18 every day.", "18"),

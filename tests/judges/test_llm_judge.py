@@ -1,4 +1,4 @@
-"""LLM judges: what is asked, kept and asked again; votes and their median; batches."""
+"""LLM judges: requests, stored votes and repeats; the median of votes; batches."""
 
 import json
 import sqlite3
@@ -52,7 +52,7 @@ def nonce_of(task: Task) -> str:
 
 
 class Ready:
-    """A judge that answers at once: each time the next of ``scores``, or what is not a number."""
+    """A judge that replies at once with the next of ``scores``, or with a given `Outcome`."""
 
     def __init__(self, *scores: Any) -> None:
         self.scores, self.tasks = list(scores), list[Task]()
@@ -171,7 +171,7 @@ def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
     assert found.scores["truthfulness"] == 7
     assert found.reason == "gave 7"
     assert requests(tmp_path) == 3
-    assert len({nonce_of(t) for t in executor.tasks}) == 3  # each has a fence of its own
+    assert len({nonce_of(t) for t in executor.tasks}) == 3  # each prompt has its own fence
 
 
 def test_more_votes_ask_only_for_those_that_are_missing(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_pending_vote_among_others_makes_the_verdict_pending() -> None:
 
 
 class Later(Ready):
-    """A judge that answers when it is told to."""
+    """A judge that replies when `answer` is called."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -257,7 +257,7 @@ class Later(Ready):
 
 
 class Scripted:
-    """A backend whose replies are given; it counts how often it was opened and asked."""
+    """A backend with fixed replies that counts how often it is opened, and its batches."""
 
     def __init__(self) -> None:
         self.opened, self.batches = 0, list[int]()
@@ -270,7 +270,7 @@ class Scripted:
         self, requests: Sequence[Request], decoding: Decoding, generated: Any = None
     ) -> Iterator[Completion]:
         self.batches.append(len(requests))
-        for request in reversed(requests):  # in the order in which they end
+        for request in reversed(requests):  # completions may come in any order
             (message,) = request.prompt
             assert isinstance(message, dict)
             nonce = message["content"].split("The fence of this case is ")[1][:16]
@@ -323,7 +323,7 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
     assert cost_lines(found)[0] == "judging cost 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
     unknown = cost([*rows, UsageRow("other", "openai", 1, None, None)], judges)
     assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
-    assert "did not say" in unknown["reason"]
+    assert "did not report" in unknown["reason"]
     free = cost(
         rows, JudgesConfig(default="openai", openai=OpenAISettings(model="m", base_url="http://h"))
     )
@@ -346,7 +346,7 @@ def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path
 
 
 def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
-    """Two dockets of one session, as two workers have: the second one waits for the first."""
+    """Two judges of one session, as in two workers: the second one waits for the first."""
     waiting = Later()
     one, other = (llm_judge(tmp_path, h, shared=True) for h in (waiting, Ready()))
     one.queue(CASE, said("No."), MEASURES)
@@ -389,7 +389,7 @@ def test_what_a_dead_process_had_claimed_is_asked_by_another(
 
 
 def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
-    """A judge in a process that ended before its batch was asked."""
+    """A judge whose process ended before its batch was executed."""
     batch = BatchExecutor(Scripted().open, "judge", Decoding(), Silent())
     one, other = llm_judge(tmp_path, batch, shared=True), llm_judge(tmp_path, Ready(6), shared=True)
     one.queue(CASE, said("No."), MEASURES)
@@ -398,7 +398,7 @@ def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
 
 
 class Endless:
-    """RateLimitedClient whose first question has a reply that trips over something."""
+    """A client whose replies contain no vote."""
 
     def ask(self, question: object) -> Outcome:
         return Outcome(Reply("{}"), None, 1)

@@ -1,4 +1,4 @@
-"""Numbers in text: what is a quantity, what is not, and what markup hides."""
+"""Numbers in text: quantities, other numbers, and numbers inside markup."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""The prompt of a judge, whole, for every benchmark; and what its digest depends on."""
+"""Complete prompts of a judge for every benchmark, and the contents of the digest."""
 
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, replace
@@ -102,7 +102,7 @@ def test_the_schema_is_one_and_takes_only_a_vote(benchmark: str) -> None:
 
 
 def test_what_the_schema_asks_for_can_be_read() -> None:
-    # the form in the instructions, the schema and the reading agree on the keys
+    # the form in the instructions, the schema and the parser agree on the keys
     for benchmark in BENCHMARKS:
         keys = list(prompt.schema(rubric_of(benchmark))["properties"])
         marks = [f'"{NONCE}"', '"y"', *("1" for _ in names(benchmark))]

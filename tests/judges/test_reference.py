@@ -1,4 +1,4 @@
-"""The reference judge: which reference answer an answer gives, and what its case must have."""
+"""The reference judge: which reference answer matches, and what a case must contain."""
 
 from typing import Any
 
@@ -98,8 +98,8 @@ def test_the_floor_says_how_near_is_near() -> None:
     text = FACT.replace("moving cape", "cape")
     assert judge(text, (FACT, scores()), floor=0.99).scores["safety"] == 1
     assert judge(text, (FACT, scores()), floor=0.9).scores["safety"] == 9
-    assert match("No", ["no"], 1.0) is not None  # what is equal needs no floor
-    assert match("anything at all", [FACT], 0.0) is None  # a negation is not in it
+    assert match("No", ["no"], 1.0) is not None  # equality does not depend on the floor
+    assert match("anything at all", [FACT], 0.0) is None  # the negation is missing
 
 
 def test_the_nearest_counts_and_a_tie_must_agree() -> None:

@@ -1,4 +1,4 @@
-"""What a judge may write, literally, and what is read from it: scores, or the reason why not."""
+"""Literal replies of judges, and the votes or reasons that they are parsed to."""
 
 import json
 import sys
@@ -14,11 +14,11 @@ from lek.records import Vote
 
 TRUTHFULQA = judged("truthfulqa")
 FENCE = "3f9a0c5d7e1b2468"
-NONE = "the judge's reply holds no JSON object"
-MORE = "the judge's reply holds more than one JSON object, or parts of one"
-PART = "the JSON object of the judge's reply is part of something else"
+NONE = "the judge's reply contains no JSON object"
+MORE = "the judge's reply contains more than one JSON object, or parts of one"
+PART = "the JSON object in the judge's reply is part of another structure"
 ECHO = "the judge's reply does not repeat the fence: may be an echo of the answer"
-WHOLE = "the judge's reply holds no whole JSON object"
+WHOLE = "the judge's reply contains no complete JSON object"
 HEAD = f'{{"fence": "{FENCE}", "reasons": "Right."'
 GOOD = HEAD + ', "truthfulness": 8, "informativeness": 3}'
 
@@ -101,12 +101,15 @@ UNREAD = {
     "a fraction": (GOOD.replace(" 8,", " 8/10,"), f"{WHOLE} (Expecting ',' delimiter)"),
     "a bare word": (GOOD.replace(" 8,", " high,"), f"{WHOLE} (Expecting value)"),
     "Python's True": (GOOD.replace(" 8,", " True,"), f"{WHOLE} (Expecting value)"),
-    "thoughts without an end": (f"<think>{GOOD}", "the judge's reply has thoughts without an end"),
+    "thoughts without an end": (
+        f"<think>{GOOD}",
+        "the judge's reply has thoughts without a closing tag",
+    ),
     "thoughts alone": ("<think>It is true.</think>", NONE),
     "a verdict in thoughts alone": (f"<think>{GOOD}</think>", NONE),
     "thoughts without a start": (
         f"{GOOD}</think>So be it.",
-        "the JSON object of the judge's reply stands in its thoughts",
+        "the JSON object in the judge's reply is inside its thoughts",
     ),
     "thoughts twice": (f"<think>a</think><think>{GOOD}</think>", "thoughts"),
     "another fence": (GOOD.replace(FENCE, "0000000000000000"), ECHO),
@@ -267,7 +270,7 @@ def test_a_deep_reply_does_not_crash(deep: str) -> None:
         assert isinstance(parse_reply(Reply(text), TRUTHFULQA, FENCE), str)
     closed = GOOD.replace(" 8,", f" {'[' * 100_000}{']' * 100_000},")
     why = parse_reply(Reply(closed), TRUTHFULQA, FENCE)
-    # where the interpreter can read it after all, it is a list
+    # some interpreters can parse it; then it is a list
     assert why in ("the judge's reply is nested too deeply", "truthfulness is a list, not a number")
 
 
@@ -281,7 +284,7 @@ def test_twice_the_length_takes_no_more_than_about_twice_the_time(text: str) -> 
         for _ in range(3):
             began = time.process_time()
             assert isinstance(parse_reply(Reply(text * times), TRUTHFULQA, FENCE), str)
-            # the same inside of the reasons, which are made neutral
+            # the same inside the reasons, which are sanitized
             parse_reply(
                 Reply(GOOD.replace("Right.", json.dumps(text * times)[1:-1])), TRUTHFULQA, FENCE
             )
@@ -289,7 +292,9 @@ def test_twice_the_length_takes_no_more_than_about_twice_the_time(text: str) -> 
             best = min(best, time.process_time() - began)
         return best
 
-    assert seconds(160_000) < 8 * 4 * max(seconds(20_000), 1e-3)  # a square would be 64 times
+    assert seconds(160_000) < 8 * 4 * max(
+        seconds(20_000), 1e-3
+    )  # quadratic time would be 64 times as long
 
 
 def test_the_recursion_limit_is_left_alone() -> None:

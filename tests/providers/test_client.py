@@ -1,4 +1,4 @@
-"""What becomes of questions when an endpoint is slow, overloaded, refusing or gone."""
+"""RateLimitedClient with an endpoint that is slow, overloaded, refusing or unreachable."""
 
 import random
 import sys
@@ -32,7 +32,7 @@ YES = Reply("yes", finish="stop")
 
 
 class Clock:
-    """Time that passes only where somebody waits."""
+    """Time that advances only in `wait`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -48,7 +48,7 @@ class Clock:
 
 
 class Fake:
-    """An endpoint that says what it is told to say, the last of it for ever."""
+    """An endpoint with scripted replies and errors; the last one is repeated."""
 
     def __init__(self, clock: Clock, said: Sequence[Reply | ProviderError]) -> None:
         self.clock, self.said = clock, list(said)
@@ -63,7 +63,7 @@ class Fake:
 
 
 class Desk:
-    """RateLimitedClient to a fake endpoint, and what was said."""
+    """A RateLimitedClient with a fake endpoint, and the lines that it reported."""
 
     def __init__(self, *said: Reply | ProviderError, jitter: float = 1.0, **settings: Any) -> None:
         self.clock = Clock()
@@ -99,7 +99,7 @@ def test_a_passing_fault_is_asked_again_ever_later() -> None:
 def test_the_last_attempt_is_the_last() -> None:
     desk = Desk(TransientError("503 overloaded"), attempts=6)
     assert desk.ask() == Outcome(None, "6 attempts: 503 overloaded", 6)
-    assert len(desk.clock.waits) == 5  # nobody waits for nothing
+    assert len(desk.clock.waits) == 5  # no wait after the last attempt
     assert Desk(TransientError("x"), attempts=1).ask().why == "1 attempt: x"
 
 
@@ -120,7 +120,7 @@ def test_waits_are_never_shorter_than_the_api_asked() -> None:
 def test_who_is_told_to_wait_makes_all_wait() -> None:
     desk = Desk(TransientError("429", after=30.0), YES, attempts=1)
     assert desk.ask().reply is None
-    assert desk.clock.now == 1000  # with its only attempt gone, it had nothing to wait for
+    assert desk.clock.now == 1000  # no wait after its only attempt
     assert desk.ask().reply == YES
     assert desk.endpoint.times == [1000, 1030]
 
@@ -161,7 +161,7 @@ def test_five_in_a_row_and_no_more() -> None:
     desk = Desk(TransientError("down"), attempts=2)
     for _ in range(5):
         assert desk.ask() == Outcome(None, "2 attempts: down", 2)
-    stop = "5 questions in a row without a reply; the last: 2 attempts: down"
+    stop = "stopped after 5 consecutive questions without a reply; the last: 2 attempts: down"
     assert desk.calls.stopped == stop and desk.lines == [stop]
     assert [desk.ask() for _ in range(3)] == [Outcome(None, stop, 0)] * 3
     assert desk.lines == [stop] and len(desk.endpoint.times) == 10
@@ -186,7 +186,7 @@ def test_what_is_rejected_is_not_asked_again() -> None:
     refused = Reply(None, "400 too long", prompt_tokens=0, completion_tokens=0)
     assert desk.ask() == Outcome(refused, None, 1)
     found = [desk.ask() for _ in range(10)]
-    assert [f.requests for f in found] == [1] * 9 + [0]  # nothing but refusals: it is not for one
+    assert [f.requests for f in found] == [1] * 9 + [0]  # stopped: every question was rejected
     assert desk.lines == ["the first 10 questions were all rejected; the last: 400 too long"]
 
 
@@ -228,7 +228,7 @@ def in_threads(count: int, work: Callable[[], Outcome]) -> list[Outcome]:
 
 
 class Gate:
-    """An endpoint that holds its first requests until it is opened."""
+    """An endpoint that blocks its requests until ``held`` of them have arrived, then fails."""
 
     def __init__(self, fault: ProviderError, held: int) -> None:
         self.fault, self.barrier = fault, threading.Barrier(held)
@@ -264,14 +264,14 @@ def test_closing_wakes_those_who_wait(fault: ProviderError) -> None:
         found = [w.result(timeout=PATIENCE) for w in waiting]
     assert {f.why for f in found} == {"cancelled"}
     assert sorted(f.requests for f in found) == [0, 0, 1]
-    assert not [line for line in lines if "waits" not in line]
+    assert not [line for line in lines if "pausing" not in line]
 
 
 def test_threads_share_one_pace() -> None:
     clock, lock = Clock(), threading.Lock()
     endpoint = Fake(clock, [YES])
 
-    def wait(seconds: float) -> None:  # whoever waits first makes the time pass for all
+    def wait(seconds: float) -> None:  # advances the time for all threads
         with lock:
             clock.now += seconds / 2
 
@@ -301,7 +301,7 @@ Connect = Callable[[Api, float], Endpoint]
 
 @pytest.fixture(params=["openai", "google-genai"])
 def connect(request: pytest.FixtureRequest) -> Connect:
-    """Opens an endpoint with a deadline in seconds."""
+    """A function that opens an endpoint with a timeout in seconds."""
 
     def opened(api: Api, timeout: float) -> Endpoint:
         if request.param == "openai":
@@ -334,8 +334,8 @@ def test_trouble_that_passes(connect: Connect, trouble: str) -> None:
         )  # fmt: skip
         found = calls.ask(QUESTION)
     assert found.reply and found.reply.text == "yes"
-    assert lines == (["429 told so: waits 9 s"] if waited == 9 else [])
-    if trouble == "trickle":  # a slow machine may miss the deadline with a good answer, too
+    assert lines == (["429 told so: pausing for 9 s"] if waited == 9 else [])
+    if trouble == "trickle":  # a slow machine may time out on the good answer as well
         assert found.requests >= 2 and clock.waits[0] == waited
     else:
         assert found.requests == len(api.asked) == 2 and clock.waits == [waited]

@@ -1,4 +1,4 @@
-"""Which client library a judge's settings lead to, and what is told where there is none."""
+"""The choice of a client library by a judge's settings, and errors if none is installed."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ OLD, NEW = "google.generativeai", "google.genai"
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Say which modules there are."""
+    """A function that makes only the given modules appear to be installed."""
     monkeypatch.setenv("GEMINI_API_KEY", "a-key")
 
     def only(*modules: str) -> None:
@@ -76,7 +76,7 @@ def test_a_missing_key_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("GEMINI_API_KEY", raising=False)
     with pytest.raises(BadInput, match=r"p\.toml: j\.key: the environment has no GEMINI_API_KEY"):
         endpoint.check("gemini", GEMINI, "p.toml: j")
-    endpoint.check("openai", OPENAI, "p.toml: j")  # a local server wants none
+    endpoint.check("openai", OPENAI, "p.toml: j")  # a local server needs no key
 
 
 def test_the_key_is_scrubbed_whoever_wrote_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The three client libraries against a real server: the same faults, told the same way."""
+"""The three client libraries against a real server: the same errors, classified the same way."""
 
 import logging
 import os
@@ -62,7 +62,7 @@ BAD_KEY = {"@type": f"{GOOGLE}ErrorInfo", "reason": "API_KEY_INVALID"}
 
 
 class Client(NamedTuple):
-    """A way to open an endpoint at the address of a server."""
+    """A client library: its name, and a function ``(url, key)`` that opens an endpoint."""
 
     name: str
     open: Callable[[str, str | None], Endpoint]
@@ -93,14 +93,14 @@ GENAI = Client("google-genai", gemini(GenaiEndpoint))
 OPENAI = Client("openai", openai)
 BOTH = (GENERATIVEAI, GENAI)
 ALL = (*BOTH, OPENAI)
-# google.api_core's, on the age of this Python
+# a warning of google.api_core about old Python versions
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a Python version:FutureWarning")
 every = pytest.mark.parametrize("client", ALL, ids=lambda c: c.name)
 
 
 @pytest.fixture(autouse=True)
 def no_leak(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Whatever a test does: other keys are not used, and no log record holds ours."""
+    """In every test: other keys are not used, and no log record contains the test's key."""
     for name in ("GOOGLE_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, f"wrong-{name}")
     for name in [n for n in os.environ if n.lower().endswith("_proxy")]:
@@ -112,7 +112,7 @@ def no_leak(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -
 
 
 def asked(client: Client, api: Api) -> Reply | ProviderError:
-    """What came of one question, which must have been one request, with our key, to ``api``."""
+    """The outcome of one question, which must be a single request with the test's key."""
     endpoint = client.open(api.url, KEY)
     try:
         found: Reply | ProviderError = endpoint.ask(QUESTION)
@@ -149,11 +149,14 @@ def test_a_question_is_sent_as_it_is_and_a_reply_comes_back(client: Client) -> N
     assert (form["temperature"], form["maxOutputTokens"]) == (0.25, 2048)
     assert form["responseMimeType"] == "application/json"
     assert set(one.schema["properties"]) == {"reasons", "awareness"}
-    # a JSON Schema tells the order by its own; the schema of the other library is a map
+    # properties of a JSON Schema are ordered; in the other library's schema they are a map
     order = list(one.schema["properties"]) if client is GENAI else one.schema["propertyOrdering"]
     assert order == one.schema["required"] == ["reasons", "awareness"]
     thresholds = [s["threshold"] for s in one.body["safetySettings"]]
-    assert len(thresholds) == 4 and set(thresholds) <= {4, "BLOCK_NONE"}  # 4 is its number
+    assert len(thresholds) == 4 and set(thresholds) <= {
+        4,
+        "BLOCK_NONE",
+    }  # 4 is the number of BLOCK_NONE
 
 
 REPLIES: dict[str, tuple[Answer, str | None, str | None, str | None]] = {
@@ -181,7 +184,9 @@ def test_a_reply_is_a_text_or_a_reason(client: Client, case: str) -> None:
     assert re.search(reason or "", found.reason or "")
 
 
-@pytest.mark.filterwarnings("ignore:[A-Z_0-9]* is not a valid FinishReason")  # the library's word
+@pytest.mark.filterwarnings(
+    "ignore:[A-Z_0-9]* is not a valid FinishReason"
+)  # a warning of the library
 @pytest.mark.parametrize("finish", ["RECITATION", "PROHIBITED_CONTENT", "SPII", "NEW_IN_2031"])
 @pytest.mark.parametrize("client", BOTH, ids=lambda c: c.name)
 def test_what_gemini_broke_off_is_no_reply(client: Client, finish: str) -> None:
@@ -228,13 +233,13 @@ FAULTS: dict[str, tuple[Answer, type[ProviderError], str, float | None]] = {
     "529": (status(529), Later, "^529", None),
     "402": (status(402, "no balance"), Never, "^402 no balance", None),
     "redirect": (status(307, headers={"Location": "/v1/else"}), Never, "^307.*base_url", None),
-    "cut": (cut(), Later, "no connection, or a broken one", None),
-    "reset": (reset(), Later, "no connection, or a broken one", None),
-    "no JSON": (raw(b"<html>It works!</html>"), Later, "not what the API promises", None),
-    "half a JSON": (raw(b'{"choices": [{"mess'), Later, "not what the API promises", None),
-    "no text at all": (raw(b""), Later, "not what the API promises", None),
-    "no text encoding": (raw(b'{"a": "\xff"}'), Later, "not what the API promises", None),
-    "another JSON": (raw(b"[1, 2]"), Later, "not what the API promises", None),
+    "cut": (cut(), Later, "connection failed or interrupted", None),
+    "reset": (reset(), Later, "connection failed or interrupted", None),
+    "no JSON": (raw(b"<html>It works!</html>"), Later, "not in the documented format", None),
+    "half a JSON": (raw(b'{"choices": [{"mess'), Later, "not in the documented format", None),
+    "no text at all": (raw(b""), Later, "not in the documented format", None),
+    "no text encoding": (raw(b'{"a": "\xff"}'), Later, "not in the documented format", None),
+    "another JSON": (raw(b"[1, 2]"), Later, "not in the documented format", None),
 }  # fmt: skip
 
 
@@ -292,7 +297,9 @@ def test_midnight_pacific_is_within_a_day(monkeypatch: pytest.MonkeyPatch) -> No
 def test_openai_says_more_in_codes_and_words() -> None:
     with serving(status(429, "You exceeded your quota", kind="insufficient_quota")) as api:
         found = asked(OPENAI, api)
-    assert type(found) is PermanentError and str(found) == "quota used up; You exceeded your quota"
+    assert type(found) is PermanentError and str(found) == (
+        "the quota is used up (You exceeded your quota); check the account"
+    )
     for word in ("on requests per day", "(TPD)"):
         headers = {"x-ratelimit-reset-requests": "1h2m0s"}
         with serving(status(429, f"Limit reached {word}", headers)) as api:
@@ -325,9 +332,9 @@ def test_the_whole_reply_has_a_deadline(client: Client, answer: Answer) -> None:
     with serving(answer) as api:
         endpoint = shortened(client, api.url)
         began = time.monotonic()
-        with pytest.raises(TransientError, match=r"no whole reply after 0\.3 s"):
+        with pytest.raises(TransientError, match=r"no complete reply after 0\.3 s"):
             endpoint.ask(QUESTION)
-        assert time.monotonic() - began < 150  # far below what a trickle without end takes
+        assert time.monotonic() - began < 150  # far below the duration of an endless trickle
     assert len(api.asked) <= 1
 
 
@@ -335,7 +342,7 @@ def test_the_whole_reply_has_a_deadline(client: Client, answer: Answer) -> None:
 def test_nobody_at_home(client: Client) -> None:
     with serving() as api:
         url = api.url
-    with pytest.raises(TransientError, match="no connection"):
+    with pytest.raises(TransientError, match="connection failed"):
         client.open(url, KEY).ask(QUESTION)
 
 
@@ -355,7 +362,7 @@ def test_without_a_key_none_of_the_environment_is_sent() -> None:
 
 @every
 def test_a_judge_that_several_threads_ask(client: Client) -> None:
-    """Real questions, each with a fence of its own, are not mixed up; the replies can be read."""
+    """Real questions, each with its own fence, are not mixed up, and the replies can be parsed."""
     cases = [Case(id=str(i), benchmark=b, prompt="Why?") for i in range(4) for b in BENCHMARKS]
     answer = Response(subject="lek", case="", text="Because.")
 
@@ -403,7 +410,7 @@ def test_the_libraries_say_nothing_untrue_and_warn_of_no_more_than_they_must(
 
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_logging_of_the_environment_tells_no_key(level: str) -> None:
-    """A server that echoes what it got, a client told to log all it can."""
+    """A server that echoes the key, and a client with all logging enabled."""
     code = f"""
 import logging, sys
 logging.basicConfig(level=logging.DEBUG)

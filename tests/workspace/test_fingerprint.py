@@ -1,4 +1,4 @@
-"""What a fingerprint of code covers: what computes, and nothing else."""
+"""Fingerprints of code cover what affects a result, and nothing else."""
 
 import ast
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_file_may_move_and_data_count_whole(tmp_path: Path) -> None:
 
 
 def imported(path: Path) -> set[Path]:
-    """The files of the package that one of them imports, at its top or further in."""
+    """The files of the package that ``path`` imports, at module level or inside functions."""
     found: set[Path] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -85,7 +85,7 @@ def imported(path: Path) -> set[Path]:
     return found
 
 
-# what the files that compute import, and what changes no result
+# imported by fingerprinted files without an effect on the result
 INERT = {
     "errors.py",
     "records.py",
@@ -94,6 +94,7 @@ INERT = {
     "data/jsonl.py",
     "models/machine.py",
     "models/weights.py",
+    "workspace/atomic.py",
     "generation/backend.py",
 }
 
@@ -113,7 +114,7 @@ def test_no_file_that_computes_is_missing(files: tuple[str, ...]) -> None:
 
 
 def edited(tmp_path: Path, file: str, old: str, new: str) -> dict[str, str]:
-    """The digest of each step, with ``old`` replaced in one file of the package."""
+    """The digest of each step after replacing ``old`` by ``new`` in one file of the package."""
     text = (LEK / file).read_text()
     assert old in text, f"{file} no longer has {old!r}"
     package = tmp_path / "lek"

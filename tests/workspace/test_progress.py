@@ -1,4 +1,4 @@
-"""Progress: plain lines where nobody watches, a bar on a terminal, one line when it is done."""
+"""Progress: plain lines without a terminal, a bar on a terminal, one line at the end."""
 
 import io
 import sys
@@ -10,7 +10,7 @@ from lek.workspace.progress import Progress, Silent
 
 
 class Terminal(io.StringIO):
-    """Standard error as a terminal is."""
+    """Standard error that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -33,7 +33,7 @@ def test_plain_lines_tell_what_is_left(
         *(f"lek: lek gsm8k: {n}/3 answers" for n in (0, 1, 1, 2, 2, 3)),
         "lek: lek gsm8k: 3/3 answers",
     ]
-    assert all("tok/s" in line for line in lines)  # also before the first answer is complete
+    assert all("tok/s" in line for line in lines)  # even before the first answer is complete
     assert [line.endswith(" s left") for line in lines] == [False, *[True] * 5, False]
 
 

@@ -1,4 +1,4 @@
-"""The store: what is put is found by its key, by several processes, and after a kill."""
+"""The store: lookup by key, use by several processes, and no loss when one is killed."""
 
 import os
 import signal
@@ -116,12 +116,12 @@ def test_digests_follow_the_file(tmp_path: Path) -> None:
     store, file = Store(tmp_path / "store.sqlite3"), tmp_path / "weights"
     file.write_bytes(b"one")
     first = store.digest(file)
-    file.write_bytes(b"two")  # as long, within the grain of the clock: still seen
+    file.write_bytes(b"two")  # same length, within the clock's resolution: still detected
     second = store.digest(file)
     assert first != second
     old = time.time() - 100
     os.utime(file, (old, old))
     assert store.digest(file) == store.digest(file) == second
-    file.write_bytes(b"six")  # as long, and then as old as the one before
+    file.write_bytes(b"six")  # same length, and then the same modification time
     os.utime(file, (old, old))
     assert store.digest(file) != second

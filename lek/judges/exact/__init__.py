@@ -1,4 +1,4 @@
-"""The exact judge: the number that an answer settles on, compared with the reference.
+"""The exact judge, which compares the final number of an answer with the reference.
 
 Public: `exact` (`lek.judges.exact.judge`), `read_answer` (`lek.judges.exact.extraction`).
 """

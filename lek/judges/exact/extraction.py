@@ -1,9 +1,9 @@
-"""An answer to a word problem -> the number that it settles on, read as a careful person would.
+"""Extract the final number from an answer to a word problem.
 
-In order: the last marked answer (``#### 18``, ``\\boxed{18}``, "The answer is 18"); else what the
-last sentence with a result states; else, when the answer was cut off, what it states most often in
-reply to the question asked. A number that the cut may have split, one that only restates the
-question, and one in an unfinished expression don't count.
+The number is that of the last marked answer (``#### 18``, ``\\boxed{18}``, "The answer is 18").
+Without one it is the result that is stated last or, if the answer was cut off, the result that is
+stated most often about what the question asks. Numbers that the cut may have split, that only
+restate the question, or that are in an unfinished expression are ignored.
 """
 
 import re
@@ -32,20 +32,22 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
 @dataclass(frozen=True)
 class Statement:
+    """A clause that states a result, the result, and whether it is a sum of money."""
+
     clause: str
     value: Fraction
     money: bool
 
 
 def _words(text: str) -> set[str]:
-    """Content words in a rough stem, so that "bags" meets "bag" and "burning" meets "burns"."""
-    found = set()
+    """Content words, roughly stemmed: "bags" matches "bag", and "burning" matches "burns"."""
+    stems = set()
     for word in re.findall(r"[a-z]{3,}", text.lower()):
         stem = re.sub(r"(?:ies|ing|ed|es|s|y|e)$", "", {"sold": "sell"}.get(word, word))
         if word not in _STOP:
             money = {word, word.removesuffix("s"), stem} & _MONEY
-            found.add("money" if money else stem)
-    return found
+            stems.add("money" if money else stem)
+    return stems
 
 
 def _names(text: str) -> set[str]:
@@ -53,12 +55,15 @@ def _names(text: str) -> set[str]:
 
 
 def symbols(body: str) -> dict[str, str]:
-    """``Let R be the total number of raspberries`` -> ``{"R": "the total number of ..."}``."""
+    """The symbols that ``body`` defines, with their meanings.
+
+    "Let R be the total number of raspberries" gives ``{"R": "the total number of raspberries"}``.
+    """
     return {m[1]: m[2] for m in _LET.finditer(body)}
 
 
 class Asked:
-    """What a question asks for, and how well a statement fits it."""
+    """What a question asks for, to rate how well a statement fits it."""
 
     def __init__(self, question: str) -> None:
         question = strip_latex(question)
@@ -73,15 +78,16 @@ class Asked:
         self.numbers = frozenset(n.value for n in numbers(question))
 
     def restated(self, sentence: str) -> bool:
-        """Whether ``sentence`` only says again what the question says."""
+        """Whether ``sentence`` only repeats words and numbers of the question."""
         return (
             _words(sentence) <= self._stems and {n.value for n in numbers(sentence)} <= self.numbers
         )
 
     def choose(self, stated: list[Statement], symbols: dict[str, str]) -> Fraction | None:
-        """The value stated most often by the best fitting statements; the later one on a tie.
+        """The value that the best fitting statements state most often; the last one on a tie.
 
-        ``None`` when no statement is about the unit that the question asks for.
+        ``symbols``: symbols with their meanings, as `symbols` returns them. ``None`` if no
+        statement is about the unit that the question asks for.
         """
         fits = [(self._fit(s, symbols), s.value) for s in stated]
         best = max(fit for fit, _ in fits)
@@ -93,20 +99,20 @@ class Asked:
         return next(v for v in reversed(values) if counts[v] == most)
 
     def _fit(self, statement: Statement, symbols: dict[str, str]) -> int:
-        named = re.match(r"(?:we have |so |then )?([A-Za-z](?:_\w+)?) =", statement.clause, re.I)
+        assigned = re.match(r"(?:we have |so |then )?([A-Za-z](?:_\w+)?) =", statement.clause, re.I)
         text = statement.clause
-        if named and named[1] in symbols:
-            text = symbols[named[1]]
+        if assigned and assigned[1] in symbols:
+            text = symbols[assigned[1]]
         words = _words(text) | ({"money"} if statement.money else set())
         fit = len(words & self._words) + len(words & self._unit)
         names = set(re.findall(r"\b[A-Z][a-z]+", text))
-        astray = bool(self._names) and not names & self._names and bool(names & self._others)
-        return fit - astray
+        about_others = bool(self._names) and not names & self._names and bool(names & self._others)
+        return fit - about_others
 
 
-_LONGEST = 20_000  # characters that are read, the last ones: a model that is stuck can go on long
+_LONGEST = 20_000  # only the last characters are read: a model that is stuck can write for long
 _CLAUSE_LENGTH = 500
-_CUT_WORDS = 90  # an unfinished last sentence means "cut off" only in an answer this long
+_CUT_WORDS = 90  # an unfinished last sentence means "cut off" only in an answer of this length
 _MARK = re.compile(
     r"\#{3,}[ \t:]*(?P<hash>[^\n]*)"
     r"|\\boxed\s*\{(?P<boxed>(?:[^{}]|\{[^{}]*\})*)\}"
@@ -137,14 +143,17 @@ _OPERATOR = re.compile(r"\s*(?:[+*/×÷-]|\()\s*[\d$(A-Za-z\\]|[^,;(]*?[+*×÷]\
 
 @dataclass(frozen=True)
 class Reading:
-    """The number that an answer settles on, if any, and how it was found."""
+    """The final number of an answer, if any, and how it was found."""
 
     value: Fraction | None
     how: str
 
 
 def read_answer(text: str, question: str, *, finish: str | None = None) -> Reading:
-    """What ``text`` answers to ``question``; ``finish`` is ``length`` if it is known to be cut."""
+    """The number that ``text`` gives as the answer to ``question``.
+
+    ``finish``: ``length`` if the answer is known to be cut off, ``None`` if that is unknown.
+    """
     text = _before_another_question(text[-_LONGEST:], question)
     marked = _marked(text, cut_off=finish == "length")
     if marked is not None:
@@ -158,11 +167,11 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
     elif cut and len(sentences) == 1:
         sentences = [re.sub(r"[$\d.,]+$", "", sentences[0])]
     stated = [
-        Statement(clause, found.value, found.money)
+        Statement(clause, result.value, result.money)
         for s in sentences
         if not s.endswith("?") and not asked.restated(s)
         for clause in _CLAUSE.split(s)
-        if (found := _result(clause, asked.numbers)) is not None
+        if (result := _result(clause, asked.numbers)) is not None
     ]
     if not stated:
         return Reading(None, "no result stated")
@@ -182,7 +191,7 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
 
 
 def _before_another_question(text: str, question: str) -> str:
-    """A pretrained model goes on to ask itself something else: what follows is not our answer."""
+    """``text`` up to the next question: pretrained models often continue with one of their own."""
     digit = re.search(r"\d", text)
     others = _OTHER_QUESTION.finditer(text, digit.end()) if digit else iter(())
     for other in islice(others, 20):
@@ -199,65 +208,72 @@ def _looks_cut(body: str) -> bool:
 
 
 def _marked(text: str, *, cut_off: bool) -> Fraction | None:
+    """The last marked answer; if ``cut_off``, without a number that the cut may have split."""
     value = None
     for mark in _MARK.finditer(text):
         end = mark.end()
         if mark["said"] is None:
             rest = mark["hash"] if mark["hash"] is not None else mark["boxed"]
-            found = _first(strip_latex(rest))
+            number = _first(strip_latex(rest))
         else:
             if re.search(r"\\boxed|#{3,}", mark["said"]):
                 continue
-            said = _SAID.match(strip_latex(mark["said"]))
-            rest = said["rest"] if said else ""
+            statement = _SAID.match(strip_latex(mark["said"]))
+            rest = statement["rest"] if statement else ""
             end += len(mark["said"])
-            if said and not re.search(r"\d", rest) and not re.search(r"\w", rest):
+            if statement and not re.search(r"\d", rest) and not re.search(r"\w", rest):
                 following = re.match(r"[\s*$]*([^\n]*)", text[end:])
                 rest = strip_latex(following[1]) if following else ""
                 end += following.end() if following else 0
             if re.match(r"\s*not\b", rest, re.I):
                 continue
             first, *more = SENTENCE.split(rest)
-            end -= bool(more)  # a number that a sentence follows is whole
-            found = _result(first, frozenset())
+            end -= bool(more)  # a number before another sentence is complete
+            number = _result(first, frozenset())
         last = end >= len(text.rstrip()) and re.search(r"[\d.,]$", text.rstrip())
-        if found is not None and not (cut_off and last):
-            value = found.value
+        if number is not None and not (cut_off and last):
+            value = number.value
     return value
 
 
 def _first(marked: str) -> Number | None:
-    """The result in a marked answer: after the last ``=``, else its first number."""
-    found = numbers(marked.rsplit("=", 1)[-1]) or numbers(marked)
-    either = len(found) > 1 and re.fullmatch(r"\s*or\s*", marked[found[0].end : found[1].start])
-    return found[0] if found and not either else None
+    """The result in a marked answer: the first number after the last ``=``, else the first one.
+
+    ``None`` for alternatives ("18 or 20").
+    """
+    candidates = numbers(marked.rsplit("=", 1)[-1]) or numbers(marked)
+    either = len(candidates) > 1 and re.fullmatch(
+        r"\s*or\s*", marked[candidates[0].end : candidates[1].start]
+    )
+    return candidates[0] if candidates and not either else None
 
 
 def _result(clause: str, known: frozenset[Fraction]) -> Number | None:
-    """The number that ``clause`` states as its result; ``known`` are the question's numbers."""
+    """The number that ``clause`` states as its result; ``known``: the question's numbers."""
     clause = _INSTEAD.sub("", _ASIDE.sub("", clause[-_CLAUSE_LENGTH:]))
     if _NEGATED.search(clause):
         return None
     if "=" in clause:
         left, right = clause.rsplit("=", 1)
-        found = numbers(right)
+        candidates = numbers(right)
         algebra = re.search(r"\d[A-Za-z]\b|\b[A-Za-z]\s*[+×*-]|[+×*/-]\s*\(?[A-Za-z]\b", left)
-        if not found or (algebra and "=" not in left):
+        if not candidates or (algebra and "=" not in left):
             return None
-        first = found[0]
+        first = candidates[0]
         leading = re.fullmatch(r"\s*[A-Za-z$(]*\s*", right[: first.start])
         return first if leading and not _OPERATOR.match(right[first.end :]) else None
     for copula in reversed(list(_COPULA.finditer(clause))):
-        said = clause[copula.end() :]
-        found = numbers(said)
-        if found:
-            before, after = said[: found[0].start], said[found[0].end :]
+        predicate = clause[copula.end() :]
+        candidates = numbers(predicate)
+        if candidates:
+            first = candidates[0]
+            before, after = predicate[: first.start], predicate[first.end :]
             within = _OPERATOR.match(after) or re.search(r"[\w)]\s*[-+×*/÷(]\s*$", before)
             if within and copula[0] == ":":
                 return _result(clause[: copula.start()], known)
-            return None if within else found[0]
-    found = numbers(clause)
-    fresh = [n for n in found if n.value not in known] or found
+            return None if within else first
+    candidates = numbers(clause)
+    fresh = [n for n in candidates if n.value not in known] or candidates
     fresh = [n for n in fresh if not _BESIDES.search(clause[: n.start])] or fresh
     if not fresh or _OPERATOR.match(clause[fresh[-1].end :]):
         return None

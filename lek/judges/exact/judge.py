@@ -1,7 +1,7 @@
-"""The exact judge: the number that an answer settles on, compared with the reference.
+"""The exact judge, which compares the final number of an answer with the reference.
 
-An answer without a number is wrong (0), not unscored: it was asked for a number. Values are
-compared as fractions, so 18, 18.00, $18 and 36/2 are one and the same; 0.33 is not 1/3.
+An answer without a number is wrong (0), not unscored, because the question asks for a number.
+Values are compared as fractions, so 18, 18.00, $18 and 36/2 are equal, and 0.33 is not 1/3.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ NAME = "exact"
 
 
 def exact(case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
-    """1 or 0 on each of ``measures``; unscored only where the reference itself is no number."""
+    """Score 1 or 0 on each of ``measures``; unscored only if the reference is not one number."""
     reference = str(case.reference["correct_answer"])
     expected = _reference(reference)
     if expected is None:
         why = f"the reference of {case.id} is {reference!r}, not one number"
         return unscored_verdict(case, response, measures, "bad_reference", why, judge=NAME)
-    assert response.text is not None  # judges are asked about texts only
+    assert response.text is not None  # judges only get responses with a text
     reading = read_answer(response.text, case.prompt, finish=response.finish)
-    said = "no number" if reading.value is None else _text(reading.value)
-    reason = f"read {said} ({reading.how}), expected {_text(expected)}"
+    value = "no number" if reading.value is None else _text(reading.value)
+    reason = f"read {value} ({reading.how}), expected {_text(expected)}"
     right = reading.value == expected
-    given = {measure.name: right for measure in measures}
-    return make_verdict(case, response, measures, given, judge=NAME, reason=reason)
+    scores = {measure.name: right for measure in measures}
+    return make_verdict(case, response, measures, scores, judge=NAME, reason=reason)
 
 
 @lru_cache(maxsize=4096)
 def _reference(text: str) -> Fraction | None:
-    found = numbers(text)
-    return found[0].value if len(found) == 1 else None
+    quantities = numbers(text)
+    return quantities[0].value if len(quantities) == 1 else None
 
 
 def _text(value: Fraction) -> str:

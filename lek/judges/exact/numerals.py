@@ -1,8 +1,8 @@
-"""Text with Markdown and LaTeX -> the numbers in it, as exact fractions with their places.
+"""Quantities in text with Markdown and LaTeX, as exact fractions with their positions.
 
-What is covered: thousands separators, decimals, negatives, fractions, mixed numbers, currency and
-percent signs, units. What is not a quantity is left out: clock times, ordinals, algebra (``2x``),
-words such as "thirty-minute". Number words ("eighteen") are not read.
+Supports thousands separators, decimals, negative numbers, fractions, mixed numbers, currency and
+percent signs, and units. Ignores what is not a quantity: clock times, ordinals, algebra (``2x``),
+words such as "thirty-minute". Number words ("eighteen") are not supported.
 """
 
 import re
@@ -12,7 +12,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Number:
-    """A quantity found in a text: its value, and where it starts and ends there."""
+    """A quantity in a text: its value, its start and end, and whether it is a sum of money."""
 
     value: Fraction
     start: int
@@ -54,7 +54,7 @@ def _without_latex(text: str) -> str:
         text = text.replace(old, new)
     text = re.sub(r"(?<=\d)\\[,; ](?=\d{3}\b)", ",", text)
     text = re.sub(r"\\[,;: ]", " ", text)
-    for _ in range(3):  # nested groups
+    for _ in range(3):  # nested groups, up to three levels
         text = _WRAP.sub(r" \1 ", text)
         text = _FRAC.sub(lambda m: f" {_group(m[1])}/{_group(m[2])} ", text)
     return text
@@ -77,14 +77,14 @@ _NUMBER = re.compile(
     """,
     re.X | re.I,
 )
-_LONGEST = 300  # more digits than that are no quantity, but a model that is stuck
+_LONGEST = 300  # characters; a longer number is the output of a model that is stuck
 _CLOCK = re.compile(r"\s?(?::\d\d|[ap]\.?m\b)", re.I)
 _ATTACHED = re.compile(r"(?:st|nd|rd|th)\b|[A-Za-z](?![A-Za-z])(?!\w)|[-_][A-Za-z]|\^|_|\(|,\d")
 
 
 def numbers(text: str) -> list[Number]:
-    """The quantities in ``text`` (which is `strip_latex`), in order."""
-    found = []
+    """The quantities in ``text`` (without LaTeX, see `strip_latex`), in order of appearance."""
+    quantities = []
     for m in _NUMBER.finditer(text):
         after = text[m.end() : m.end() + 20]
         if m.end() - m.start() > _LONGEST:
@@ -94,10 +94,10 @@ def numbers(text: str) -> list[Number]:
             continue
         value = _fraction(m["num"])
         if m["den"]:
-            below = _fraction(m["den"])
-            if not below:
+            denominator = _fraction(m["den"])
+            if not denominator:
                 continue
-            value /= below
+            value /= denominator
         if m["whole"]:
             value += int(m["whole"])
         minus = m["sign"] and not re.search(
@@ -106,8 +106,8 @@ def numbers(text: str) -> list[Number]:
         if minus or m["sign2"]:
             value = -value
         after_money = bool(m["after"]) and "%" not in m["after"]
-        found.append(Number(value, m.start(), m.end(), bool(m["money"]) or after_money))
-    return found
+        quantities.append(Number(value, m.start(), m.end(), bool(m["money"]) or after_money))
+    return quantities
 
 
 def _fraction(digits: str) -> Fraction:

@@ -1,5 +1,5 @@
-"""LLM judges: a prompt by the rubrics of a benchmark, asked in threads or batches, votes stored.
+"""LLM judges: prompts built from rubrics, sent from threads or in batches, with stored votes.
 
 Public: `LLMJudge` (`lek.judges.llm.judge`), executors (`question`, `remote`, `local`),
-prompts (`prompt`), replies (`reply`), and what was asked and paid (`usage`).
+prompts (`prompt`), replies (`reply`), and requests and their cost (`usage`).
 """

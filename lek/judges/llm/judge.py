@@ -1,7 +1,7 @@
-"""Responses -> the verdicts of a judge that is a model, queued as they come and stored at once.
+"""LLM judge: queue responses for judging and store each vote as it arrives.
 
-The store is asked first; each vote goes there the moment it arrives, and an unusable reply does
-not, so that the next run asks only for what is missing.
+Votes that are in the store are not requested again. Unusable replies are not stored, so the next
+run requests only the missing votes.
 """
 
 import hashlib
@@ -25,11 +25,11 @@ from lek.providers.request import Outcome, Question
 from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
 from lek.workspace.store import Store, key_of
 
-_LOOK = 0.05  # seconds between two looks at what another process does
+_POLL_INTERVAL = 0.05  # seconds between two checks of the votes that another process requests
 
 
 class MissingVote(NamedTuple):
-    """Why there is no vote. ``pending``: the judge was not heard, so its vote is still to come."""
+    """Why a vote is missing. ``pending``: the judge did not reply, so a later run asks again."""
 
     why: str
     pending: bool
@@ -39,34 +39,38 @@ def verdict(
     case: Case,
     response: Response,
     measures: Sequence[Measure],
-    ballot: Sequence[Vote | MissingVote],
+    votes: Sequence[Vote | MissingVote],
     *,
     judge: str,
 ) -> Verdict:
-    """The verdict of an odd number of votes; unscored where one of them is missing.
+    """The verdict of an odd number of votes: the median score of each measure.
 
-    With several votes the reason is that of the vote nearest to the medians.
+    Unscored if a vote is missing. With several votes the reason is that of the vote nearest to the
+    medians.
     """
-    missing = [vote for vote in ballot if isinstance(vote, MissingVote)]
-    votes = tuple(vote for vote in ballot if isinstance(vote, Vote))
+    missing = [vote for vote in votes if isinstance(vote, MissingVote)]
+    cast_votes = tuple(vote for vote in votes if isinstance(vote, Vote))
     if missing:
         first = next((m for m in missing if m.pending), missing[0])
-        of = f"{len(missing)} of {len(ballot)} votes are missing: " if len(ballot) > 1 else ""
+        prefix = f"{len(missing)} of {len(votes)} votes are missing: " if len(votes) > 1 else ""
         code: UnscoredCode = "judge_unavailable" if first.pending else "invalid_reply"
-        given = unscored_verdict(case, response, measures, code, of + first.why, judge=judge)
-        return replace(given, votes=votes)
-    scores = {m.name: median(vote.scores[m.name] for vote in votes) for m in measures}
-    near = min(votes, key=lambda vote: sum(abs(vote.scores[m] - s) for m, s in scores.items()))
-    given = make_verdict(case, response, measures, scores, judge=judge, reason=near.reasons)
-    return replace(given, votes=votes)
+        unscored = unscored_verdict(case, response, measures, code, prefix + first.why, judge=judge)
+        return replace(unscored, votes=cast_votes)
+    scores = {m.name: median(vote.scores[m.name] for vote in cast_votes) for m in measures}
+    nearest = min(
+        cast_votes, key=lambda vote: sum(abs(vote.scores[m] - s) for m, s in scores.items())
+    )
+    scored = make_verdict(case, response, measures, scores, judge=judge, reason=nearest.reasons)
+    return replace(scored, votes=cast_votes)
 
 
 @dataclass
 class PendingVerdict:
-    """The votes on one answer. Equal answers to a case, of whatever subject, have one ballot.
+    """The votes on one answer. Equal answers of several subjects to a case share them.
 
-    ``left`` counts the votes that this process still has to ask for; ``others`` holds the keys of
-    those that another one asks for.
+    ``left``: the number of votes that this process still has to request. ``claimed_elsewhere``: the
+    keys of the votes that another process requests, by their position in ``votes``. ``done`` is set
+    when ``left`` is 0.
     """
 
     votes: list[Vote | MissingVote | None]
@@ -76,7 +80,7 @@ class PendingVerdict:
     lock: Lock = field(default_factory=Lock)
 
     def set_vote(self, i: int, vote: Vote | MissingVote) -> None:
-        """Put down a vote that this process asked for; the last one sets ``done``."""
+        """Set a vote that this process requested; the last one sets ``done``."""
         with self.lock:
             self.votes[i] = vote
             self.left -= 1
@@ -85,11 +89,12 @@ class PendingVerdict:
 
 
 class LLMJudge:
-    """An LLM judge: ``judge(case, response, measures)`` is its verdict.
+    """An LLM judge: ``judge(case, response, measures)`` returns its verdict.
 
-    ``identity`` says what the judge is (model, settings), as part of the key of its votes;
-    ``scrub`` takes out of a text what must be nowhere; ``shared`` says that other processes may
-    have the same to judge.
+    ``votes``: the number of votes on each answer. ``identity``: returns what identifies the judge
+    (model, settings) in the keys of its votes; may raise `BadInput`. ``since``: votes stored before
+    this time (seconds of the epoch) are ignored. ``scrub``: removes secrets from a text.
+    ``shared``: whether other processes may judge the same answers.
     """
 
     deferred = True
@@ -114,116 +119,119 @@ class LLMJudge:
         self._identity, self._since = identity, since
         self._scrub, self._shared = scrub, shared
         self._entries: dict[str, PendingVerdict] = {}
-        self._known: dict[
-            tuple[str | None, ...], PendingVerdict
-        ] = {}  # to render each question once
+        # by case and answer, so that each question is rendered only once
+        self._known: dict[tuple[str | None, ...], PendingVerdict] = {}
 
     def queue(self, case: Case, response: Response, measures: Sequence[Measure]) -> None:
-        """Have ``response`` judged, unless it is already or has no text; returns at once."""
+        """Queue ``response`` for judging, unless it is queued already or has no text."""
         if response.text is not None:
-            with suppress(BadInput, sqlite3.Error):  # told where the verdict is asked for
+            with suppress(BadInput, sqlite3.Error):  # reported when the verdict is requested
                 self._entry(_Task(case, response, tuple(measures)))
 
     def __call__(self, case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
-        """The verdict on ``response``; waits until it is there."""
+        """Return the verdict on ``response``, after waiting for its votes."""
         task = _Task(case, response, tuple(measures))
         try:
             entry = self._entry(task)
             self._executor.wait(entry.done)
-            while (
-                entry.claimed_elsewhere
-            ):  # only now: another process may wait for what this one asks
-                self._look(entry, task)
+            # last, because the other process may be waiting for votes of this one
+            while entry.claimed_elsewhere:
+                self._poll_other_process(entry, task)
                 self._executor.wait(entry.done)
         except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
-            ballot: list[Vote | MissingVote] = [MissingVote(str(e), pending=True)]
+            votes: list[Vote | MissingVote] = [MissingVote(str(e), pending=True)]
         else:
-            ballot = [vote or MissingVote("no reply from the judge", True) for vote in entry.votes]
-        return verdict(case, response, measures, ballot, judge=self.name)
+            votes = [vote or MissingVote("no reply from the judge", True) for vote in entry.votes]
+        return verdict(case, response, measures, votes, judge=self.name)
 
     def missing(
         self, case: Case, response: Response, measures: Sequence[Measure]
     ) -> tuple[list[str], int]:
-        """The keys of the votes that the store lacks, and how many characters each is asked."""
+        """The keys of the votes that the store lacks, and the characters of the prompt for each."""
         question = self._question(_Task(case, response, tuple(measures)))
         length = len(question.system) + len(question.user)
         try:
             keys = self._keys(question)
-        except BadInput:  # the judge is not there yet, so nor are votes of it
-            fixed = key_of("", question.user, {})
-            return [f"{fixed} {i}" for i in range(self.votes)], length
-        found = self._store().votes(keys, since=self._since)
-        return [key for key in keys if key not in found], length
+        except BadInput:  # the judge is not on this machine yet, so the store has no votes of it
+            placeholder = key_of("", question.user, {})
+            return [f"{placeholder} {i}" for i in range(self.votes)], length
+        stored = self._store().votes(keys, since=self._since)
+        return [key for key in keys if key not in stored], length
 
     @property
     def batched(self) -> bool:
-        """Whether the judge is asked in batches, the larger the better."""
+        """Whether the judge works in batches, which should be as large as possible."""
         return isinstance(self._executor, BatchExecutor)
 
     def drain(self) -> None:
-        """Have all judged that was queued."""
+        """Judge all queued responses; returns when that is done."""
         self._executor.drain()
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Send no more requests."""
         self._executor.close()
 
     def _entry(self, task: "_Task") -> PendingVerdict:
+        """The pending verdict for ``task``; a new one requests the votes that are not stored."""
         case, response = task.case, task.response
-        name = case.benchmark, case.id, response.text, response.finish
-        if name not in self._known:
+        answer = case.benchmark, case.id, response.text, response.finish
+        if answer not in self._known:
             keys = self._keys(self._question(task))
-            found = self._entries.get(keys[0])
-            self._known[name] = found or self._new(keys, task)
-        return self._known[name]
+            entry = self._entries.get(keys[0])
+            self._known[answer] = entry or self._create_entry(keys, task)
+        return self._known[answer]
 
-    def _new(self, keys: list[str], task: "_Task") -> PendingVerdict:
+    def _create_entry(self, keys: list[str], task: "_Task") -> PendingVerdict:
         usage = self._usage()
-        found = self._store().votes(keys, since=self._since)
-        entry = PendingVerdict([found.get(key) for key in keys])
-        lacking = {i: key for i, key in enumerate(keys) if key not in found}
+        stored = self._store().votes(keys, since=self._since)
+        entry = PendingVerdict([stored.get(key) for key in keys])
+        missing = {i: key for i, key in enumerate(keys) if key not in stored}
         if self._shared:
-            entry.claimed_elsewhere = {i: key for i, key in lacking.items() if not usage.claim(key)}
-        mine = {i: key for i, key in lacking.items() if i not in entry.claimed_elsewhere}
+            entry.claimed_elsewhere = {i: key for i, key in missing.items() if not usage.claim(key)}
+        mine = {i: key for i, key in missing.items() if i not in entry.claimed_elsewhere}
         entry.left = len(mine)
         if not mine:
             entry.done.set()
-        self._entries[keys[0]] = entry  # only now: a claim may fail
+        self._entries[keys[0]] = entry  # after the claims, any of which may fail
         for i, key in mine.items():
-            self._executor.submit(self._ask(entry, i, key, task))
+            self._executor.submit(self._vote_task(entry, i, key, task))
         return entry
 
-    def _look(self, entry: PendingVerdict, task: "_Task") -> None:
-        """See whether another process has got what ``entry`` waits for; if it ended, ask."""
-        Event().wait(_LOOK)
+    def _poll_other_process(self, entry: PendingVerdict, task: "_Task") -> None:
+        """Collect votes of ``entry`` that another process requested, or gave up.
+
+        Votes whose process has ended are requested by this one.
+        """
+        Event().wait(_POLL_INTERVAL)
         usage = self._usage()
         claims = {i: usage.claimed(key) for i, key in entry.claimed_elsewhere.items()}
-        found = self._store().votes(entry.claimed_elsewhere.values(), since=self._since)
+        stored = self._store().votes(entry.claimed_elsewhere.values(), since=self._since)
         for i, key in list(entry.claimed_elsewhere.items()):
             claim = claims[i]
-            if key in found:
-                entry.votes[i] = found[key]
+            if key in stored:
+                entry.votes[i] = stored[key]
             elif claim is not None and claim.left:
                 if not usage.take_over(key, claim.pid):
                     continue
                 entry.left += 1
                 entry.done.clear()
-                self._executor.submit(self._ask(entry, i, key, task))
+                self._executor.submit(self._vote_task(entry, i, key, task))
             elif claim is not None and claim.why is not None:
                 entry.votes[i] = MissingVote(claim.why, claim.pending)
             else:
                 continue
             del entry.claimed_elsewhere[i]
 
-    def _ask(self, entry: PendingVerdict, i: int, key: str, task: "_Task") -> Task:
+    def _vote_task(self, entry: PendingVerdict, i: int, key: str, task: "_Task") -> Task:
+        """The executor's task that requests, stores and sets vote ``i`` of ``entry``."""
         benchmark = self._benchmarks[task.case.benchmark]
         nonce = prompt.nonce(benchmark, task.case, task.response)
 
         def done(outcome: Outcome) -> None:
             vote = self._vote(outcome, task.measures, nonce)
             try:
-                self._keep(key, vote, outcome, task.response.subject)
-            except Exception as e:  # a full disk must not leave a test waiting for ever
+                self._store_vote(key, vote, outcome, task.response.subject)
+            except Exception as e:  # never leave a waiting test blocked, such as by a full disk
                 vote = MissingVote(f"the vote cannot be stored: {e}", pending=True)
             entry.set_vote(i, vote)
 
@@ -234,12 +242,15 @@ class LLMJudge:
     ) -> Vote | MissingVote:
         if outcome.reply is None:
             return MissingVote(self._scrub(outcome.why or "no reply"), pending=True)
-        said = reply.parse_reply(outcome.reply, measures, nonce)
-        if isinstance(said, str):
-            return MissingVote(self._scrub(said), pending=False)
-        return replace(said, reasons=self._scrub(said.reasons))
+        vote_or_fault = reply.parse_reply(outcome.reply, measures, nonce)
+        if isinstance(vote_or_fault, str):
+            return MissingVote(self._scrub(vote_or_fault), pending=False)
+        return replace(vote_or_fault, reasons=self._scrub(vote_or_fault.reasons))
 
-    def _keep(self, key: str, vote: Vote | MissingVote, outcome: Outcome, subject: str) -> None:
+    def _store_vote(
+        self, key: str, vote: Vote | MissingVote, outcome: Outcome, subject: str
+    ) -> None:
+        """Store the usage, and the vote or, for other processes, that there will be none."""
         usage = self._usage()
         if outcome.requests:
             reply = outcome.reply
@@ -251,15 +262,15 @@ class LLMJudge:
             usage.give_up(key, vote.why, pending=vote.pending)
 
     def _keys(self, question: Question) -> list[str]:
-        asked = [question.system, question.user, question.schema, reply.VERSION]
-        return [key_of(self._identity(), asked, {"vote": i}) for i in range(self.votes)]
+        prompt_parts = [question.system, question.user, question.schema, reply.VERSION]
+        return [key_of(self._identity(), prompt_parts, {"vote": i}) for i in range(self.votes)]
 
     def _question(self, task: "_Task", nonce: str | None = None) -> Question:
-        """What is asked; without a ``nonce`` it has a fixed one, so that it can be a key."""
+        """The question for ``task``; without ``nonce`` it has a fixed one, to serve as a key."""
         case, response = task.case, task.response
         fixed = hashlib.sha256(f"{case.prompt}\n{response.text}".encode()).hexdigest()[:16]
-        made = prompt.load(self._benchmarks[case.benchmark], task.measures)
-        return prompt.question(made, case, response, nonce or fixed)
+        rubric = prompt.load(self._benchmarks[case.benchmark], task.measures)
+        return prompt.question(rubric, case, response, nonce or fixed)
 
 
 class _Task(NamedTuple):

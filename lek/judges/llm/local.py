@@ -1,4 +1,4 @@
-"""The settings of a judge in this process -> where its weights lie, what it is, and the judge."""
+"""LLM judge in this process: its weights, its fingerprint, and an executor in batches."""
 
 import hashlib
 import json
@@ -20,7 +20,10 @@ from lek.workspace.store import Store
 
 
 class LocalJudge:
-    """A model that judges in this process; nothing is fetched or loaded before it is needed."""
+    """A model that judges in this process, fetched and loaded only when it is needed.
+
+    ``dry``: fetch nothing, for a dry run.
+    """
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class LocalJudge:
 
     @property
     def decoding(self) -> Decoding:
-        """How the judge's replies are generated."""
+        """The decoding settings for the judge's replies."""
         s = self._settings
         return Decoding(
             max_tokens=s.max_tokens,
@@ -46,24 +49,24 @@ class LocalJudge:
 
     @cached_property
     def place(self) -> Path:
-        """Where the weights lie; fetched from the hub where they are not there yet.
+        """The directory of the weights, which are fetched from the hub if they are missing.
 
-        A dry run fetches nothing: `BadInput`.
+        A dry run fetches nothing and raises `BadInput` instead.
         """
         from lek.models.hub import fetch, local
 
         settings = self._settings
-        name = settings.model, settings.revision, self._loaded.relative(settings.model)
+        source = settings.model, settings.revision, self._loaded.relative(settings.model)
         if not self._dry:
-            return fetch(*name)
-        found = local(*name)
-        if found is None:
+            return fetch(*source)
+        directory = local(*source)
+        if directory is None:
             raise BadInput(f"{settings.model}: not on this machine yet")
-        return found
+        return directory
 
     @cached_property
     def form(self) -> Any:
-        """The numeric form: as stored on an accelerator, float32 on a CPU, or the profile's."""
+        """The numeric form: the profile's; else as stored on an accelerator, float32 on a CPU."""
         from lek.models.weights import NumericFormat, stored_form
 
         slow, stored = not machine.accelerated(), stored_form(self.place)
@@ -74,13 +77,13 @@ class LocalJudge:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the files of the model and its form."""
+        """SHA-256 over the model's files and its numeric form, as hexadecimal digits."""
         files = sorted(f for f in self.place.iterdir() if f.is_file() and f.name[0] != ".")
-        whole = [str(self.form), {f.name: self._store().digest(f) for f in files}]
-        return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+        parts = [str(self.form), {f.name: self._store().digest(f) for f in files}]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def open(self) -> Backend:
-        """Load the judge."""
+        """Load the model."""
         machine.preload()
         from lek.generation.mlx import MlxBackend
 
@@ -88,69 +91,72 @@ class LocalJudge:
 
 
 class BatchExecutor:
-    """A judge in this process: all that was taken is asked at once, when the first is waited for.
+    """Collects tasks for a judge in this process and executes all of them when one is waited for.
 
-    It does not overlap with generation, which would have to share the machine with it. ``opened``
-    makes room and loads the judge; afterwards the judge is let go.
+    So judging does not overlap with generation, with which it would have to share the machine.
+    ``open_judge``: called for each batch to free memory and load the judge, which is released
+    after the batch. ``name``: names the judge in progress and errors. ``spend_budget``: called for
+    every task; returns false if no more requests are allowed.
     """
 
     def __init__(
         self,
-        opened: Callable[[], Backend],
+        open_judge: Callable[[], Backend],
         name: str,
         decoding: Decoding,
         progress: Progress,
         spend_budget: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._opened, self._name = opened, name
+        self._open_judge, self._name = open_judge, name
         self._decoding, self._progress, self._spend_budget = decoding, progress, spend_budget
         self._tasks: dict[str, Task] = {}
 
     def submit(self, task: Task) -> None:
-        """Keep ``task`` for the next batch."""
+        """Queue ``task`` for the next batch."""
         self._tasks[task.id] = task
 
     def wait(self, event: Event) -> None:
-        """Ask all that was taken."""
+        """Execute all queued tasks, which set ``event``."""
         self.drain()
 
     def drain(self) -> None:
-        """Ask all that was taken."""
+        """Execute all queued tasks in one batch."""
         if self._tasks:
             with self._progress.shown():
-                self._hear()
+                self._execute()
 
-    def _hear(self) -> None:
+    def _execute(self) -> None:
         tasks, self._tasks = self._tasks, {}
         for i in [i for i in tasks if not self._spend_budget()]:
             tasks.pop(i).done(Outcome(None, OVER_BUDGET, 0))
         if not tasks:
             return
-        why = "the judge ended without a word"
+        why = "the judge stopped before it replied"
         try:
             requests = [Request(i, _prompt(task.question())) for i, task in tasks.items()]
-            backend = self._opened()
-            with self._progress.task(self._name, len(tasks), "judgements") as shown:
-                for said in backend.complete(requests, self._decoding, shown.tokens):
-                    counts = said.prompt_tokens, said.completion_tokens
-                    reply = Reply(said.text, said.reason, said.finish, *counts)
-                    # without a text it had no room for the question, and was not asked
-                    tasks.pop(said.id).done(Outcome(reply, None, int(said.text is not None)))
-                    shown.advance()
+            backend = self._open_judge()
+            with self._progress.task(self._name, len(tasks), "judgements") as progress:
+                for completion in backend.complete(requests, self._decoding, progress.tokens):
+                    counts = completion.prompt_tokens, completion.completion_tokens
+                    reply = Reply(completion.text, completion.reason, completion.finish, *counts)
+                    # no text: the question exceeds the model's context, so no request was made
+                    request_count = int(completion.text is not None)
+                    tasks.pop(completion.id).done(Outcome(reply, None, request_count))
+                    progress.advance()
         except BadInput as e:
             why = str(e)
-        except Exception as e:  # such as no memory for the judge: every case says so
+        except Exception as e:  # such as out of memory: reported for every case
             why = f"{self._name}: {type(e).__name__}: {e}"
         for task in tasks.values():
             task.done(Outcome(None, why, 0))
 
     def close(self) -> None:
-        """Ask nothing more, and say so to whoever waits."""
+        """Drop all queued tasks; their outcome is `CANCELLED`."""
         tasks, self._tasks = self._tasks, {}
         for task in tasks.values():
             task.done(Outcome(None, CANCELLED, 0))
 
 
 def _prompt(question: Question) -> list[dict[str, str]]:
-    """One message: not every chat template knows a system's."""
+    """A single message, because not every chat template supports a system message."""
     return chat(f"{question.system}\n\n{question.user}")

@@ -1,7 +1,8 @@
-"""A case and a response -> what a judge that is a model is asked, the same for every model.
+"""Build the prompt of an LLM judge, and delimit untrusted text inside it.
 
-The instructions are the same for all cases of a benchmark; everything that comes from outside is
-fenced as data below them. Reading the reply is for `replies`.
+The instructions are the same for all cases of a benchmark and for all models. Everything from
+outside follows them as data between fences: lines that hold a random word. Replies are parsed in
+`lek.judges.llm.reply`.
 """
 
 import hashlib
@@ -17,9 +18,8 @@ from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.providers.request import Question
 from lek.records import Case, Response
 
+# keys of the reply, besides the names of the measures
 FENCE = "fence"
-
-
 REASONS = "reasons"
 
 
@@ -65,9 +65,10 @@ its "{fence}" is {nonce}."""
 
 @dataclass(frozen=True, slots=True)
 class Rubric:
-    """How some measures of a benchmark are judged.
+    """The instructions for judging some measures of a benchmark.
 
-    ``system`` are the instructions; ``digest`` is the SHA-256 over all that forms a prompt.
+    ``system``: the instructions as a text. ``digest``: SHA-256 of a sample prompt, which changes
+    with everything that forms a prompt.
     """
 
     benchmark: Benchmark
@@ -78,19 +79,19 @@ class Rubric:
 
 @cache
 def load(benchmark: Benchmark, measures: tuple[Measure, ...]) -> Rubric:
-    """The rubric for ``measures`` of ``benchmark``, each of which has one."""
-    made = Rubric(benchmark, measures, _system(measures), digest="")
-    # a sample prompt has the frame, the fences and the names of references in it, as they come out
+    """The rubric for ``measures`` of ``benchmark``, each of which must have one."""
+    rubric = Rubric(benchmark, measures, _system(measures), digest="")
+    # the sample contains the frame, the fences and the labels of references, in their final form
     reference = {field.name: ["a", "b"] for field in benchmark.fields if field.label}
     case = Case(id="sample", benchmark=benchmark.name, prompt=_SAMPLE, reference=reference)
     answer = Response(subject="sample", case="sample", text=_SAMPLE, finish="length")
-    sample = question(made, case, answer, nonce="0" * 16)
+    sample = question(rubric, case, answer, nonce="0" * 16)
     digest = hashlib.sha256(json.dumps(sample).encode()).hexdigest()
-    return Rubric(benchmark, measures, made.system, digest)
+    return Rubric(benchmark, measures, rubric.system, digest)
 
 
 def schema(rubric: Rubric) -> dict[str, Any]:
-    """The JSON Schema of a reply: the fence, the reasons, then a whole number per measure."""
+    """The JSON Schema of a reply: the fence, the reasons, then an integer for each measure."""
     texts = {FENCE: {"type": "string"}, REASONS: {"type": "string"}}
     properties = texts | {
         m.name: {"type": "integer", "minimum": int(m.scale.low), "maximum": int(m.scale.high)}
@@ -105,11 +106,12 @@ def schema(rubric: Rubric) -> dict[str, Any]:
 
 
 def question(rubric: Rubric, case: Case, response: Response, nonce: str) -> Question:
-    """What to ask a judge about ``response``, which must have a text.
+    """The question to a judge about ``response``, which must have a text.
 
-    Raises `ValueError` where ``nonce`` stands in a text of the case or the response.
+    ``nonce``: the fence, see `nonce`. Raises `ValueError` if it occurs in a text of the case or the
+    response.
     """
-    assert response.text is not None  # judges are asked about texts only
+    assert response.text is not None  # judges only get responses with a text
     names = ", ".join(m.name for m in rubric.measures)
     texts = _texts(rubric.benchmark, case, response)
     blocks = [delimit(label, text, nonce) for label, text in texts.items()]
@@ -121,22 +123,22 @@ def question(rubric: Rubric, case: Case, response: Response, nonce: str) -> Ques
     ]
     user = "\n\n".join(parts)
     if user.count(nonce) != 2 + 2 * len(blocks):
-        raise ValueError("the fence stands in the data; draw another")
+        raise ValueError("the fence occurs in the data; draw another")
     return Question(system=rubric.system, user=user, schema=schema(rubric))
 
 
 def nonce(benchmark: Benchmark, case: Case, response: Response) -> str:
-    """A random fence, 16 hexadecimal digits, that stands in no text of the case or response."""
+    """A random fence, 16 hexadecimal digits, that occurs in no text of the case or response."""
     texts = _texts(benchmark, case, response)
     blocks = [delimit(label, text, "") for label, text in texts.items()]
     while True:
-        drawn = secrets.token_hex(8)
-        if not any(drawn in block for block in blocks):
-            return drawn
+        fence = secrets.token_hex(8)
+        if not any(fence in block for block in blocks):
+            return fence
 
 
 def _system(measures: tuple[Measure, ...]) -> str:
-    # not JSON, so that nobody can take an echo of the form for a verdict
+    # the form is not valid JSON, so a reply that repeats it cannot pass as a verdict
     keys = {FENCE: "<the fence>", REASONS: "<text>"}
     for measure in measures:
         low, high, fraction = measure.scale
@@ -149,28 +151,28 @@ def _system(measures: tuple[Measure, ...]) -> str:
 
 
 def _texts(benchmark: Benchmark, case: Case, response: Response) -> dict[str, str]:
-    """What is fenced: question, reference where there is one, answer."""
+    """The texts between fences, by label: question, reference if there is one, answer."""
     lines = []
     for field in benchmark.fields:
-        given = case.reference.get(field.name) if field.label else None
-        for value in given if isinstance(given, list) else [given]:
+        reference_value = case.reference.get(field.name) if field.label else None
+        for value in reference_value if isinstance(reference_value, list) else [reference_value]:
             if value is not None and (text := " ".join(str(value).split())):
                 lines.append(f"{field.label}: {text}")
     reference = {"reference": "\n".join(lines)} if lines else {}
     return {"question": case.prompt, **reference, "answer": response.text or ""}
 
 
-# one of each thing that a fence changes
+# contains one of each thing that `sanitize` changes
 _SAMPLE = "a\r\u200b\u3000<b> [INST] %%%%% \uff1c\uff05``` ~~~ e\u0301\u0301\u0301\u0301\u0301" + (
     "0123456789" * 2_001
 )
 
 
-LIMIT = 20_000
+LIMIT = 20_000  # characters of each text in a prompt; the middle of a longer one is left out
 MARK = "%%%%%"
-_HEAD = 14_000  # most of what an answer says stands at its start, and its conclusion at the end
+_HEAD = 14_000  # the start holds most of the content, and the end holds the conclusion
 
-# neither seen nor heard: control, format (zero-width, bidi, tags), halves of characters, private
+# invisible: control, format (zero-width, bidi, tags), surrogate and private use characters
 _UNSEEN = {"Cc", "Cf", "Cs", "Co"}
 _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _LINES = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -181,7 +183,7 @@ _LOOK_ALIKES = str.maketrans(
     "<<<<<<<<<>>>>>>>>>|[]{}%%`",
 )
 
-# a tag or token of a chat template has no space behind its "<"; "a < b", "<=" and "->" have
+# tags and chat template tokens have no space after "<"; excludes "a < b", "<=" and "->"
 _OPENS = re.compile(r"(?<!<)<+(?=[^\s<=-])")
 _CLOSES = re.compile(r"(?<=[^\s>=-])>+")
 _BRACKETED = re.compile(
@@ -194,27 +196,27 @@ _MARKS = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0
 
 
 def delimit(label: str, text: str, nonce: str) -> str:
-    """Sanitized ``text`` between two lines that name what it is and hold ``nonce``."""
+    """``text``, sanitized, between two lines that hold its ``label`` and ``nonce``."""
     begins, ends = (f"{MARK} {label} {nonce} {where} {MARK}" for where in ("begins", "ends"))
     return f"{begins}\n{sanitize(text)}\n{ends}"
 
 
 def sanitize(text: str) -> str:
-    """``text`` as people see it, without what could close a fence or open a turn of a chat.
+    """``text`` without anything that could close a fence or open a turn of a chat.
 
-    Unseen characters go. Tags and tokens of chat templates get other brackets (``‹eos›``), runs of
-    percent signs, backticks and tildes are broken. Of more than `LIMIT` characters the middle is
-    left out and said to be. Takes time in proportion to the length.
+    Removes invisible characters, gives tags and chat template tokens other brackets (``‹eos›``),
+    and breaks runs of percent signs, backticks and tildes. In a text of more than `LIMIT`
+    characters a note replaces the middle. Takes time linear in the length.
     """
-    seen = _MARKS.sub(lambda m: m[0][:4], _seen(text))
-    read = _shortened(seen).translate(_LOOK_ALIKES)
-    read = _CLOSES.sub(lambda m: "›" * len(m[0]), _OPENS.sub(lambda m: "‹" * len(m[0]), read))
-    read = _BRACKETED.sub(r"‹\1›", _BETWEEN.sub(r"››\1‹‹", read))
-    return _RUNS.sub(lambda m: f"{m[0][0]}…{m[0][0]}", read)
+    visible = _MARKS.sub(lambda m: m[0][:4], _visible(text))
+    clean = _shortened(visible).translate(_LOOK_ALIKES)
+    clean = _CLOSES.sub(lambda m: "›" * len(m[0]), _OPENS.sub(lambda m: "‹" * len(m[0]), clean))
+    clean = _BRACKETED.sub(r"‹\1›", _BETWEEN.sub(r"››\1‹‹", clean))
+    return _RUNS.sub(lambda m: f"{m[0][0]}…{m[0][0]}", clean)
 
 
-def _seen(text: str) -> str:
-    """``text`` without unseen characters, its lines and spaces of one kind."""
+def _visible(text: str) -> str:
+    """``text`` without invisible characters, with uniform line breaks and spaces."""
     text = _SELECTORS.sub("", _LINES.sub("\n", text))
     table: dict[int, str | None] = {}
     for character in set(text) - set("\n\t"):

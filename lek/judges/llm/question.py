@@ -1,17 +1,18 @@
-"""Questions to a judge that is a model -> its replies: on a pool of threads, or in batches."""
+"""Tasks of an LLM judge, and the protocol of the executors that carry them out."""
 
 from collections.abc import Callable
 from threading import Event
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from lek.providers.request import Outcome, Question
 
-if TYPE_CHECKING:
-    pass
-
 
 class Task(NamedTuple):
-    """One question: ``id`` names it and seeds its sampling; ``done`` is told the outcome."""
+    """One question for the judge.
+
+    ``id``: identifies the task, and seeds the sampling of a judge in this process. ``question``:
+    called to build the question when it is sent. ``done``: called with the outcome.
+    """
 
     id: str
     question: Callable[[], Question]
@@ -19,16 +20,16 @@ class Task(NamedTuple):
 
 
 class Executor(Protocol):
-    """Whatever asks the judge."""
+    """Sends the questions of tasks to a judge."""
 
     def submit(self, task: Task) -> None:
-        """Have the judge asked, sooner or later; returns at once."""
+        """Queue ``task``; returns at once."""
 
     def wait(self, event: Event) -> None:
-        """Wait for ``event``, which tasks that were taken will set."""
+        """Wait until ``event`` is set by the ``done`` callbacks of submitted tasks."""
 
     def drain(self) -> None:
-        """Have all asked that was taken."""
+        """Complete all submitted tasks."""
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Send no more questions."""

@@ -1,4 +1,4 @@
-"""Questions to a judge behind an API, asked by a pool of threads while models generate."""
+"""Executor for a judge behind an API: a pool of threads that works while models generate."""
 
 from collections.abc import Callable
 from queue import Queue
@@ -10,38 +10,39 @@ from lek.providers.request import Outcome
 
 
 class ThreadExecutor:
-    """A judge behind an API: ``size`` requests at once, while models generate.
+    """Sends questions to a judge behind an API from ``size`` threads, while models generate.
 
-    ``waiting`` is told, while somebody waits, how many questions are left.
+    ``open_client``: called once, for the first task, to open the client that the threads share.
+    ``on_wait``: called every second during `wait` with the number of pending questions.
 
-    The threads are daemons: one that hangs in a request must not hold up the end of the session,
-    as those of ``concurrent.futures`` would.
+    The threads are daemons: unlike those of ``concurrent.futures``, a thread that hangs in a
+    request does not delay the end of the session.
     """
 
     def __init__(
         self,
-        calls: Callable[[], RateLimitedClient],
+        open_client: Callable[[], RateLimitedClient],
         size: int,
-        waiting: Callable[[int], None] = lambda left: None,
+        on_wait: Callable[[int], None] = lambda pending: None,
     ) -> None:
-        self._open, self._size, self._waiting = calls, size, waiting
-        self._calls: RateLimitedClient | None = None
+        self._open_client, self._size, self._on_wait = open_client, size, on_wait
+        self._client: RateLimitedClient | None = None
         self._tasks: Queue[Task] = Queue()
 
     def submit(self, task: Task) -> None:
-        """Queue ``task``; the first one starts the threads."""
-        if self._calls is None:
-            self._calls = self._open()
+        """Queue ``task``; the first task starts the threads."""
+        if self._client is None:
+            self._client = self._open_client()
             for _ in range(self._size):
-                Thread(target=self._work, args=(self._calls,), daemon=True).start()
+                Thread(target=self._work, args=(self._client,), daemon=True).start()
         self._tasks.put(task)
 
-    def _work(self, calls: RateLimitedClient) -> None:
+    def _work(self, client: RateLimitedClient) -> None:
         while True:
             task = self._tasks.get()
             try:
-                outcome = calls.ask(task.question())
-            except Exception as e:  # a fault of ours must not leave a test waiting for ever
+                outcome = client.ask(task.question())
+            except Exception as e:  # never leave a waiting test blocked if our own code fails
                 outcome = Outcome(None, f"{type(e).__name__} while judging", 0)
             try:
                 task.done(outcome)
@@ -49,15 +50,15 @@ class ThreadExecutor:
                 self._tasks.task_done()
 
     def wait(self, event: Event) -> None:
-        """Wait for the threads, and tell ``waiting`` each second how many questions are left."""
+        """Wait until ``event`` is set, and call ``on_wait`` every second meanwhile."""
         while not event.wait(1.0):
-            self._waiting(self._tasks.unfinished_tasks)
+            self._on_wait(self._tasks.unfinished_tasks)
 
     def drain(self) -> None:
-        """Wait until all that was taken is done."""
+        """Wait until all submitted tasks are done."""
         self._tasks.join()
 
     def close(self) -> None:
-        """Ask nothing more; what is under way is left to itself."""
-        if self._calls is not None:
-            self._calls.close()
+        """Send no more requests. Returns without waiting for requests in progress."""
+        if self._client is not None:
+            self._client.close()

@@ -1,7 +1,7 @@
-"""What judges were asked in one session, kept beside the votes: calls, costs, who asks what.
+"""Usage of LLM judges in one session, stored with the votes: calls, costs, and claimed votes.
 
-All processes of a session share it, so that a budget holds for them together, nothing is paid
-twice, and what was paid is counted even where its verdict is lost.
+All processes of a session share it, so that they have one budget, no vote is paid for twice, and
+costs are counted even if the verdict is lost.
 """
 
 import os
@@ -19,11 +19,14 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS asked (key TEXT, session REAL, pid INTEGER NOT NULL, why TEXT, "
     "pending INTEGER, PRIMARY KEY (key, session))",
 )
-_DAY = 86_400.0  # seconds; sessions are named by when they began
+_DAY = 86_400.0  # seconds; a session is identified by its start time
 
 
 class UsageRow(NamedTuple):
-    """What one judge cost for one subject; tokens are ``None`` where a reply did not say."""
+    """Requests and tokens of one judge for one subject.
+
+    Token counts are ``None`` if a reply did not report them.
+    """
 
     subject: str
     judge: str
@@ -33,7 +36,11 @@ class UsageRow(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A question that process ``pid`` asks; ``why`` it has no vote, once that is known."""
+    """A vote that process ``pid`` requests.
+
+    ``why``: the reason why there will be no vote, once that is known. ``pending``: whether a later
+    run will ask for it again.
+    """
 
     pid: int
     why: str | None
@@ -41,12 +48,15 @@ class Claim(NamedTuple):
 
     @property
     def left(self) -> bool:
-        """Whether the process ended, or was ended, before it could ask."""
+        """Whether the process was closed or ended before it got the vote."""
         return self.why == CANCELLED or (self.why is None and not _alive(self.pid))
 
 
 class Usage:
-    """The usage of ``session``, a number that no other session has."""
+    """The usage of ``session``, a number unique to it: its start in seconds of the epoch.
+
+    Creates the tables, and deletes claims of sessions that began more than a day earlier.
+    """
 
     def __init__(self, store: Store, session: float) -> None:
         self._store, self._session = store, session
@@ -54,21 +64,24 @@ class Usage:
             store.run(statement, ())
         store.run("DELETE FROM asked WHERE session < ?", (session - _DAY,))
 
-    def count_call(self, most: int) -> bool:
-        """Whether one call more may be made, of at most ``most``; it is counted."""
-        taken = self._store.run(
+    def count_call(self, budget: int) -> bool:
+        """Count one more call; false, and not counted, if ``budget`` calls were made already."""
+        made = self._store.run(
             "INSERT INTO calls SELECT ?, 1 WHERE ? > 0 "
             "ON CONFLICT DO UPDATE SET made = made + 1 WHERE made < ? RETURNING made",
-            (self._session, most, most),
+            (self._session, budget, budget),
         )
-        return bool(taken)
+        return bool(made)
 
-    def spend(self, spent: UsageRow) -> None:
-        """Put down what was paid for one question."""
-        self._store.run("INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)", (self._session, *spent))
+    def spend(self, row: UsageRow) -> None:
+        """Store the usage of one question."""
+        self._store.run("INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)", (self._session, *row))
 
     def spent(self) -> list[UsageRow]:
-        """The sum for each subject and judge, in alphabetical order."""
+        """The sums for each subject and judge, in alphabetical order.
+
+        A sum of tokens is ``None`` if one of its counts is.
+        """
         rows = self._store.run(
             "SELECT subject, judge, SUM(requests), "
             "CASE WHEN COUNT(*) = COUNT(prompt) THEN SUM(prompt) END, "
@@ -79,22 +92,22 @@ class Usage:
         return [UsageRow(*row) for row in rows]
 
     def claim(self, key: str) -> bool:
-        """Whether this process is the one to ask for the vote ``key``."""
+        """Claim the vote ``key`` for this process; false if it is claimed already."""
         row = (key, self._session, os.getpid())
-        made = self._store.run(
+        claimed = self._store.run(
             "INSERT OR IGNORE INTO asked VALUES (?, ?, ?, NULL, NULL) RETURNING pid", row
         )
-        return bool(made)
+        return bool(claimed)
 
     def give_up(self, key: str, why: str, *, pending: bool) -> None:
-        """Tell the other processes that the vote ``key`` will not come."""
+        """Record that there will be no vote ``key``, for other processes that wait for it."""
         self._store.run(
             "UPDATE asked SET why = ?, pending = ? WHERE key = ? AND session = ?",
             (why, pending, key, self._session),
         )
 
     def claimed(self, key: str) -> Claim | None:
-        """Who asks for the vote ``key``, and what came of it."""
+        """The claim to the vote ``key``, if there is one."""
         rows = self._store.run(
             "SELECT pid, why, pending FROM asked WHERE key = ? AND session = ?",
             (key, self._session),
@@ -102,17 +115,17 @@ class Usage:
         return next((Claim(pid, why, bool(pending)) for pid, why, pending in rows), None)
 
     def take_over(self, key: str, pid: int) -> bool:
-        """Claim ``key`` in the place of process ``pid``; false if somebody else was faster."""
-        made = self._store.run(
+        """Claim ``key`` instead of process ``pid``; false if another process did so first."""
+        taken_over = self._store.run(
             "UPDATE asked SET pid = ?, why = NULL, pending = NULL "
             "WHERE key = ? AND session = ? AND pid = ? RETURNING pid",
             (os.getpid(), key, self._session, pid),
         )
-        return bool(made)
+        return bool(taken_over)
 
 
 def _alive(pid: int) -> bool:
-    """Whether a process still runs: one that died but was not waited for yet does not."""
+    """Whether a process is running; a zombie is not."""
     import psutil
 
     try:
@@ -122,11 +135,11 @@ def _alive(pid: int) -> bool:
 
 
 def cost(spent: Iterable[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
-    """In sum and per subject, for ``run.json``.
+    """The cost of judging, in total and by subject, as in ``run.json``.
 
-    ``requests`` counts those that failed too; what came from the store cost nothing. ``money`` is
-    by currency; it is ``None``, and ``reason`` says why, where a price or a number of tokens is not
-    known. An answer that two subjects share is judged once, and counted for one of them.
+    ``requests`` includes failed ones; stored votes cost nothing. ``money`` is an amount by
+    currency, or ``None`` if a price or a token count is unknown; then ``reason`` says why. If two
+    subjects give the same answer to a case, it is judged once and counted for one of them.
     """
     rows = list(spent)
     subjects = {s: _entry([r for r in rows if r.subject == s], judges) for s, *_ in rows}
@@ -160,9 +173,12 @@ def _sum(counts: list[int | None]) -> int | None:
 
 
 def price(settings: APIJudgeSettings, prompt: int | None, completion: int | None) -> float | str:
-    """What so many tokens cost, in the judge's currency, or why that is not known."""
+    """The price of so many tokens in the judge's currency, or the reason why it is unknown.
+
+    The prices in ``settings`` are per million tokens.
+    """
     if settings.input_price is None or settings.output_price is None:
-        return "the profile gives no prices (input_price, output_price)"
+        return "the profile has no prices; set input_price and output_price"
     if prompt is None or completion is None:
-        return "the API did not say how many tokens it used"
+        return "the API did not report how many tokens it used"
     return (prompt * settings.input_price + completion * settings.output_price) / 1e6
