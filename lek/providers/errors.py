@@ -1,14 +1,12 @@
 """Provider errors, with one classification for all APIs."""
 
-import json
 import logging
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 LONGEST_WAIT = 600.0  # seconds; if an API requests a longer wait, the judge stops
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -117,60 +115,14 @@ def resume(after: float | None) -> str:
         return "resume later"
     if after > 30 * 86400:  # also avoids dates that `datetime` cannot represent
         return f"resume in {after / 86400:.0f} days"
-    return _at(datetime.now(UTC) + timedelta(seconds=after))
+    return resume_at(datetime.now(UTC) + timedelta(seconds=after))
 
 
-def midnight_pacific() -> str:
-    """When to resume after Google's daily quotas are reset."""
-    try:
-        pacific = ZoneInfo("America/Los_Angeles")
-    except ZoneInfoNotFoundError:  # a machine without tz data
-        return "resume after midnight Pacific time"
-    tomorrow = datetime.now(pacific).date() + timedelta(days=1)
-    return _at(datetime.combine(tomorrow, time(), tzinfo=pacific))
-
-
-def _at(when: datetime) -> str:
+def resume_at(when: datetime) -> str:
+    """``when`` to resume, as local time and as UTC."""
     local, utc = when.astimezone(), when.astimezone(UTC)
     text = f"resume after {local:%Y-%m-%d %H:%M %Z}"
     return text if local.utcoffset() == timedelta() else f"{text} ({utc:%Y-%m-%d %H:%M} UTC)"
-
-
-class Refused(Exception):
-    """A server returned a ``status`` other than 200. The names in ``headers`` are lower-cased."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        super().__init__(status)
-        self.status, self.body = status, body
-        self.headers = {k.lower(): v for k, v in headers.items()}
-
-
-def from_google(refused: Refused, key: str, *, model: str, variable: str) -> ProviderError:
-    """Classify an error of Google's REST APIs by its body.
-
-    Parts of the body that are not in the documented format are ignored.
-    """
-    try:
-        body = json.loads(refused.body)
-    except ValueError:  # an HTML page of a gateway
-        body = refused.body[:1000].decode(errors="replace")
-    status = refused.status
-    body = body[0] if isinstance(body, list) and body else body
-    raw_error = body.get("error") if isinstance(body, dict) else body
-    error = raw_error if isinstance(raw_error, dict) else {"message": raw_error}
-    raw_details = error.get("details")
-    if not isinstance(raw_details, list):
-        raw_details = []
-    details = [detail for detail in raw_details if isinstance(detail, dict)]
-    message = one_line(error.get("message") or error.get("status") or "", key)
-    if status == 429 and "PerDay" in str(details):
-        return PermanentError(f"the day's quota is used up ({message}); {midnight_pacific()}")
-    if error.get("status") == "FAILED_PRECONDITION":  # such as a country without the service
-        return PermanentError(f"{status} {message}")
-    waits = [named_wait(refused.headers), *(duration(d.get("retryDelay")) for d in details)]
-    after = max((w for w in waits if w is not None), default=None)
-    denied = "API_KEY_INVALID" in str(details)
-    return from_status(status, message, after, model=model, variable=variable, denied=denied)
 
 
 _LONGEST_LINE, _HEAD = 200, 60  # characters

@@ -11,21 +11,15 @@ from lek.profile.schema import GeminiSettings
 from lek.providers.errors import (
     PermanentError,
     ProviderError,
-    Refused,
     RejectedRequest,
     TransientError,
-    from_google,
     one_line,
     quiet_loggers,
     redact,
     sendable,
 )
+from lek.providers.google import ADDRESS, SAFETY, Refused, from_google
 from lek.providers.request import Question, Reply, call_with_timeout
-
-_ADDRESS = "https://generativelanguage.googleapis.com"
-# A judge has to read harmful texts, so all safety filters that can be disabled are disabled.
-_HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
-_SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
 
 
 class GeminiEndpoint:
@@ -62,7 +56,7 @@ class GeminiEndpoint:
 
     def _request(self, question: Question) -> Any:
         model = self._library.GenerativeModel(
-            self._settings.model, safety_settings=_SAFETY, system_instruction=question.system
+            self._settings.model, safety_settings=SAFETY, system_instruction=question.system
         )
         model._client = self._client  # otherwise the library uses the one from `configure`
         return model.generate_content(
@@ -101,7 +95,7 @@ def _client(settings: GeminiSettings, key: str) -> Any:
     from requests.adapters import HTTPAdapter
 
     rest = GenerativeServiceClient.get_transport_class("rest")
-    address = (settings.base_url or _ADDRESS).rstrip("/")
+    address = (settings.base_url or ADDRESS).rstrip("/")
     transport = rest(host=address, credentials=Credentials(key or "none"))
     session = transport._session
 

@@ -10,21 +10,15 @@ from lek.profile.schema import GeminiSettings
 from lek.providers.errors import (
     PermanentError,
     ProviderError,
-    Refused,
     RejectedRequest,
     TransientError,
-    from_google,
     one_line,
     quiet_loggers,
     redact,
     sendable,
 )
+from lek.providers.google import ADDRESS, SAFETY, Refused, from_google
 from lek.providers.request import Question, Reply, call_with_timeout
-
-_ADDRESS = "https://generativelanguage.googleapis.com"
-# A judge has to read harmful texts, so all safety filters that can be disabled are disabled.
-_HARMS = "HARASSMENT HATE_SPEECH SEXUALLY_EXPLICIT DANGEROUS_CONTENT".split()
-_SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
 
 
 class GenaiEndpoint:
@@ -64,7 +58,7 @@ class GenaiEndpoint:
                 "max_output_tokens": self._settings.max_tokens,
                 "response_mime_type": "application/json",
                 "response_json_schema": question.schema,
-                "safety_settings": _SAFETY,
+                "safety_settings": SAFETY,
             },
         )
 
@@ -91,7 +85,7 @@ def _client(settings: GeminiSettings, key: str) -> Any:
         api_key=key or "none",
         vertexai=False,  # regardless of the environment
         http_options={
-            "base_url": (settings.base_url or _ADDRESS).rstrip("/"),
+            "base_url": (settings.base_url or ADDRESS).rstrip("/"),
             "api_version": "v1beta",
             # milliseconds per read; `call_with_timeout` limits the whole request
             "timeout": max(1, int(settings.timeout * 1000)),
