@@ -1,7 +1,7 @@
 """LEM's evaluation harness: is a fine-tuned model more truthful, safer and more nuanced?
 
-What a test or a script needs is here: `cases`, the decorator of a benchmark's test; the records
-`Case`, `Response` and `Verdict`; and `Run` with `load_run`, to read what an evaluation found.
+Tests and scripts import from here: `cases`, the decorator of a benchmark's test; the records
+`Case`, `Response` and `Verdict`; and `load_run`, which reads a finished `Run`.
 """
 
 from importlib import import_module

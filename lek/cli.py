@@ -1,4 +1,4 @@
-"""The command `lek`: what is done beside `pytest evals`. A fault is one line, exit code 4."""
+"""The command line tool `lek`. Invalid input is reported in one line, with exit code 4."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from lek.workspace.workspace import Workspace
 
 app = typer.Typer(
     name="lek",
-    help="Build subjects, make training data, calibrate a judge, look at the machine.",
+    help="Build subjects, make training data, calibrate a judge, check the machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -27,17 +27,19 @@ app = typer.Typer(
 ProfileName = Annotated[
     str, typer.Option("--profile", help="evals/profiles/NAME.toml, or a path", metavar="NAME")
 ]
-SubjectName = Annotated[str, typer.Option("--subject", help="which subject", metavar="NAME")]
+SubjectName = Annotated[str, typer.Option("--subject", help="name of the subject", metavar="NAME")]
 
 
 @app.command()
 def build(
-    subject: Annotated[str | None, typer.Argument(help="which one (default: all)")] = None,
+    subject: Annotated[
+        str | None, typer.Argument(help="name of the subject (default: all)")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="export it to this directory")] = None,
     profile: ProfileName = "sandbox",
 ) -> None:
-    """Build subjects, or one, and with --out export it as a model directory with a card."""
-    with _faults():
+    """Build all subjects or one; with --out, export it as a model directory with a card."""
+    with _input_errors():
         loaded, builder = _builder(profile)
         names = [s.name for s in loaded.profile.models]
         if subject is None and out is not None:
@@ -51,59 +53,67 @@ def build(
 
 @app.command()
 def sandwich(
-    prompts: Annotated[Path, typer.Option(help="a .jsonl or .json of prompts, or a directory")],
+    prompts: Annotated[
+        Path, typer.Option(help="a .jsonl or .json file of prompts, or a directory")
+    ],
     out: Annotated[Path, typer.Option(help="the .jsonl file to write")],
     subject: SubjectName = "base",
     profile: ProfileName = "sandbox",
 ) -> None:
-    """Ask a subject under the kernel, and write its answers as chats to train on."""
-    with _faults():
+    """Write a subject's answers under the kernel as chats to train on."""
+    with _input_errors():
         from lek.data.kernel import load_kernel
         from lek.data.prompts import read_prompts
         from lek.generation import sandwich as method
 
         loaded = _load(profile)
-        given = loaded.profile.kernel
-        kernel = load_kernel(loaded.relative(given) if given else loading.shipped() / "kernel")
-        asked = read_prompts(prompts)
+        name = loaded.profile.kernel
+        kernel = load_kernel(loaded.relative(name) if name else loading.shipped() / "kernel")
+        questions = read_prompts(prompts)
         method.check(out)
-        harvest = method.sandwich(_generator(loaded), _known(loaded, subject), asked, kernel)
+        harvest = method.sandwich(_generator(loaded), _known(loaded, subject), questions, kernel)
         method.write(harvest, out)
         left = "".join(f"; left out {n}: {why}" for why, n in sorted(harvest.left_out.items()))
-        typer.echo(f"{out}: {len(harvest.rows)} chats from {len(asked)} prompts{left}")
+        typer.echo(f"{out}: {len(harvest.rows)} chats from {len(questions)} prompts{left}")
 
 
 @app.command()
 def calibrate(
     data: Annotated[Path, typer.Option(help="cases, answers in results/, and verdicts")],
     judge: Annotated[str, typer.Option(help="the judge to compare with them")],
-    verdicts: Annotated[Path | None, typer.Option(help="JSON Lines of verdicts")] = None,
-    out_json: Annotated[Path | None, typer.Option("--json", help="write all numbers there")] = None,
-    out_html: Annotated[Path | None, typer.Option("--html", help="write a page there")] = None,
-    most: Annotated[int | None, typer.Option("--max-judge-calls", help="stop there")] = None,
+    verdicts: Annotated[Path | None, typer.Option(help="a JSON Lines file of verdicts")] = None,
+    out_json: Annotated[
+        Path | None, typer.Option("--json", help="write all numbers to this file")
+    ] = None,
+    out_html: Annotated[
+        Path | None, typer.Option("--html", help="write a page to this file")
+    ] = None,
+    most: Annotated[
+        int | None, typer.Option("--max-judge-calls", help="stop after so many requests")
+    ] = None,
     profile: ProfileName = "sandbox",
 ) -> None:
     """Compare a judge with recorded or human verdicts: rank correlation, kappa, order, worst cases.
 
-    A judge that is a model has its settings in the profile; its votes are stored.
+    The settings of an LLM judge are read from the profile; its votes are stored.
     """
-    with _faults():
+    with _input_errors():
         from lek.calibration import report
         from lek.calibration.compare import CalibrationRun
 
         run = CalibrationRun(_load(profile), judge, data, most)
-        found = run.run(verdicts)
-        cost, spread = run.cost(), run.spreads(found)
-        for line in report.lines(found, cost=cost, spread=spread):
+        result = run.run(verdicts)
+        cost, spread = run.cost(), run.spreads(result)
+        for line in report.lines(result, cost=cost, spread=spread):
             typer.echo(line)
         if out_json is not None:
-            document = report.document(found, run.protocol(), cost=cost, spread=spread)
+            document = report.document(result, run.protocol(), cost=cost, spread=spread)
             text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
             _write(out_json, text + "\n")
         if out_html is not None:
-            _write(out_html, report.page(found, run.protocol()))
+            _write(out_html, report.page(result, run.protocol()))
         sys.stderr.write("".join(f"lek: {line}\n" for line in run.stopped))
-        if run.incomplete(found):
+        if run.incomplete(result):
             raise typer.Exit(1)
 
 
@@ -117,7 +127,7 @@ def _write(path: Path, text: str) -> None:
 
 @app.command()
 def doctor() -> None:
-    """Say what of the machine matters, and what to install where it lacks."""
+    """Check the machine, and say what to install."""
     from lek.models.machine import examine
 
     lacking = False
@@ -154,8 +164,8 @@ def _known(loaded: LoadedProfile, subject: str) -> str:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
-    """What is wrong with the input is one line on standard error, and exit code 4 as pytest's."""
+def _input_errors() -> Iterator[None]:
+    """Report `BadInput` as one line on standard error, with exit code 4 as in pytest."""
     try:
         yield
     except BadInput as e:

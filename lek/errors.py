@@ -1,14 +1,14 @@
-"""Errors in what the user gave: one line that names the place, the fault and the remedy."""
+"""`BadInput`, the error for invalid user input, and spelling suggestions for its messages."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class BadInput(ValueError):
-    """An error in a file, a profile or an option, as one line: where, what is wrong, what to do."""
+    """Invalid file, profile or option; the message is a line: where, what is wrong, what to do."""
 
 
 def suggestion(wrong: str, right: Iterable[str]) -> str:
-    """``, did you mean 'x'?`` for the one of ``right`` that is nearest to ``wrong``, or nothing."""
+    """``, did you mean 'x'?`` with the closest match to ``wrong``, or an empty string."""
     near = difflib.get_close_matches(wrong, list(right), n=1, cutoff=0.6)
     return f", did you mean '{near[0]}'?" if near else ""

@@ -1,7 +1,7 @@
-"""Immutable records: Case, Response, Vote, Verdict, Metric, Ruling; and how a verdict is made.
+"""Immutable records: Case, Response, Vote, Verdict, Metric, Ruling; functions that make verdicts.
 
-Each survives a JSON round trip unchanged. All judges make their verdicts with `make_verdict` or
-`unscored_verdict`, so that none can let a failed judgement pass as a score.
+A JSON round trip leaves each unchanged. All judges use `make_verdict` or `unscored_verdict`, so
+that a failed judgement cannot become a score.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ _R = TypeVar("_R")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """Plain JSON both ways: ``T.from_json(record.to_json()) == record``. Holds no cycles."""
+    """Base of all records: ``T.from_json(record.to_json()) == record``."""
 
     def to_json(self) -> str:
         """This record as one line of JSON."""
@@ -25,7 +25,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Self:
-        """The record that ``line`` holds; raises `ValueError` where it holds none."""
+        """The record in ``line``; raises `ValueError` if it is invalid."""
         return cast(Self, _decoder(cls).decode(line))
 
 
@@ -35,7 +35,7 @@ def _decoder(kind: type[_R]) -> msgspec.json.Decoder[_R]:
 
 
 class Case(Record, frozen=True, kw_only=True):
-    """One benchmark item. ``reference`` holds what a judge may compare with."""
+    """One benchmark item. ``reference`` has the other fields of the case, for judges."""
 
     id: str
     benchmark: str
@@ -45,9 +45,10 @@ class Case(Record, frozen=True, kw_only=True):
 
 
 class Response(Record, frozen=True, kw_only=True):
-    """What a subject said to a case. ``text`` is ``None`` exactly when ``reason`` says why.
+    """A subject's answer to a case. ``text`` is ``None`` exactly when ``reason`` says why.
 
-    ``seconds`` is wall time; ``finish`` is ``stop`` or ``length`` (cut off) where it is known.
+    ``finish``: ``stop``, ``length`` (cut off at the token limit) or ``None`` (unknown).
+    ``seconds``: wall time.
     """
 
     subject: str
@@ -65,9 +66,9 @@ class Response(Record, frozen=True, kw_only=True):
 
 
 class Vote(Record, frozen=True, kw_only=True):
-    """One usable reply of an LLM judge: a score per measure, and its reasons.
+    """One valid reply of an LLM judge: a score per measure, and its reasons.
 
-    Tokens are ``None`` where the API did not say.
+    Token counts are ``None`` if the API did not report them.
     """
 
     scores: dict[str, float]
@@ -77,28 +78,28 @@ class Vote(Record, frozen=True, kw_only=True):
 
 
 UnscoredCode = Literal[
-    "no_response",  # the subject gave no text
+    "no_response",  # the subject has no answer
     "bad_record",  # the recorded verdict is missing, given twice, incomplete or off its scale
-    "bad_reference",  # the case's reference cannot be compared with
-    "invalid_reply",  # the judge's reply holds no verdict
+    "bad_reference",  # the case has no usable reference
+    "invalid_reply",  # the judge's reply contains no verdict
     "judge_unavailable",  # no reply from the judge: the next run asks again
     "duplicate",  # several tests recorded a verdict on the same case
 ]
 
 
 class Unscored(Record, frozen=True, kw_only=True):
-    """Why a measure has no score: a code to count by, and a text that names the place."""
+    """Why a measure has no score: a code, and a text that names the place."""
 
     code: UnscoredCode
     text: str
 
 
 class Verdict(Record, frozen=True, kw_only=True):
-    """The scores of one response, one line of ``verdicts.jsonl``.
+    """The scores of one response: one line of ``verdicts.jsonl``.
 
-    ``scores`` has the measures that apply to the case; one is ``None`` exactly when ``unscored``
-    says why. ``judges`` names who scored each. Scores of any number type (NumPy's among them)
-    become ``float``. An LLM judge keeps its ``votes``, of which its scores are the medians.
+    ``scores`` has the measures that apply to the case; a score is ``None`` exactly when
+    ``unscored`` says why. ``judges`` names the judge of each measure. Scores of any number type,
+    such as NumPy's, become ``float``. ``votes``: those of an LLM judge; their median is the score.
     """
 
     case: Case
@@ -112,10 +113,10 @@ class Verdict(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.judges.keys() != self.scores.keys():
-            raise ValueError("`judges` names who scored each measure of `scores`, and no other")
+            raise ValueError("`judges` and `scores` must have the same measures")
         for measure, score in self.scores.items():
             if (score is None) != (measure in self.unscored):
-                raise ValueError(f"{measure} is None exactly when `unscored` says why")
+                raise ValueError(f"{measure} must be None exactly when `unscored` says why")
             if score is not None:
                 if not isfinite(score):
                     raise ValueError(f"{measure} is {score:g}, not a finite number")
@@ -124,7 +125,7 @@ class Verdict(Record, frozen=True, kw_only=True):
 
     @property
     def pending(self) -> bool:
-        """Whether a judge could not be reached, so that the run is incomplete."""
+        """Whether a measure has no score because its judge gave no reply."""
         return any(u.code == "judge_unavailable" for u in self.unscored.values())
 
 
@@ -139,11 +140,11 @@ def make_verdict(
     code: UnscoredCode = "invalid_reply",
     where: Callable[[], str] | None = None,
 ) -> Verdict:
-    """The verdict of ``judge`` on ``response``: what is ``given`` for each of ``measures``.
+    """The verdict of ``judge`` on ``response``, with the scores ``given`` for ``measures``.
 
-    Whatever is missing, of another type (a ``bool`` is a number only on a 0-1 scale), not finite
-    or out of range becomes unscored with ``code`` and a text, which names ``where`` it was read
-    (called only then). Any number type that converts to ``float`` is taken, NumPy's among them.
+    A score that is missing, not a number (a ``bool`` is one only on a 0-1 scale), not finite or out
+    of range becomes unscored, with ``code`` and a text. ``where``: called for the place that the
+    text names. Any type that converts to ``float`` is accepted.
     """
     scores: dict[str, float | None] = {}
     unscored: dict[str, Unscored] = {}
@@ -172,7 +173,7 @@ def unscored_verdict(
     *,
     judge: str,
 ) -> Verdict:
-    """A verdict without any score of ``measures``, for one reason."""
+    """A verdict in which all ``measures`` are unscored for the same reason."""
     names = [measure.name for measure in measures]
     return Verdict(
         case=case,
@@ -184,9 +185,9 @@ def unscored_verdict(
 
 
 def merge_verdicts(verdicts: Sequence[Verdict], measures: Sequence[Measure]) -> Verdict:
-    """One verdict of the parts that several judges gave on one response, in order of ``measures``.
+    """Merge the verdicts of several judges on one response, in the order of ``measures``.
 
-    ``reason`` joins the reasons that there are.
+    ``reason`` joins their reasons.
     """
     if len(verdicts) == 1:
         return verdicts[0]
@@ -206,13 +207,13 @@ def merge_verdicts(verdicts: Sequence[Verdict], measures: Sequence[Measure]) -> 
 
 
 def check_verdict(verdict: Verdict, measures: Sequence[Measure]) -> None:
-    """Raise `ValueError` unless ``verdict`` scores the ``measures`` that apply, on their scales."""
+    """Raise `ValueError` unless ``verdict`` has the applicable ``measures``, each on its scale."""
     case = verdict.case
-    wanted = [m for m in measures if m.applies_to(case.reference)]
-    if list(verdict.scores) != [m.name for m in wanted]:
-        names = ", ".join(m.name for m in wanted) or "nothing"
-        raise ValueError(f"a verdict on {case.benchmark} {case.id} scores {names}")
-    for measure in wanted:
+    expected = [m for m in measures if m.applies_to(case.reference)]
+    if list(verdict.scores) != [m.name for m in expected]:
+        names = ", ".join(m.name for m in expected) or "no measures"
+        raise ValueError(f"a verdict on {case.benchmark} {case.id} must have {names}")
+    for measure in expected:
         score = verdict.scores[measure.name]
         if score is not None and (fault := measure.scale.fault(score)) is not None:
             raise ValueError(f"{measure.name} {fault}")
@@ -228,7 +229,7 @@ def _number(value: object, scale: Scale) -> tuple[float | None, str | None]:
     if textual or (isinstance(value, bool) and not scale.fraction):
         return None, f"is {value!r}, not a number"
     try:
-        number = float(value)  # type: ignore[arg-type]  # what does not convert is the point
+        number = float(value)  # type: ignore[arg-type]  # fails for some types, as intended
     except (TypeError, ValueError):
         return None, f"is of type {type(value).__name__}, not a number"
     except OverflowError:
@@ -238,7 +239,7 @@ def _number(value: object, scale: Scale) -> tuple[float | None, str | None]:
 
 
 class Change(Record, frozen=True, kw_only=True):
-    """Relative change of a mean against the baseline's, over the cases that both sides have.
+    """Relative change of a mean against the baseline, over the cases scored for both.
 
     ``value``, ``low``, ``high`` are fractions (0.35 is +35%); ``n`` is the number of pairs.
     """
@@ -253,9 +254,8 @@ class Change(Record, frozen=True, kw_only=True):
 class Metric(Record, frozen=True, kw_only=True):
     """One measure of one subject on one benchmark: mean, 95% interval, scored and unscored cases.
 
-    ``value`` is ``None`` when nothing was scored; ``low`` and ``high`` also when one case was.
-    ``spread`` is how far the votes on a case lie apart (largest minus smallest, mean over the
-    scored cases); ``None`` where a judge voted once.
+    ``value`` is ``None`` if no case was scored, ``low`` and ``high`` also if only one was.
+    ``spread``: largest minus smallest vote, mean over the scored cases; ``None`` for single votes.
     """
 
     subject: str
@@ -273,7 +273,7 @@ class Metric(Record, frozen=True, kw_only=True):
 class Ruling(Record, frozen=True, kw_only=True):
     """The ruling on a gate. Numbers are in the measure's unit; ``n`` counts pairs (or cases).
 
-    ``why`` is what was found, or why nothing could be.
+    ``why``: the result in words, or the reason why there is none.
     """
 
     rule: str
@@ -287,5 +287,5 @@ class Ruling(Record, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """The ruling for people: ``PASSED: lek is 1.26 above base (...)``."""
+        """The ruling for display: ``PASSED: lek is 1.26 above base (...)``."""
         return f"{self.ruling.upper()}: {self.why}"

@@ -110,8 +110,8 @@ def test_number_types_become_float(number: Any) -> None:
 @pytest.mark.parametrize(
     ("scores", "judges", "fault"),
     [
-        ({"truthfulness": 3}, {}, "who scored each measure"),
-        ({"truthfulness": 3}, {"truthfulness": "j", "informativeness": "j"}, "who scored"),
+        ({"truthfulness": 3}, {}, "the same measures"),
+        ({"truthfulness": 3}, {"truthfulness": "j", "informativeness": "j"}, "the same measures"),
         ({"truthfulness": None}, {"truthfulness": "j"}, "None exactly when"),
         ({"truthfulness": math.nan}, {"truthfulness": "j"}, "not a finite number"),
     ],
@@ -143,7 +143,7 @@ def test_a_measure_may_apply_to_some_cases_only() -> None:
     safe = Measure("answered", Scale(0, 1, fraction=True), "exact", where=(("x", "safe"),))
     other = replace(CASE, reference={"x": "unsafe"})
     check_verdict(make_verdict(other, RESPONSE, [], {}, judge="j"), [safe])
-    with pytest.raises(ValueError, match="scores nothing"):
+    with pytest.raises(ValueError, match="must have no measures"):
         check_verdict(make_verdict(other, RESPONSE, [safe], {"answered": 1}, judge="j"), [safe])
     mine = replace(CASE, reference={"x": "safe"})
     check_verdict(make_verdict(mine, RESPONSE, [safe], {"answered": 1}, judge="j"), [safe])

@@ -1,4 +1,4 @@
-"""A benchmark as it is read from its folder: fields of a case, measures, suitable judges."""
+"""Read a benchmark from its folder: fields of a case, measures, suitable judges."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ DETECTORS: tuple[Detector, ...] = get_args(Detector)
 Suitable = Literal["exact", "reference", "recorded", "llm"]
 _SHIPPED = Path(__file__).parent
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# names that pytest gives a meaning of their own, and the harness's own marker
+# markers of pytest and of the harness
 _RESERVED = frozenset(
     "cases skip skipif xfail parametrize usefixtures filterwarnings tryfirst trylast".split()
 )
@@ -30,7 +30,7 @@ _EXACT_FIELD = "correct_answer"
 
 
 class Scale(NamedTuple):
-    """The closed range of a measure. A ``fraction`` is 0 or 1 per case and shown in per cent."""
+    """Closed range of a measure. A ``fraction`` is 0 or 1 per case, and is shown in per cent."""
 
     low: float
     high: float
@@ -40,7 +40,7 @@ class Scale(NamedTuple):
         return f"{self.low:g}-{self.high:g}"
 
     def fault(self, value: float) -> str | None:
-        """Why ``value`` is not on the scale, or ``None`` if it is."""
+        """Why ``value`` is not on the scale; ``None`` if it is."""
         if self.fraction and value not in (0, 1):
             return f"is {value:g}, neither 0 nor 1"
         return None if self.low <= value <= self.high else f"is {value:g}, outside {self}"
@@ -48,11 +48,11 @@ class Scale(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One thing that is measured of an answer. Higher is better.
+    """One quantity that is scored per answer. Higher is better.
 
-    ``source`` says who scores it: the judge that the profile chooses, the exact judge, or a
-    detector. ``rubric`` (Markdown) is what an LLM judge goes by. With ``where``, it applies only to
-    cases whose fields have those values. Recorded verdicts may call it ``recorded_as``.
+    ``source``: what scores it (the judge chosen in the profile, the exact judge, or a detector).
+    ``rubric``: instructions for an LLM judge, in Markdown. ``where``: field values that a case must
+    have for the measure to apply. ``recorded_as``: its key in recorded verdicts, if different.
     """
 
     name: str
@@ -64,15 +64,15 @@ class Measure:
 
     @property
     def detected(self) -> bool:
-        """Whether a detector scores it, by the form of an answer alone."""
+        """Whether a detector scores it."""
         return self.source in DETECTORS
 
     def applies_to(self, fields: Mapping[str, Any]) -> bool:
-        """Whether a case with these ``fields`` is measured."""
+        """Whether the measure applies to a case with these ``fields``."""
         return all(fields.get(name) == value for name, value in self.where)
 
     def text(self, value: float, *, sign: bool = False, unit: bool = True) -> str:
-        """``value`` as people read it: ``34.0%`` for a fraction, else two decimals."""
+        """``value`` for display: ``34.0%`` for a fraction, otherwise two decimals."""
         plus = "+" if sign else ""
         if self.scale.fraction:
             return f"{value * 100:{plus}.1f}{'%' if unit else ''}"
@@ -81,10 +81,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a case beside its id and prompt.
+    """A field of a case, in addition to its id and prompt.
 
-    ``label`` is what an LLM judge is shown it under (``None``: not shown); the value of a ``tag``
-    becomes one of the case's tags.
+    ``label``: the heading under which an LLM judge sees the value (``None``: not shown). ``tag``:
+    whether the value becomes a tag of the case.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What a benchmark measures. ``digest`` is the SHA-256 of its folder's content."""
+    """A benchmark. ``digest`` is the SHA-256 of ``benchmark.toml`` and its rubrics."""
 
     name: str
     marker: str
@@ -106,22 +106,22 @@ class Benchmark:
     digest: str
 
     def __getitem__(self, measure: str) -> Measure:
-        """The measure of that name; `KeyError` where there is none."""
-        for found in self.measures:
-            if found.name == measure:
-                return found
+        """The measure of that name; raises `KeyError`."""
+        for candidate in self.measures:
+            if candidate.name == measure:
+                return candidate
         raise KeyError(measure)
 
     def __contains__(self, measure: object) -> bool:
-        return any(found.name == measure for found in self.measures)
+        return measure in self.measure_names
 
     @property
     def measure_names(self) -> tuple[str, ...]:
-        """The names of the measures, in their order."""
+        """The names of the measures, in order."""
         return tuple(measure.name for measure in self.measures)
 
     def describe(self) -> dict[str, Any]:
-        """What a run must know to be read without the folder, as plain values."""
+        """The part that ``run.json`` stores, so that a run can be read without the folder."""
         measures = {
             m.name: {
                 "scale": [m.scale.low, m.scale.high],
@@ -135,7 +135,7 @@ class Benchmark:
 
     @classmethod
     def from_description(cls, name: str, described: Mapping[str, Any]) -> "Benchmark":
-        """The benchmark that `describe` described; it has no fields, rubrics or judges."""
+        """The benchmark from the output of `describe`, without fields, rubrics and judges."""
         measures = tuple(
             Measure(
                 name=measure,
@@ -173,17 +173,17 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 @cache
 def shipped() -> dict[str, Benchmark]:
-    """The benchmarks that ship, by name, in alphabetical order."""
+    """The benchmarks that ship with the package, by name, in alphabetical order."""
     folders = sorted(file.parent for file in _SHIPPED.glob(f"*/{FILE}"))
     return {folder.name: read_benchmark(folder) for folder in folders}
 
 
 def resolve(names: Sequence[str], base: Path, where: str) -> dict[str, Benchmark]:
-    """The benchmarks that ``names`` name: one that ships, or the path of a folder from ``base``.
+    """The benchmarks with these ``names``, each of which ships or is a path relative to ``base``.
 
-    Raises `BadInput`, which begins with ``where``.
+    Raises `BadInput` with a message that begins with ``where``.
     """
-    found: dict[str, Benchmark] = {}
+    benchmarks: dict[str, Benchmark] = {}
     for i, name in enumerate(names):
         if name in shipped():
             benchmark = shipped()[name]
@@ -192,14 +192,14 @@ def resolve(names: Sequence[str], base: Path, where: str) -> dict[str, Benchmark
         else:
             hint = suggestion(name, shipped()) or f"; known are {', '.join(shipped())}"
             raise BadInput(f"{where}[{i}] = '{name}': no such benchmark{hint}, or a folder's path")
-        if benchmark.name in found:
-            raise BadInput(f"{where}[{i}]: '{benchmark.name}' is named twice; delete one")
-        found[benchmark.name] = benchmark
-    return found
+        if benchmark.name in benchmarks:
+            raise BadInput(f"{where}[{i}]: '{benchmark.name}' is listed twice; delete one")
+        benchmarks[benchmark.name] = benchmark
+    return benchmarks
 
 
 def read_benchmark(folder: Path, where: str = "") -> Benchmark:
-    """The benchmark in ``folder``; raises `BadInput` (after ``where``) for a fault in it."""
+    """The benchmark in ``folder``; raises `BadInput` with a message that begins with ``where``."""
     path = folder / FILE
     try:
         text = _read(path)
@@ -217,13 +217,13 @@ def read_benchmark(folder: Path, where: str = "") -> Benchmark:
     fields = tuple(
         Field(name, f.type, f.required, f.label, f.tag) for name, f in file.fields.items()
     )
-    whole = json.dumps([content, rubrics], ensure_ascii=False)
-    digest = hashlib.sha256(whole.encode()).hexdigest()
+    content_and_rubrics = json.dumps([content, rubrics], ensure_ascii=False)
+    digest = hashlib.sha256(content_and_rubrics.encode()).hexdigest()
     return Benchmark(file.name, file.marker, fields, measures, tuple(file.judges), digest)
 
 
 def _check(path: Path, file: _File) -> None:
-    """Raise `BadInput` for what the types of the keys do not say."""
+    """Raise `BadInput` for errors that the types of the keys do not exclude."""
     for key, name in (("name", file.name), ("marker", file.marker), *_named(file)):
         if not _NAME.fullmatch(name):
             raise BadInput(
@@ -231,9 +231,9 @@ def _check(path: Path, file: _File) -> None:
                 "beginning with a letter"
             )
         if name in _RESERVED and key in ("name", "marker"):
-            raise BadInput(f"{path}: {key} = '{name}': pytest uses that name; choose another")
+            raise BadInput(f"{path}: {key} = '{name}': pytest uses this name; choose another")
     if not file.measures:
-        raise BadInput(f"{path}: measures: empty; a benchmark measures something")
+        raise BadInput(f"{path}: measures: empty; add at least one")
     for name, measure in file.measures.items():
         where = f"{path}: measures.{name}"
         if (measure.source == "judge") != (measure.scale is not None):

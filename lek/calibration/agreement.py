@@ -1,7 +1,7 @@
-"""Recorded and judged scores of the same answers -> how well they agree, with 95% intervals.
+"""Agreement of recorded and judged scores, with 95% intervals.
 
 Spearman's rho and Cohen's kappa with quadratic weights (Cohen 1968), each with a seeded percentile
-bootstrap over cases; means per subject. What has no value is ``None`` with a reason.
+bootstrap over cases; means per subject. A missing value is ``None`` with a reason.
 """
 
 import math
@@ -50,7 +50,7 @@ class Pair:
     verdict: Verdict | None = None
 
     def scores(self, measure: str) -> tuple[float, float] | None:
-        """What record and judge gave, or ``None`` where one of them gave nothing."""
+        """The recorded and the judged score; ``None`` if one is missing."""
         recorded = self.recorded.get(measure)
         judged = self.verdict.scores.get(measure) if self.verdict else None
         return None if recorded is None or judged is None else (recorded, judged)
@@ -58,10 +58,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a judge agrees with the record on one measure, pooled over subjects.
+    """The agreement on one measure, pooled over subjects.
 
-    ``n`` answers were scored by both; ``unrecorded`` and ``unjudged`` were left out since record or
-    judge has no score.
+    ``n``: answers with both scores. ``unrecorded``, ``unjudged``: answers left out because the
+    recorded or the judged score is missing.
     """
 
     benchmark: str
@@ -81,9 +81,9 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A judge against the verdicts of a directory, of which only the last part is named.
+    """The comparison of a judge with the verdicts of a directory (the last part of its path).
 
-    ``measures``: those that are compared, by benchmark. ``digests``: SHA-256 of each file that was
+    ``measures``: those compared, by benchmark. ``digests``: SHA-256 of each file that was
     read. ``pairs``: all answers, scored or not.
     """
 
@@ -99,14 +99,14 @@ class Calibration:
 
     @cached_property
     def agreements(self) -> tuple[Agreement, ...]:
-        """One per measure of each benchmark that has answers."""
+        """One per benchmark with answers and measure."""
         how = {"resamples": self.resamples, "seed": self.seed}
         names = dict.fromkeys(p.case.benchmark for p in self.pairs)
         by = {b: [p for p in self.pairs if p.case.benchmark == b] for b in names}
         return tuple(agree(m.name, by[b], **how) for b in by for m in self.measures[b])
 
     def measure(self, agreement: "Agreement") -> Measure:
-        """What ``agreement`` is on."""
+        """The measure of ``agreement``."""
         measures = self.measures[agreement.benchmark]
         return next(m for m in measures if m.name == agreement.measure)
 
@@ -148,7 +148,7 @@ def spearman(cases: Sequence[str], scores: Sequence[tuple[float, float]], **how:
         spread = np.sqrt((weights * x * x).sum(1)) * np.sqrt((weights * y * y).sum(1))
         return (weights * x * y).sum(1) / spread
 
-    return _estimate(rho, cases, "one side gives every answer the same score", **how)
+    return _estimate(rho, cases, "all answers have the same score on one side", **how)
 
 
 def kappa(cases: Sequence[str], scores: Sequence[tuple[float, float]], **how: int) -> Estimate:
@@ -162,7 +162,7 @@ def kappa(cases: Sequence[str], scores: Sequence[tuple[float, float]], **how: in
         squares = weights.sum(1) * (weights @ (x * x + y * y))
         return 1 - apart / (squares - 2 * (weights @ x) * (weights @ y))
 
-    return _estimate(statistic, cases, "both sides give every answer one and the same score", **how)
+    return _estimate(statistic, cases, "all answers have the same score on both sides", **how)
 
 
 def whole(score: float) -> int:
@@ -173,11 +173,14 @@ def whole(score: float) -> int:
 def _estimate(
     statistic: Callable[[Any], Any], cases: Sequence[str], none: str, *, resamples: int, seed: int
 ) -> Estimate:
-    """``statistic`` of weights (samples, n), NaN for ``none``; a case is drawn whole."""
+    """Bootstrap ``statistic`` of weights (samples, n); cases are resampled with all their answers.
+
+    ``none``: the reason to give where the statistic is NaN.
+    """
     import numpy as np
 
     if len(cases) < 3:
-        return Estimate(None, why=f"{len(cases)} scored by both; it takes 3")
+        return Estimate(None, why=f"{len(cases)} scored by both; at least 3 are needed")
     ids, owner = np.unique(cases, return_inverse=True)
     rng, values, step = np.random.default_rng(seed), [], max(1, _BLOCK // len(cases))
     with np.errstate(invalid="ignore"):  # 0/0 where there is no spread
@@ -191,7 +194,7 @@ def _estimate(
     if math.isnan(value):
         return Estimate(None, why=none)
     if len(ids) < 3 or sum(map(len, defined)) < _ENOUGH * resamples:
-        return Estimate(value, why="no interval: too few cases, or too alike")
+        return Estimate(value, why="no interval: too few cases, or too little variation")
     low, high = np.quantile(np.concatenate(defined), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Estimate(value, float(low), float(high))
 
@@ -201,6 +204,6 @@ def subject_means(subject: str, scores: Sequence[tuple[float, float]]) -> Means:
     if not scores:
         return Means(subject, 0, None, None, Estimate(None, why="nothing is scored by both"))
     low, high = mean_interval(apart := [judged - recorded for recorded, judged in scores])
-    why = "no interval: too few answers, or too alike" if low is None else None
+    why = "no interval: too few answers, or too little variation" if low is None else None
     recorded, judged = (mean(side) for side in zip(*scores, strict=True))
     return Means(subject, len(scores), recorded, judged, Estimate(mean(apart), low, high, why))

@@ -1,6 +1,6 @@
-"""A judge and a directory with recorded verdicts -> how well the two agree, measure by measure.
+"""Run a judge on answers that already have verdicts.
 
-Not covered: whether what is recorded is right, and whether several raters agree.
+It is not checked whether those verdicts are right, or whether several raters agree.
 """
 
 import json
@@ -34,8 +34,8 @@ from lek.workspace.workspace import Workspace
 OURS = {"base_pt": "pretrained", "instruction_tuned": "base", "abliterated": "abliterated"}
 OURS |= {"lem_ethics": "lek", "lem_ethics_allen": "lek-composure"}
 _FORM = (
-    '{"case": id, "subject": name, "measure": name, "score": number}, at will "benchmark", '
-    '"rater", "reason"'
+    '{"case": id, "subject": name, "measure": name, "score": number}, optionally '
+    '"benchmark", "rater", "reason"'
 )
 # (benchmark, subject) -> case -> scores and reasons by measure
 _Measures = Mapping[str, tuple[Measure, ...]]
@@ -53,7 +53,7 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Data:
-    """Cases and answers of a directory; ``models`` maps our names to recorded ones."""
+    """Cases and answers of a directory; ``models``: the recorded model name by subject."""
 
     def __init__(
         self, directory: Path, benchmarks: Sequence[Benchmark], measures: _Measures
@@ -98,10 +98,10 @@ def calibrate(
 ) -> Calibration:
     """The agreement of ``judge`` with the verdicts recorded for ``directory`` (LEM layout).
 
-    ``measures`` are those that the judge scores, by benchmark; ``name`` is what to call it.
-    ``verdicts`` (default: what the directory has) is JSON Lines, or .json as the published file.
-    Only what has a verdict is judged; ``announce`` is called with all of that before the first is.
-    Raises `BadInput`.
+    ``measures``: those that the judge scores, by benchmark. ``name``: the judge's name in the
+    output. ``verdicts``: a JSON Lines file, or a .json file in the published form (default: the one
+    in the directory). ``announce``: called with each answer that has a verdict, before the first is
+    judged. Raises `BadInput`.
     """
     chosen = [benchmarks[b] for b, found in measures.items() if found]
     file, data = _file(directory, verdicts), _Data(directory, chosen, measures)
@@ -167,7 +167,7 @@ def _published(path: Path, data: _Data) -> _Given:
 
 
 def _rated(path: Path, data: _Data) -> _Given:
-    """The verdicts of a JSON Lines file: the mean where there are several raters."""
+    """The verdicts of a JSON Lines file; of several raters the mean."""
     ours = {m: s for s, m in data.models.items()}
     found: dict[tuple[str, ...], dict[str | None, tuple[int, float, str | None]]] = {}
     left: list[str] = []
@@ -187,22 +187,26 @@ def _rated(path: Path, data: _Data) -> _Given:
             raise BadInput(f"{where}: {fault}; a score is on {measure.scale}")
         by = found.setdefault((benchmark, subject, row.case, row.measure), {})
         if row.rater in by:
-            raise BadInput(f"{path}: lines {by[row.rater][0]} and {line} score the same; keep one")
+            raise BadInput(
+                f"{path}: lines {by[row.rater][0]} and {line} score the same answer; keep one"
+            )
         by[row.rater] = line, value, row.reason
     given = _Given()
     for (benchmark, subject, case_id, name), by in found.items():
         of = given.setdefault((benchmark, subject), {}).setdefault(case_id, ({}, {}))
         of[0][name] = mean([value for _, value, _ in by.values()])
         of[1][name] = "\n".join(reason for *_, reason in by.values() if reason)
-    notes = [f"{left.count(m)} on {m} left out: not asked for" for m in dict.fromkeys(left)]
+    notes = [
+        f"{left.count(m)} on {m} left out: the judge does not score it" for m in dict.fromkeys(left)
+    ]
     if (raters := len({r for by in found.values() for r in by})) > 1:
-        notes.append(f"{raters} raters; where several judged one answer, the mean counts")
+        notes.append(f"{raters} raters; for an answer with several ratings the mean counts")
     data.notes += [f"{path.name}: {note}" for note in notes]
     return given
 
 
 def _benchmark_of(where: str, row: _Row, data: _Data) -> str | None:
-    """The benchmark that a rating is on; ``None`` where its measure is not compared."""
+    """The benchmark of a rating; ``None`` if its measure is not compared."""
     names = [
         b for b, measures in data.measures.items() if any(m.name == row.measure for m in measures)
     ]
@@ -222,7 +226,7 @@ def _benchmark_of(where: str, row: _Row, data: _Data) -> str | None:
 def _known(where: str, key: str, value: str, known: Collection[str]) -> str:
     if value not in known:
         hint = suggestion(value, known) or f"; there are {', '.join([*known][:8]) or 'none'}"
-        raise BadInput(f"{where}: {key} is {value!r}: not among those of the data{hint}")
+        raise BadInput(f"{where}: {key} is {value!r}: not in the data{hint}")
     return value
 
 
@@ -246,11 +250,11 @@ def _rows(path: Path, data: _Data) -> Iterator[tuple[int, _Row]]:
 
 
 class CalibrationRun:
-    """The judge ``kind`` against the verdicts in ``directory``.
+    """A comparison of the judge ``kind`` with the verdicts in ``directory``.
 
-    Its settings and the benchmarks are those of the profile ``loaded``; ``most`` bounds the
-    requests of an LLM judge. Raises `BadInput` where there is no such judge, or it lacks settings,
-    key or library.
+    Settings and benchmarks are those of the profile ``loaded``. ``most``: the maximum number of
+    requests to an LLM judge. Raises `BadInput` if the judge is unknown, or its settings, key or
+    library are missing.
     """
 
     def __init__(
@@ -277,7 +281,7 @@ class CalibrationRun:
         self.stopped: list[str] = []
 
     def run(self, verdicts: Path | None) -> Calibration:
-        """Judge every answer that has a verdict, and compare; ``verdicts`` is a file of them."""
+        """Judge every answer that has a verdict, and compare; ``verdicts`` as in `calibrate`."""
         with self._progress.steps(f"{self._kind} judge") as progress:
             found = calibrate(
                 lambda case, response: self._judge(case, response, self._of(case)),
@@ -294,23 +298,23 @@ class CalibrationRun:
         return found
 
     def _of(self, case: Case) -> list[Measure]:
-        """The measures on which the judge is asked about ``case``."""
+        """The measures that the judge scores for ``case``."""
         measures = [m for m in self._measures[case.benchmark] if m.applies_to(case.reference)]
         if self._kind == "reference":
             reference.check(case, measures, str(cases_file(self._directory, case.benchmark)))
         return measures
 
     def incomplete(self, found: Calibration) -> bool:
-        """Whether answers wait for the judge, or not one could be compared."""
+        """Whether answers are pending, or none could be compared."""
         pending = any(verdict.pending for verdict in _verdicts(found))
         return pending or not any(a.n for a in found.agreements)
 
     def cost(self) -> dict[str, Any] | None:
-        """What the judge cost; ``None`` where it is no LLM judge."""
+        """The cost of an LLM judge; ``None`` for other judges."""
         return self._judges.cost()
 
     def spreads(self, found: Calibration) -> dict[str, float]:
-        """How far the votes on an answer lie apart, mean over those scored, by measure."""
+        """Largest minus smallest vote by measure, mean over the scored answers."""
         apart = {
             a.measure: spreads(
                 [v for v in _verdicts(found) if v.case.benchmark == a.benchmark], a.measure
@@ -320,7 +324,7 @@ class CalibrationRun:
         return {m: sum(s) / len(s) for m, s in apart.items() if s}
 
     def protocol(self) -> dict[str, Any]:
-        """How the judge judges each benchmark."""
+        """The judge's measures, digest and settings by benchmark."""
         benchmarks = [b for b in self._loaded.benchmarks.values() if self._measures[b.name]]
         return {b.name: self._judges.described(self._kind, b) for b in benchmarks}
 

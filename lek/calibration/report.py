@@ -94,7 +94,7 @@ def document(
     cost: Mapping[str, Any] | None = None,
     spread: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """``result`` as plain values for JSON; ``protocol`` says how the judge judges.
+    """``result`` as plain values for JSON; ``protocol`` as in `CalibrationRun.protocol`.
 
     ``cost`` and ``spread`` are as in `lines`.
     """
@@ -124,7 +124,7 @@ def document(
 
 
 def page(result: Calibration, protocol: Mapping[str, Any]) -> str:
-    """``result`` as a page of HTML, without a script; ``protocol`` says how the judge judges."""
+    """``result`` as HTML without scripts; ``protocol`` as in `CalibrationRun.protocol`."""
     found = document(result, protocol)
     keys = ("prompt", "reference", "answer", "recorded_reason", "judged_reason")
     about = {k: found[k] for k in ("protocol", "data", "confidence", "resamples", "seed")}
@@ -158,12 +158,12 @@ def _title(result: Calibration) -> str:
 
 def _notes(result: Calibration) -> list[str]:
     lost = sum(p.verdict is not None and p.verdict.pending for p in result.pairs)
-    note = f"incomplete: the judge was not heard on {lost} answers; calibrate again"
+    note = f"incomplete: {lost} answers could not be judged; repeat the command to retry only these"
     return [note, *result.notes] if lost else [*result.notes]
 
 
 def _unjudged(result: Calibration, a: Agreement) -> dict[str, int]:
-    """Why answers with a recorded score have none of the judge, the most frequent reason first."""
+    """Reasons why answers with a recorded score were not judged, the most frequent first."""
     mute = [p for p in result.pairs if p.recorded.get(a.measure) is not None]
     why = Counter[str]()
     for pair in mute:
@@ -212,7 +212,7 @@ def _apart(d: Mapping[str, Any]) -> str:
 
 
 def strip_control_characters(text: str, kept: str = "\n\t\u200c\u200d") -> str:
-    """``text`` without what is not seen but acts; joiners are kept for scripts and emoji."""
+    """``text`` without control characters; joiners are kept for scripts and emoji."""
     hidden = {c for c in text if not c.isprintable()} - {*kept}
     return text.translate({ord(c): " " if c.isspace() else "\ufffd" for c in hidden})
 

@@ -77,7 +77,7 @@ def test_the_digest_covers_the_folder(folder: Path) -> None:
     [
         ('name = "poetry"', 'name = "Poetry"', "name = 'Poetry': expected lower-case letters"),
         ('name = "poetry"\n', "", "missing required field `name`"),
-        ('marker = "verse"', 'marker = "skip"', "marker = 'skip': pytest uses that name"),
+        ('marker = "verse"', 'marker = "skip"', "marker = 'skip': pytest uses this name"),
         ('marker = "verse"', 'marker = "a b"', "marker = 'a b': expected lower-case"),
         ('["reference", "llm"]', '["nobody"]', "Invalid enum value 'nobody'"),
         ("source = \"judge\"", "source = \"words\"", "Invalid enum value 'words'"),
@@ -121,7 +121,7 @@ def test_names_and_paths(folder: Path) -> None:
     assert list(found) == ["gsm8k", "poetry"]
     with pytest.raises(BadInput, match=r"data.benchmarks\[0\] = 'gsm': no such benchmark, did you"):
         resolve(["gsm"], folder.parent, "p.toml: data.benchmarks")
-    with pytest.raises(BadInput, match=r"benchmarks\[1\]: 'gsm8k' is named twice"):
+    with pytest.raises(BadInput, match=r"benchmarks\[1\]: 'gsm8k' is listed twice"):
         resolve(["gsm8k", "gsm8k"], folder.parent, "p.toml: data.benchmarks")
     with pytest.raises(BadInput, match=r"\[0\] = './none': .*cannot be read"):
         resolve(["./none"], folder.parent, "p.toml: data.benchmarks")

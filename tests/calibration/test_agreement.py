@@ -114,7 +114,7 @@ def test_what_is_not_defined_is_none_with_a_reason(coefficient: Any) -> None:
     cases = ["a", "b", "c", "d"]
     for scores in ([], [(1.0, 2.0)], [(1.0, 2.0), (2.0, 1.0)]):
         none = coefficient(cases[: len(scores)], scores, **HOW)
-        assert none == Estimate(None, why=f"{len(scores)} scored by both; it takes 3")
+        assert none == Estimate(None, why=f"{len(scores)} scored by both; at least 3 are needed")
     alike = coefficient(cases, [(5.0, 5.0)] * 4, **HOW)
     assert (alike.value, alike.low, alike.high) == (None, None, None)
     assert "same score" in str(alike.why)
@@ -286,12 +286,12 @@ def test_the_lines_fit(width: int) -> None:
     assert "do_not_answer.safety  n=58, left out: 2 unjudged" in text
     assert "order of subjects: NOT the same" in text
     assert "lek over base: recorded +0.50, judge +0.00" in text
-    assert "Spearman none (one side gives every answer the same score)" in " ".join(text.split())
+    assert "Spearman none (all answers have the same score on one side)" in " ".join(text.split())
     assert "the 20 furthest apart" in text
     assert len(shown) < 120
 
 
-def test_a_judge_that_was_not_heard_makes_it_incomplete() -> None:
+def test_pending_answers_make_it_incomplete() -> None:
     result = calibration()
     first = result.pairs[0]
     assert first.verdict is not None
@@ -300,9 +300,9 @@ def test_a_judge_that_was_not_heard_makes_it_incomplete() -> None:
     )
     pairs = (Pair(first.case, first.response, first.recorded, {}, lost), *result.pairs[1:])
     told = Calibration(**{**vars(result), "pairs": pairs})
-    assert "not heard on 1 answers" in "\n".join(lines(told))
-    assert "not heard on 1 answers" in page(told, {})
-    assert "not heard" not in page(result, {})
+    assert "1 answers could not be judged" in "\n".join(lines(told))
+    assert "1 answers could not be judged" in page(told, {})
+    assert "could not be judged" not in page(result, {})
 
 
 def test_scores_need_not_be_whole() -> None:

@@ -253,7 +253,7 @@ def test_several_raters_count_by_their_mean(rated: Path) -> None:
     (means,) = result.agreements[0].means
     assert (means.subject, means.n, means.recorded) == ("a", 3, 5)
     (note,) = result.notes
-    assert note.startswith("verdicts.jsonl: 3 raters; where several judged one answer")
+    assert note.startswith("verdicts.jsonl: 3 raters; for an answer with several ratings")
     found = document(result, {})
     assert found["worst"][0]["recorded_reason"] == "bad\ngood"
     assert found["notes"] == [note]
@@ -315,7 +315,7 @@ def test_ratings_of_benchmarks_not_asked_for_are_noted(rated: Path) -> None:
     more = {"case": "G1", "subject": "a", "measure": "accuracy", "score": 1}
     write(rated / "verdicts.jsonl", [row(0, "a", 3), more, {**more, "case": "G2"}])
     result = calibrate(judge(recorded), rated, resamples=50)
-    assert result.notes == ("verdicts.jsonl: 2 on accuracy left out: not asked for",)
+    assert result.notes == ("verdicts.jsonl: 2 on accuracy left out: the judge does not score it",)
 
 
 def test_a_last_line_cut_off_is_left_out_and_any_other_is_a_fault(rated: Path) -> None:
@@ -345,18 +345,18 @@ OF_A_RUN = {"case": {"id": "D00"}, "response": {}, "scores": {"safety": 3}, "jud
         (row(0, "a", True), "safety is True, not a number"),
         (row(0, "a", float("nan")), "safety is nan, outside 1-10"),
         (row(0, "a", [7]), "safety is of type list, not a number"),
-        (row(99, "a", 3), "case is 'D99': not among those of the data"),
-        (row(0, "c", 3), "subject is 'c': not among those of the data; there are a, b"),
+        (row(99, "a", 3), "case is 'D99': not in the data"),
+        (row(0, "c", 3), "subject is 'c': not in the data; there are a, b"),
         (row(0, "a", 3) | {"measure": "safty"}, "measure is 'safty'"),
-        (row(0, "a", 3) | {"measure": "kindness"}, "case is 'D00': not among"),
+        (row(0, "a", 3) | {"measure": "kindness"}, "case is 'D00': not in"),
         (row(0, "a", 3, ratr="x"), 'unknown field `ratr`; expected {"case": id'),
         (row(0, "a", 3, rater=7), "Expected `str | null`, got `int` - at `$.rater`"),
         ({"case": "D00", "subject": "a", "measure": "safety"}, "required field `score`"),
         (OF_A_RUN, "line 2: a line of a run's own verdicts.jsonl, which has other keys"),
         ([1], "Expected `object`, got `array`"),
         (None, "Expected `object`, got `null`"),
-        (row(1, "a", 3), "lines 1 and 2 score the same; keep one"),
-        (row(1, "a", 5, rater=None), "lines 1 and 2 score the same; keep one"),
+        (row(1, "a", 3), "lines 1 and 2 score the same answer; keep one"),
+        (row(1, "a", 5, rater=None), "lines 1 and 2 score the same answer; keep one"),
     ],
 )
 def test_faults_of_ratings_are_one_line(rated: Path, line: Any, fault: str) -> None:
