@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from support.project import MODELS, PAPER, Project, copy_harness
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: threads of OpenBLAS would compete
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
