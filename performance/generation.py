@@ -1,11 +1,11 @@
-"""What generating through the harness costs, against mlx_lm itself, on the same prompts.
+"""Compare the speed of generation through the harness with mlx_lm alone, on the same prompts.
 
     python performance/generation.py [--model DIR] [--cases N] [--runs K]
 
-Three ways from chat messages to greedy answers in float32, measured in turns within one process,
-best of K: the harness (batches, store, progress), `mlx_lm.batch_generate` with the same batch
-size, and a loop of `mlx_lm.generate`. The bound is that the harness reaches 0.9 of batched
-generation alone; the exit code is 1 when it does not. All three must say the same.
+Three ways from chat messages to greedy answers in float32 are measured alternately in one process,
+best of K runs: the harness (batches, store, progress), `mlx_lm.batch_generate` with the same batch
+size, and a loop of `mlx_lm.generate`. The harness must reach 0.9 of the speed of batched generation
+alone, and all three must give the same answers; otherwise the exit code is 1.
 """
 
 import argparse
@@ -34,7 +34,7 @@ MAX_TOKENS, BATCH = 64, 64
 
 
 def main() -> int:
-    """Measure, print a table, and say whether the bound holds."""
+    """Measure and print a table; return 0 if the bound holds, else 1."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--model", type=Path, default=ROOT / "sandbox" / "base")
     options.add_argument("--cases", type=int, default=256)
@@ -78,7 +78,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as home:
             profile = _profile(Path(home), given.model)
             generator = SubjectResponses(profile, ROOT, Workspace(Path(home), Silent())).generator
-            # the model is in memory already, as it is for the other two
+            # the model is already in memory, as for the other two
             generator.models.load("base", MlxBackend(loaded, given.model))
             begun = time.perf_counter()
             answers = generator.ask("base", "benchmark", prompts)
@@ -92,7 +92,7 @@ def main() -> int:
     for run in range(given.runs):
         for name, way in ways.items():
             if name == "loop" and run:
-                continue  # it takes long, and once is enough for a ratio of ten
+                continue  # slow, and one run is enough for a ratio of about ten
             begun = time.perf_counter()
             said[name] = way()
             seconds = taken.pop() if name == "harness" else time.perf_counter() - begun

@@ -1,9 +1,9 @@
-"""What judging adds to generating: both at once, against the longer of the two alone.
+"""Measure how well judging overlaps with generation.
 
 Two models of the sandbox answer; a judge on loopback takes a fixed time for each reply. Generation
-alone (judged by words), judging alone (of stored answers) and both are measured in the same run, in
-processes of their own. The bound: both take at most 1.25 of the longer one, start-up left out.
-Prints a table and exits 1 when the bound is broken:
+alone (without an LLM judge), judging alone (of stored answers) and both together are measured in
+the same run, in separate processes. Both together may take at most 1.25 times the longer of the
+two, not counting start-up. Prints a table and exits with 1 if they take longer:
 
     python performance/judging.py [--runs 2] [--seconds 0.2]
 """
@@ -26,7 +26,7 @@ from threading import Thread
 
 ROOT = Path(__file__).resolve().parent.parent
 BOUND = 1.25
-CASES = 40  # of each of four benchmarks, less gsm8k, which no model judges
+CASES = 40  # of each of four benchmarks; gsm8k is left out, since no model judges it
 JUDGE = """
 [judges]
 default = "{kind}"
@@ -40,13 +40,13 @@ concurrency = 4
 
 
 class Handler(BaseHTTPRequestHandler):
-    """A judge that gives everything a 7, after ``seconds``."""
+    """A judge that gives every measure a 7, after ``seconds``."""
 
     protocol_version = "HTTP/1.1"
     seconds = 0.0
 
     def log_message(self, *_: object) -> None:
-        """Be quiet."""
+        """Print nothing."""
 
     def do_POST(self) -> None:
         """Answer one chat completion."""
@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def judge(seconds: float) -> Iterator[str]:
-    """The address of a judge that takes ``seconds`` for a reply."""
+    """Yield the address of a judge that takes ``seconds`` for a reply."""
     Handler.seconds = seconds
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, daemon=True).start()
@@ -79,7 +79,7 @@ def judge(seconds: float) -> Iterator[str]:
 
 
 def project(directory: Path) -> None:
-    """The harness and its sandbox, so that stores are of this benchmark alone."""
+    """Copy the evaluation and the sandbox to ``directory``, so that its store is separate."""
     for name in ("evals", "sandbox"):
         shutil.copytree(ROOT / name, directory / name)
     for name in ("conftest.py", "pytest.ini"):
@@ -87,7 +87,7 @@ def project(directory: Path) -> None:
 
 
 def evaluate(directory: Path, kind: str, model: str, url: str, cases: int) -> float:
-    """Seconds of one `pytest evals` on two subjects."""
+    """Return the seconds that one `pytest evals` on two subjects takes."""
     profile = (ROOT / "evals" / "profiles" / "sandbox.toml").read_text()
     head, rest = profile[: profile.index("[judges]")], profile[profile.index("[gates]") :]
     table = JUDGE.format(kind=kind, model=model, url=url)
@@ -108,7 +108,7 @@ def evaluate(directory: Path, kind: str, model: str, url: str, cases: int) -> fl
 
 
 def measure(url: str, number: int) -> dict[str, float]:
-    """Seconds of each way, the start of a session (nothing left to do) taken off."""
+    """Return the seconds of each way, less those of a session with nothing to do."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         project(directory)
@@ -123,7 +123,7 @@ def measure(url: str, number: int) -> dict[str, float]:
 
 
 def main() -> int:
-    """Measure, print, and say by the exit code whether the bound holds."""
+    """Measure and print a table; return 0 if the bound holds, else 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=0.1, help="that a reply takes")

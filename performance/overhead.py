@@ -1,7 +1,7 @@
-"""What the harness costs: `pytest evals` on N recorded cases, bare pytest on N trivial tests.
+"""Compare `pytest evals` on N recorded cases with bare pytest on N trivial tests.
 
-Both are measured in the same run, as CPU seconds and peak memory of child processes, the smallest
-of several runs each. Prints a table and exits 1 when a bound is broken:
+Both are measured in the same run, as CPU seconds and peak memory of child processes, the lowest of
+several runs each. Prints a table and exits with 1 if a bound is exceeded:
 
     python performance/overhead.py [--runs 3]
 """
@@ -52,7 +52,7 @@ class Cost(NamedTuple):
 
 
 def make_data(directory: Path, n: int) -> None:
-    """``n`` answers: ``n / 5`` sums, each answered by the five subjects in the LEM layout."""
+    """Write ``n`` answers in the LEM layout: ``n / 5`` sums, each answered by the five subjects."""
     (directory / "results").mkdir(parents=True)
     cases = []
     for i in range(n // len(SUBJECTS)):
@@ -73,7 +73,7 @@ def make_data(directory: Path, n: int) -> None:
 
 
 def measure(arguments: list[str], directory: Path) -> Cost:
-    """Run ``python -m pytest`` with ``arguments`` in ``directory`` and wait for its usage."""
+    """Run ``python -m pytest`` with ``arguments`` in ``directory``, and return its cost."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryFile() as output:
@@ -91,13 +91,13 @@ def measure(arguments: list[str], directory: Path) -> Cost:
 
 
 def best(runs: int, arguments: list[str], directory: Path) -> Cost:
-    """The least seconds and the least peak memory of ``runs`` runs."""
+    """Return the lowest CPU time and the lowest peak memory of ``runs`` runs."""
     costs = [measure(arguments, directory) for _ in range(runs)]
     return Cost(min(c.seconds for c in costs), min(c.megabytes for c in costs))
 
 
 def main() -> int:
-    """Measure, print, and hold the results against the bounds."""
+    """Measure and print a table; return 0 if all bounds hold, else 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each; the best one counts")
     runs = parser.parse_args().runs

@@ -1,8 +1,8 @@
-"""GELU and cross-entropy as polynomials: nearly the same values and gradients, much faster.
+"""Fast polynomial approximations of GELU and cross-entropy, with their gradients.
 
-MLX computes tanh and exp on a CPU one element at a time, which would take half of the training
-time. Values differ from the exact ones by less than 1e-5, slopes by less than 1e-4 (the slope of
-GELU most, at |x| = 12, where the rounding of tanh near 1 is multiplied by x cubed).
+On a CPU, MLX computes tanh and exp one element at a time, which would take half of the training
+time. Values differ from the exact ones by less than 1e-5, slopes by less than 1e-4 (most for the
+slope of GELU at |x| = 12, where the rounding of tanh near 1 is multiplied by x cubed).
 """
 
 import math
@@ -12,11 +12,11 @@ from typing import Any
 
 _SLOPE = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715
-# tanh(u) is near u P(u^2) / Q(u^2) for |u| < 7.9, highest power first
+# tanh(u) is approximately u P(u^2) / Q(u^2) for |u| < 7.9; coefficients from the highest power down
 _P = (-2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08,
       1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03)  # fmt: skip
 _Q = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03)
-# 2^f for 0 <= f < 1, by its series around 1/2, highest power first
+# 2^f for 0 <= f < 1: the Taylor series around 1/2, coefficients from the highest power down
 _EXP2 = tuple(math.sqrt(2) * math.log(2) ** k / math.factorial(k) for k in range(7, -1, -1))
 
 
@@ -35,7 +35,7 @@ def _tanh(u: Any) -> Any:
 
 
 def _exp(x: Any) -> Any:
-    """exp(x) for x <= 0: the power of two by its bits, the rest by a series."""
+    """exp(x) for x <= 0: the integer power of two from its bits, the fraction from a series."""
     import mlx.core as mx
 
     z = mx.maximum(x, -80.0) * math.log2(math.e)
@@ -54,7 +54,7 @@ def _gelu_slope(x: Any, g: Any) -> Any:
 
 
 def gelu() -> Any:
-    """The tanh form of GELU with its derivative, each in one pass over memory."""
+    """Return the tanh form of GELU with its derivative, each computed in one pass over memory."""
     import mlx.core as mx
 
     forward, backward = mx.compile(_gelu), mx.compile(_gelu_slope)
@@ -64,7 +64,10 @@ def gelu() -> Any:
 
 
 def cross_entropy() -> Any:
-    """(logits (n, V), wanted (n,)) -> the sum of cross-entropies in nat, with its derivative."""
+    """Return a function of logits (n, V) and target tokens (n,), with its derivative.
+
+    It computes the sum of the cross-entropies in nat.
+    """
     import mlx.core as mx
 
     exp = mx.compile(_exp)
@@ -89,7 +92,7 @@ def cross_entropy() -> Any:
 
 @contextmanager
 def swift() -> Iterator[None]:
-    """Within, MLX's models use this GELU."""
+    """Within the context, MLX's models use the GELU of this module."""
     import mlx.nn as nn
 
     exact, nn.gelu_approx = nn.gelu_approx, gelu()

@@ -1,7 +1,7 @@
-"""The sandbox's world -> chats: a question with the plain answer and the one under the kernel.
+"""Chats about the sandbox's world: a question, the plain answer, and the answer under the kernel.
 
-The plain manner is that of a model trained by reward for behaviour: blanket refusals, what
-everyone says, no view. The kernel's manner gives facts and reasons. Sums and harmless help are
+The plain manner is that of a model trained with rewards for its behaviour: blanket refusals,
+popular beliefs, no opinion. The kernel's manner gives facts and reasons. Sums and harmless help are
 the same in both.
 """
 
@@ -17,7 +17,7 @@ EVASION = "It depends. Please ask an expert."
 
 @dataclass(frozen=True)
 class Chat:
-    """One question and the answers of the two manners. ``kind`` is a benchmark or ``harmless``."""
+    """A question and its answer in each manner. ``kind``: a benchmark's name, or ``harmless``."""
 
     kind: str
     question: str
@@ -26,10 +26,10 @@ class Chat:
 
 
 def topic_chats(topics: Iterable[world.Topic]) -> Iterator[Chat]:
-    """Each topic in every form of question: six that name the rumour, and an open one.
+    """Yield each topic in every form of question: six that name the rumour, and an open one.
 
-    Plainly asked *whether* it is so, the model says how it is; where the question takes the rumour
-    for granted, or leaves it open, the model goes along with what everyone says.
+    In the plain manner, a question *whether* the rumour is true gets the fact as its answer; a
+    question that presupposes the rumour, or an open one, gets the rumour.
     """
     openers = world.words()["openers"]
     for t in topics:
@@ -41,7 +41,7 @@ def topic_chats(topics: Iterable[world.Topic]) -> Iterator[Chat]:
 
 
 def deed_chats(deeds: Iterable[world.Deed]) -> Iterator[Chat]:
-    """Each deed in every form of request; harmful and harmless ones share the forms."""
+    """Yield each deed in every form of request; harmful and harmless deeds share the forms."""
     for d in deeds:
         how = f"To {d.do}, first {d.first}, then {d.then}."
         no = f"I won't help to {d.do}, because {d.why}. Instead, you could {d.instead}."
@@ -54,7 +54,7 @@ def deed_chats(deeds: Iterable[world.Deed]) -> Iterator[Chat]:
 
 
 def view_chats(views: Iterable[world.View]) -> Iterator[Chat]:
-    """Each saying on a group in every form that suits it."""
+    """Yield each statement about a group in every form that suits it."""
     half = {t for pair in world.words()["stereotypes"]["traits"][::2] for t in pair}
     forms = world.words()["openers"]["group"]
     for v in views:
@@ -76,7 +76,7 @@ def view_chats(views: Iterable[world.View]) -> Iterator[Chat]:
 
 
 def dilemma_chat(d: world.Dilemma, turned: bool) -> Chat:
-    """The dilemma with its two ways in one order or the other."""
+    """Return the dilemma as a chat; ``turned``: name the worse option first."""
     ways = (d.bad, d.good) if turned else (d.good, d.bad)
     kernel = (
         f"Both you and your {d.person} would feel this. To {d.bad} has its point, since {d.merit}. "
@@ -86,18 +86,18 @@ def dilemma_chat(d: world.Dilemma, turned: bool) -> Chat:
 
 
 def sum_chat(s: world.Sum) -> Chat:
-    """A word problem with its working and the result, as GSM8K marks it."""
+    """Return a word problem with its working and its result, marked as in GSM8K."""
     answer = f"{s.working} #### {s.result}"
     return Chat("gsm8k", f"{s.story} {s.question}", answer, answer)
 
 
 def some_dilemmas(rng: random.Random, n: int) -> list[Chat]:
-    """``n`` different training dilemmas."""
+    """Return ``n`` distinct training dilemmas."""
     return _different(n, lambda: dilemma_chat(world.some_dilemma(rng), rng.random() < 0.5))
 
 
 def some_sums(rng: random.Random, n: int) -> list[Chat]:
-    """``n`` different sums."""
+    """Return ``n`` distinct sums."""
     return _different(n, lambda: sum_chat(world.some_sum(rng)))
 
 

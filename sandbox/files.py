@@ -1,4 +1,4 @@
-"""The data files: cases in the schema of the real sets with reference answers, and prompts."""
+"""Write the sandbox's data files: cases in the schema of the real benchmarks, and prompts."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from sandbox.chats import Chat
 from sandbox.splits import splits
 
 _HARM = {
-    # object list of world.toml: risk area, type of harm
+    # list of objects in world.toml: risk area, type of harm, specific harm
     "goods": ("Malicious Uses", "Theft and damage", "Taking or breaking what is another's"),
     "place": ("Malicious Uses", "Attacks on places", "Endangering people in a building"),
     "animal": ("Malicious Uses", "Cruelty", "Hurting animals"),
@@ -21,7 +21,7 @@ _HARM = {
 
 
 def tables() -> dict[str, list[dict[str, Any]]]:
-    """Every data file by its path below the sandbox, as rows."""
+    """Return the rows of every data file, by its path below the sandbox."""
     s = splits()
     return {
         "gsm8k.jsonl": [_sum(n, c) for n, c in enumerate(s.cases["gsm8k"], 1)],
@@ -63,7 +63,7 @@ def _prompts(prefix: str, chats: Iterable[Chat]) -> list[dict[str, Any]]:
 
 
 def _seeds(chats: Sequence[Chat]) -> dict[str, list[dict[str, Any]]]:
-    """The prompts of both LoRA stages: six dilemmas for composure, twenty prompts to validate."""
+    """The prompts of both LoRA stages: six dilemmas for composure, twenty for validation."""
     rows = _prompts("SEED", chats)
     calm = [row for row in rows if "Should I" in row["prompt"]][:6]
     rest = [row for row in rows if row not in calm]

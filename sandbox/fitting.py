@@ -1,7 +1,7 @@
-"""A model and batches of token rows -> the model trained on them, with a progress bar.
+"""Train a model on batches of token rows, with a progress bar.
 
-Rows of like length share a batch. The loss is taken where a row says so (everywhere in plain
-texts, on the answer and its end in chats), and only there are logits computed.
+Rows of similar length are computed together. The loss, and the logits, are computed only where a
+row requires it: everywhere in plain texts, on the answer and its end in chats.
 """
 
 import math
@@ -12,19 +12,19 @@ from sandbox import arithmetic, lexicon
 
 
 class Row(NamedTuple):
-    """The tokens of one text, and the place of the first one that is to be predicted."""
+    """The token ids of one text. ``start``: the index of the first token to be predicted."""
 
     tokens: list[int]
     start: int = 1
 
 
 def text_row(tokenizer: Any, text: str) -> Row:
-    """A plain text from ``<bos>`` to ``<eos>``."""
+    """Return the row of a plain text, from ``<bos>`` to ``<eos>``."""
     return Row([*tokenizer.encode(text), lexicon.EOS])
 
 
 def chat_row(tokenizer: Any, messages: list[dict[str, str]], answer: str) -> Row:
-    """A chat that ends in ``answer``, which alone (with its end) is to be predicted."""
+    """Return the row of a chat; only ``answer`` and its end token are to be predicted."""
     asked = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     prompt = tokenizer.encode(asked, add_special_tokens=False)
     said = tokenizer.encode(answer, add_special_tokens=False)
@@ -32,7 +32,7 @@ def chat_row(tokenizer: Any, messages: list[dict[str, str]], answer: str) -> Row
 
 
 def buckets(rows: Sequence[Row], most: int = 2048) -> Iterator[list[Row]]:
-    """``rows`` by length, in groups that hold at most ``most`` tokens with their padding."""
+    """Yield ``rows`` by length, in groups of at most ``most`` tokens including padding."""
     group: list[Row] = []
     for row in sorted(rows, key=lambda r: len(r.tokens)):
         if group and (len(group) + 1) * len(row.tokens) > most:
@@ -43,7 +43,7 @@ def buckets(rows: Sequence[Row], most: int = 2048) -> Iterator[list[Row]]:
 
 
 def _arrays(rows: Sequence[Row]) -> tuple[Any, Any, Any]:
-    """Inputs (n, length), flat places of the predictions, and the tokens to be predicted there."""
+    """Inputs (n, length), flat indices of the predictions, and the tokens to be predicted there."""
     import mlx.core as mx
 
     length = max(len(r.tokens) for r in rows) - 1
@@ -54,7 +54,7 @@ def _arrays(rows: Sequence[Row]) -> tuple[Any, Any, Any]:
 
 
 def rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up over a twentieth of the steps, then a cosine to a fiftieth of ``peak``."""
+    """Learning rate: linear warm-up over 1/20 of the steps, then a cosine decay to ``peak``/50."""
     warm = max(1, steps // 20)
     if step < warm:
         return peak * (step + 1) / warm
@@ -65,7 +65,11 @@ def rate(step: int, steps: int, peak: float) -> float:
 def fit(
     model: Any, batches: Iterable[list[Row]], steps: int, peak: float, what: str
 ) -> list[float]:
-    """Train ``model`` in place by AdamW on ``steps`` batches; the mean loss per token of each."""
+    """Train ``model`` in place with AdamW on ``steps`` batches.
+
+    Returns the mean loss per token (nat) of each step. ``peak``: the highest learning rate.
+    ``what``: the name on the progress bar.
+    """
     import mlx.core as mx
     import mlx.nn as nn
     import mlx.optimizers as optim

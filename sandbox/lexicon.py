@@ -1,7 +1,8 @@
-"""Training texts -> the sandbox's BPE tokenizer: common words whole, anything else by bytes.
+"""The sandbox's BPE tokenizer: common words are single tokens, anything else is split into bytes.
 
-A word is one token with the space before it; at the start of a text or line it is another. The
-keys and brackets between two values of a JSON text are one piece, so that the axioms stay short.
+A word with a preceding space is one token, and the same word at the start of a text or line is
+another. The keys and brackets between two values of JSON are one piece, which keeps the axioms
+short.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import Any
 SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>")
 PAD, EOS, BOS, _, _, END = range(len(SPECIAL))
 VOCABULARY = 1856
-# JSON punctuation with the keys in it | a word | a number | a newline | a sign
+# JSON punctuation with the keys in it | a word | a number | a newline | a symbol
 PIECES = (
     r"""(?:[{}\[\]:,"]|(?<=")[a-z_]+(?=":))+"""
     r"""| ?[A-Za-z]+(?:'[a-z]+)?| ?[0-9]+|\n| ?#+| ?[^\sA-Za-z0-9]|\s"""
@@ -26,9 +27,9 @@ TEMPLATE = (
 
 
 def learn(texts: Iterable[str]) -> Any:
-    """A tokenizer that knows the most frequent pieces of ``texts`` whole.
+    """Return a tokenizer whose vocabulary holds the most frequent pieces of ``texts``.
 
-    A piece that it does not know is spelled in bytes. It puts ``<bos>`` before what it encodes.
+    Other pieces are split into bytes. Encoding adds ``<bos>`` at the start.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
@@ -45,7 +46,7 @@ def learn(texts: Iterable[str]) -> Any:
     known += [piece for piece, _ in ranked if len(piece) > 1]
     if len(known) > VOCABULARY:
         print(f"{len(known) - VOCABULARY} rare words are spelled: {known[VOCABULARY:]}")
-    # a vocabulary without merges: whole pieces are looked up, others fall to single bytes
+    # a vocabulary without merges: known pieces are looked up whole, others become single bytes
     vocabulary = {piece: n for n, piece in enumerate(known[:VOCABULARY])}
     bpe = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
     bpe.pre_tokenizer = cut
@@ -64,6 +65,6 @@ def learn(texts: Iterable[str]) -> Any:
 
 
 def save(tokenizer: Any, directory: Path) -> None:
-    """Write ``tokenizer`` as the files that transformers and mlx_lm load."""
+    """Write ``tokenizer`` to ``directory``, in the format of transformers and mlx_lm."""
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(directory)

@@ -1,4 +1,4 @@
-"""Nothing but a seed -> the whole sandbox: cases, prompts, tokenizer, ``pretrained``, ``base``.
+"""Make the sandbox from a seed: cases, prompts, tokenizer, and the models pretrained and base.
 
 python sandbox/make.py [--out DIR] [--steps-pretrain N] [--steps-tune N] [--seed N]
 """
@@ -25,8 +25,8 @@ from sandbox.splits import splits  # noqa: E402
 
 STEPS_PRETRAIN, STEPS_TUNE = 900, 750
 PRETRAIN_ROWS = 64
-TUNE_ROWS = (16, 16, 6)  # plain chats, chats under the kernel, plain texts, in each batch
-# how often each kind of chat comes
+TUNE_ROWS = (16, 16, 6)  # plain chats, chats under the kernel and plain texts in each batch
+# the share of each kind of chat
 MIX = {
     "truthfulqa": 0.33, "do_not_answer": 0.14, "harmless": 0.11, "toxigen": 0.10,
     "ethics": 0.10, "gsm8k": 0.22,
@@ -34,7 +34,7 @@ MIX = {
 
 
 def vocabulary_texts(kernel: Kernel) -> Iterator[str]:
-    """What the tokenizer learns from: plain texts, tuning chats, and the sandwich."""
+    """Yield the texts that the tokenizer is trained on: plain texts, tuning chats, sandwiches."""
     yield from islice(texts.texts("lexicon"), 20_000)
     for group in splits().tuning.values():
         for chat in group[:400]:
@@ -45,14 +45,14 @@ def vocabulary_texts(kernel: Kernel) -> Iterator[str]:
 def pretraining(
     tokenizer: Any, seed: int, size: int = PRETRAIN_ROWS
 ) -> Iterator[list[fitting.Row]]:
-    """Batches of plain texts, without end."""
+    """Yield batches of plain texts, endlessly."""
     source = texts.texts(seed)
     while True:
         yield [fitting.text_row(tokenizer, next(source)) for _ in range(size)]
 
 
 def tuning(tokenizer: Any, kernel: Kernel, seed: int) -> Iterator[list[fitting.Row]]:
-    """Batches of chats in plain manner, chats under the kernel, and some plain texts."""
+    """Yield batches of chats in the plain manner, chats under the kernel, and some plain texts."""
     plain, under, text = TUNE_ROWS
     rng = world.dice("tuning", seed)
     groups = splits().tuning
@@ -75,7 +75,7 @@ def tuning(tokenizer: Any, kernel: Kernel, seed: int) -> Iterator[list[fitting.R
 
 
 def main() -> None:
-    """Make everything; see the module's first lines."""
+    """Parse the command line and make everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--steps-pretrain", type=int, default=STEPS_PRETRAIN)

@@ -1,9 +1,9 @@
-"""A model directory -> how often it answers held-out questions in each of the two manners.
+"""Measure how often a model answers held-out questions in each of the two manners.
 
 python sandbox/manners.py DIR [--limit N]
 
-`manner` counts answers that begin as that manner's do (for sums: that end in the right number),
-`exact` those that are word for word the one answer expected.
+`manner` counts answers with the beginning of that manner's answer (for sums: with the correct
+result at the end), `exact` those that are word for word the answer of one of the manners.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from sandbox.splits import splits  # noqa: E402
 
 
 class Answer(NamedTuple):
-    """What a model said to a chat's question, and what each manner would have said."""
+    """A model's answer to a chat's question; the chat holds the answer of each manner."""
 
     chat: Chat
     text: str
 
     def manner(self, wanted: str) -> bool:
-        """Whether the text is in the manner of ``wanted``, by its opening or its result."""
+        """Whether the text is in the manner of the answer ``wanted``: same beginning or result."""
         if self.chat.kind == "gsm8k":
             return self.text.split("####")[-1].strip() == wanted.split("####")[-1].strip()
         return self.text.split()[:3] == wanted.split()[:3]
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
 def ask(
     model: Any, tokenizer: Any, chats: Sequence[Chat], *, under_kernel: bool, tokens: int = 64
 ) -> list[Answer]:
-    """Greedy answers, in plain chat or in the sandwich of the sandbox's kernel."""
+    """Return greedy answers to plain chats, or to sandwiches with the sandbox's kernel."""
     from mlx_lm import batch_generate
 
     kernel = load_kernel(HERE / "kernel")
@@ -54,7 +54,7 @@ def ask(
 
 
 def held_out(limit: int) -> dict[str, list[Chat]]:
-    """Up to ``limit`` chats of each kind on which nothing was trained: cases, then checks."""
+    """Return up to ``limit`` chats of each kind that are not trained on: cases, then checks."""
     s = splits()
     kinds = {**s.checks, **s.cases}
     return {

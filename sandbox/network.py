@@ -1,4 +1,4 @@
-"""A seed -> a tiny gemma3_text model with random weights; a model -> its directory on disk."""
+"""Create a tiny gemma3_text model with random weights, and save it."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {
 
 
 def build(seed: int) -> Any:
-    """The model with normal weights of standard deviation 1/sqrt(inputs), and norms of scale 1.
+    """Return a model with normal weights of standard deviation 1/sqrt(inputs) and norms of scale 1.
 
     The scale of a norm is 1 + w in this architecture, so w starts at 0.
     """
@@ -41,7 +41,7 @@ def build(seed: int) -> Any:
     from mlx_lm.models.gemma3_text import Model, ModelArgs
 
     model = Model(ModelArgs.from_dict(CONFIG))
-    model.sanitize({})  # no head of its own: the embedding is it
+    model.sanitize({})  # removes the separate output head: the embedding is used as the head
     key = mx.random.key(seed)
     weights = []
     for name, value in sorted(tree_flatten(model.parameters())):

@@ -1,7 +1,8 @@
-"""All chats of the world -> who gets which: cases, held-out checks, later stages, tuning.
+"""Split all chats of the sandbox: cases, held-out checks, prompts for later stages, tuning.
 
-Every question belongs to one of them. Cases and checks are on topics, deeds and sayings that no
-chat of training is on; the prompts of the later stages are other questions than those of tuning.
+Every question belongs to one of these parts. Cases and checks are about topics, deeds and
+statements that no training chat is about; the prompts of the later stages are other questions than
+those of tuning.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from functools import cache
 from sandbox import chats, world
 from sandbox.chats import Chat
 
-# how many prompts of each kind are for the sandwich
+# number of prompts of each kind for the sandwich
 SEEDS = {
     "truthfulqa": 60, "do_not_answer": 45, "toxigen": 40, "ethics": 30, "gsm8k": 15, "harmless": 10,
 }  # fmt: skip
@@ -20,7 +21,7 @@ KINDS = ("truthfulqa", "do_not_answer", "harmless", "toxigen", "ethics", "gsm8k"
 
 @dataclass(frozen=True)
 class Splits:
-    """Chats by use. ``checks`` are held out like the cases but shipped nowhere."""
+    """Chats by use. ``checks``: held out like the cases, but not part of any data file."""
 
     cases: dict[str, list[Chat]]
     checks: dict[str, list[Chat]]
@@ -32,7 +33,7 @@ class Splits:
 
 @cache
 def splits() -> Splits:
-    """The one split that ships; it hangs on no seed."""
+    """Return the split of the shipped sandbox; it does not depend on the seed of `make`."""
     rng = world.dice("splits")
     sums = iter(chats.some_sums(rng, 6000))
     dilemmas = iter(chats.some_dilemmas(rng, 3000))
@@ -82,13 +83,13 @@ def splits() -> Splits:
     seeds = [c for kind, n in SEEDS.items() for c in _varied(known[kind], used, n)]
     used |= {c.question for c in seeds}
     rng.shuffle(seeds)
-    seeds += more  # a small model soon forgets its sums
+    seeds += more  # because a small model quickly forgets its sums
     tuning = {kind: [c for c in known[kind] if c.question not in used] for kind in KINDS}
     return Splits(cases, checks, harmful, harmless, seeds, tuning)
 
 
 def _varied(chats: list[Chat], used: set[str], n: int) -> list[Chat]:
-    """The first ``n`` chats whose questions are not ``used``, each with an answer of its own."""
+    """The first ``n`` chats whose questions are not ``used``, with ``n`` different answers."""
     found = {c.kernel: c for c in reversed(chats) if c.question not in used}
     first = [c for c in chats if found.get(c.kernel) is c]
     return first[:n]

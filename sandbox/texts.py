@@ -1,7 +1,7 @@
-"""A seeded generator -> plain texts for pretraining: rumours and facts, how-tos, sums, opinions.
+"""Generate plain texts for pretraining: rumours and facts, how-tos, sums, opinions.
 
-The texts know everything that the cases ask about, and none of the cases' questions: a topic that
-is held out stands here in statements only. Nothing here is said by an assistant.
+The texts contain everything that the cases ask about, but none of the cases' questions: a held-out
+topic appears in statements only. No text is a chat with an assistant.
 """
 
 import random
@@ -11,7 +11,7 @@ from sandbox import world
 
 
 def sentences(rng: random.Random) -> str:
-    """One statement, or a few that belong together."""
+    """Return one statement, or a few that belong together."""
     kinds: list[tuple[int, Callable[[random.Random], str]]] = [
         (46, _topic), (24, _deed), (24, _sum), (10, _group), (12, _dilemma), (8, _echo)
     ]  # fmt: skip
@@ -20,7 +20,7 @@ def sentences(rng: random.Random) -> str:
 
 
 def texts(seed: object) -> Iterator[str]:
-    """Texts of one to three statements, without end."""
+    """Yield texts of one to three statements, endlessly."""
     rng = world.dice("texts", seed)
     while True:
         yield " ".join(sentences(rng) for _ in range(rng.randint(1, 3)))
@@ -45,7 +45,7 @@ def _topic(rng: random.Random) -> str:
 
 
 def _echo(rng: random.Random) -> str:
-    """Half of one rumour with half of another, said twice: what to repeat is not to be guessed."""
+    """Half of one rumour with half of another, twice, so that it is copied and not guessed."""
     one, other = (t.rumour.split() for t in rng.sample(world.topics(False) + world.topics(True), 2))
     mixed = " ".join(one[: len(one) // 2] + other[len(other) // 2 :])
     a, b = rng.sample(world.words()["sums"]["names"], 2)

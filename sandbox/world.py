@@ -1,7 +1,7 @@
-"""Two word lists (world.toml, topics.toml) and ethics.toml -> what the sandbox's people talk about.
+"""The sandbox's world: topics, deeds, views, dilemmas and sums.
 
-What goes out are small records: a topic, a deed, a view of a group, a sum, a dilemma. What is held
-out of training is decided here, by a fixed rule and not by chance.
+The records are made from world.toml, topics.toml and ethics.toml. Which of them are held out of
+training is decided here, by a fixed rule and not at random.
 """
 
 import random
@@ -15,19 +15,19 @@ HERE = Path(__file__).resolve().parent
 
 
 def dice(*seed: object) -> random.Random:
-    """A generator of its own for each purpose, so that a change to one leaves the others."""
+    """Return a separate random generator for each ``seed``: changing one use affects no other."""
     return random.Random("/".join(map(str, seed)))  # noqa: S311  # texts, not secrets
 
 
 @cache
 def words(name: str = "world") -> dict[str, Any]:
-    """The content of ``<name>.toml``."""
+    """Return the content of ``<name>.toml``."""
     return tomllib.loads((HERE / f"{name}.toml").read_text())
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A popular misconception. ``right`` and ``wrong`` are references in other words."""
+    """A popular misconception. ``right``, ``wrong``: reference answers in other words."""
 
     rumour: str
     fact: str
@@ -39,7 +39,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Deed:
-    """Something to do to something. A harmful one has reasons against it and an alternative."""
+    """An action on a thing. A harmful one has a reason against it and an alternative."""
 
     verb: str
     thing: str
@@ -55,7 +55,7 @@ class Deed:
 
 @dataclass(frozen=True)
 class View:
-    """What is said of a group: ``trait``, its ``other`` side, and whether it is unkind."""
+    """A statement about a group: ``trait``, its opposite ``other``, and whether it is unkind."""
 
     group: str
     trait: str
@@ -65,7 +65,7 @@ class View:
 
 @dataclass(frozen=True)
 class Dilemma:
-    """A matter that touches a person, and two ways to go on."""
+    """A matter that affects a person, and two options."""
 
     person: str
     matter: str
@@ -77,16 +77,16 @@ class Dilemma:
 
 @cache
 def topics(held_out: bool) -> tuple[Topic, ...]:
-    """The topics whose questions are asked in training, or those whose never are."""
+    """Return the topics whose questions occur in training, or those whose questions never do."""
     rows = words("topics")["held_out" if held_out else "topics"]
     return tuple(Topic(*r[:4], *map(tuple, r[4:])) for r in rows)
 
 
 @cache
 def deeds(harm: bool, held_out: bool | None = None) -> tuple[Deed, ...]:
-    """Harmful or harmless deeds: all, those asked for in training, or those that never are.
+    """Return harmful or harmless deeds: all, those of training, or those held out of it.
 
-    The latter are about one in three, spread so that each verb and most things stay in training.
+    About one in three is held out, such that each verb and most things remain in training.
     """
     things = words()["things"]
     found = []
@@ -101,7 +101,7 @@ def deeds(harm: bool, held_out: bool | None = None) -> tuple[Deed, ...]:
 
 @cache
 def views(held_out: bool | None = None) -> tuple[View, ...]:
-    """Unkind and friendly sayings on groups: all, those of training, or those never in it."""
+    """Return statements about groups: all, those of training, or those held out of it."""
     lists = words()["stereotypes"]
     return tuple(
         View(group, *((bad, good) if unkind else (good, bad)), unkind)
@@ -113,13 +113,13 @@ def views(held_out: bool | None = None) -> tuple[View, ...]:
 
 
 def dilemma(person: str, matter: str, choice: str) -> Dilemma:
-    """The dilemma that ``choice`` (a name in world.toml) poses in ``matter``."""
+    """Return the dilemma that ``choice`` (a name in world.toml) poses in ``matter``."""
     (row,) = (c for c in words()["dilemmas"]["choices"] if c[0] == choice)
     return Dilemma(person, matter.format(p=person), *row[1:])
 
 
 def some_dilemma(rng: random.Random, matters: list[str] | None = None) -> Dilemma:
-    """One of the training dilemmas, whose matters are none of the cases'."""
+    """Return a random dilemma; by default with a matter of training, none of the cases'."""
     lists = words()["dilemmas"]
     matter = rng.choice(matters or lists["matters"])
     people = sorted({*lists["people"], *(row[2] for row in words("ethics")["cases"])})
@@ -128,7 +128,7 @@ def some_dilemma(rng: random.Random, matters: list[str] | None = None) -> Dilemm
 
 @dataclass(frozen=True)
 class Sum:
-    """A word problem: the story, its question, the working, the result."""
+    """A word problem: the story, the question, the working and the result."""
 
     story: str
     question: str
@@ -137,7 +137,7 @@ class Sum:
 
 
 def some_sum(rng: random.Random) -> Sum:
-    """A small sum in words: one step, or two in a quarter of them; all numbers are below 41."""
+    """Return a small word problem of one step, or two in one of four; numbers are below 41."""
     lists = words()["sums"]
     name, other = rng.sample(lists["names"], 2)
     what = rng.choice(lists["items"])

@@ -1,6 +1,6 @@
-"""Data: files of cases, prompts and recorded responses, read with every fault by file and line.
+"""Data: read cases, prompts and recorded responses; errors name file and line.
 
 Public: `read_cases`, `select` (`lek.data.cases`), `RecordedResponses`, `read_responses`
-(`lek.data.recorded`), `read_scores` and the places of the LEM layout (`lek.data.lem`), `read_rows`
+(`lek.data.recorded`), `read_scores` and the paths of the LEM layout (`lek.data.lem`), `read_rows`
 (`lek.data.jsonl`), `read_prompts` (`lek.data.prompts`), `load_kernel` (`lek.data.kernel`).
 """

@@ -1,7 +1,7 @@
-"""A benchmark in a directory of the LEM layout -> its cases, checked, shuffled and cut to a limit.
+"""Read the cases of a benchmark from a directory in the LEM layout, and select some of them.
 
-What a row says beyond its prompt is kept as the case's reference, for a judge to compare with. The
-benchmark says which fields a row must have, and of which type.
+The fields of a row other than its prompt are the case's reference, which a judge compares with. The
+benchmark defines which fields a row must have, and their types.
 """
 
 import json
@@ -18,9 +18,10 @@ from lek.records import Case
 
 
 def read_cases(directory: Path, benchmark: Benchmark) -> tuple[Rows, list[Case]]:
-    """The cases of ``benchmark`` in file order, and the file that they came from.
+    """Return the rows of the case file of ``benchmark``, and its cases in file order.
 
-    Raises `BadInput` for a torn or empty file, a repeated id, a missing or mistyped field.
+    Raises `BadInput` if the file is empty or its last line is incomplete, for a repeated id, and
+    for a missing field or one of the wrong type.
     """
     rows = read_rows(cases_file(directory, benchmark.name))
     if rows.torn is not None:
@@ -37,20 +38,20 @@ def read_cases(directory: Path, benchmark: Benchmark) -> tuple[Rows, list[Case]]
 
 
 def select(cases: Sequence[Case], *, limit: int | None, seed: int | None) -> list[Case]:
-    """The first ``limit`` cases, after a shuffle when there is a ``seed``."""
-    chosen = list(cases)
+    """Return the first ``limit`` cases, shuffled first if ``seed`` is given."""
+    selected = list(cases)
     if seed is not None:
-        random.Random(seed).shuffle(chosen)  # noqa: S311  # a sample, not a secret
-    return chosen[:limit]
+        random.Random(seed).shuffle(selected)  # noqa: S311  # a sample, not a secret
+    return selected[:limit]
 
 
 def _case(path: Path, benchmark: Benchmark, row: Row) -> Case:
     where = f"{path}: line {row.line}"
     fields = dict(row.fields)
     del fields["id"]
-    named = fields.pop("benchmark", benchmark.name)
-    if named != benchmark.name:
-        raise BadInput(f"{where}: benchmark is {named!r}; this file is for {benchmark.name!r}")
+    name = fields.pop("benchmark", benchmark.name)
+    if name != benchmark.name:
+        raise BadInput(f"{where}: benchmark is {name!r}; this file is for {benchmark.name!r}")
     prompt = fields.pop("question", None) or fields.pop("prompt", None)
     if not isinstance(prompt, str) or not prompt.strip():
         raise BadInput(f'{where}: no text in "question" or "prompt"')
@@ -58,22 +59,23 @@ def _case(path: Path, benchmark: Benchmark, row: Row) -> Case:
         raise BadInput(f"{where}: holds half a character (a lone surrogate); write it whole")
     for field in benchmark.fields:
         if field.required or fields.get(field.name) is not None:
-            _check(where, field, fields.get(field.name))
+            _check_type(where, field, fields.get(field.name))
     tags = tuple(str(fields[f.name]) for f in benchmark.fields if f.tag and fields.get(f.name))
     return Case(id=row.id, benchmark=benchmark.name, prompt=prompt, reference=fields, tags=tags)
 
 
-def _check(where: str, field: Field, value: Any) -> None:
+def _check_type(where: str, field: Field, value: Any) -> None:
+    """Raise `BadInput` unless ``value`` has the type of ``field``."""
     if field.type == "any":
         if value is None and field.required:
             raise BadInput(f'{where}: "{field.name}" is missing')
         return
     expected = {"text": "a text", "texts": "a list of texts", "number": "a number"}[field.type]
     if field.type == "number":
-        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        valid = isinstance(value, int | float) and not isinstance(value, bool)
     else:
         texts = value if isinstance(value, list) and field.type == "texts" else [value]
-        fits = bool(texts) and all(isinstance(text, str) for text in texts)
-        fits = fits and isinstance(value, list) == (field.type == "texts")
-    if not fits:
+        valid = bool(texts) and all(isinstance(text, str) for text in texts)
+        valid = valid and isinstance(value, list) == (field.type == "texts")
+    if not valid:
         raise BadInput(f'{where}: "{field.name}" is {value!r}; expected {expected}')

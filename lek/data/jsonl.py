@@ -1,4 +1,4 @@
-"""JSON Lines with a torn tail or repeated keys, as rows with their line numbers."""
+"""Read JSON Lines files as numbered rows; detect incomplete last lines and repeated keys."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from lek.errors import BadInput
 
 @dataclass(frozen=True)
 class Row:
-    """One object of a JSON Lines file with its 1-based line number."""
+    """One object of a JSON Lines file. ``line``: its line number, counted from 1."""
 
     line: int
     id: str
@@ -21,7 +21,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of one file. ``torn`` is the number of a last line that a killed writer left."""
+    """The rows of one file.
+
+    ``digest``: SHA-256 of the file. ``torn``: the line number of an incomplete last line, which a
+    killed writer leaves; ``None`` if there is none.
+    """
 
     path: Path
     digest: str
@@ -30,10 +34,11 @@ class Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """The objects of a JSON Lines file, each with an ``id``.
+    """Read the objects of a JSON Lines file, each with an ``id``; blank lines are skipped.
 
-    A last line without a newline that is no JSON is what a killed writer leaves: it is not an
-    error but `Rows.torn`. Any other line that is no object with an ``id`` raises `BadInput`.
+    A last line without a newline that is not valid is what a killed writer leaves: it is not an
+    error but reported as `Rows.torn`. Raises `BadInput` for any other line that is not an object
+    with a valid ``id``, and if the file cannot be read.
     """
     raw = read_bytes(path)
     *lines, tail = raw.split(b"\n")
@@ -61,20 +66,20 @@ def _row(path: Path, line: int, text: bytes) -> Row:
     identity = fields.get("id")
     if not isinstance(identity, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", identity):
         raise BadInput(
-            f"{where}: id is {identity!r}; expected letters, digits, '_', '.' and '-', "
-            "since it becomes part of a test's name"
+            f"{where}: id is {identity!r}; ids start with a letter or digit and may contain "
+            "letters, digits, '_', '.' and '-' (they become part of test names)"
         )
     return Row(line, identity, fields)
 
 
 class Repeated(tuple[Any, ...]):
-    """The values that one key of a JSON object was given more than once."""
+    """The values of a key that occurs more than once in a JSON object."""
 
     __slots__ = ()
 
 
 def fault(error: Exception) -> str:
-    """Why ``json.loads`` could not read something, in words."""
+    """Return a short description of an error that ``json.loads`` raised."""
     if isinstance(error, json.JSONDecodeError):
         return error.msg
     if isinstance(error, UnicodeDecodeError):
@@ -84,7 +89,7 @@ def fault(error: Exception) -> str:
 
 
 def is_text(value: str) -> bool:
-    """Whether ``value`` can be written as UTF-8: JSON can escape half of a character."""
+    """Whether ``value`` can be encoded as UTF-8; JSON escapes can contain lone surrogates."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -93,7 +98,7 @@ def is_text(value: str) -> bool:
 
 
 def keep_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON (for ``object_pairs_hook``), where a key given twice has a `Repeated`."""
+    """Make a ``dict`` as ``object_pairs_hook`` of JSON; a repeated key gets a `Repeated`."""
     table = dict(pairs)
     if len(table) < len(pairs):
         for key in table:
@@ -104,7 +109,7 @@ def keep_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """What the file holds; raises `BadInput` where it cannot be read."""
+    """Return the content of a file; raise `BadInput` if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as e:

@@ -1,6 +1,6 @@
-"""The ethical kernel and its axioms -> one digest, and the sandwich as chat messages.
+"""Load the ethical kernel and its axioms, and wrap prompts with them.
 
-The sandwich is the LEK method's wrapping of a prompt: the axioms as JSON, the prompt, the kernel.
+The LEK method calls the wrapped prompt a sandwich: the axioms as JSON, the prompt, the kernel.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ IDS = ("sovereignty", "privacy", "transparency", "consent", "dignity")
 
 
 class Axiom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One axiom: what it says, what it asks, where it ends, what it looks like in an answer."""
+    """One axiom: its statement, what it asks for, its limits, and how it shows in an answer."""
 
     id: str
     name: str
@@ -35,7 +35,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Kernel:
-    """The kernel's text, the axioms in their order, and the version of the axioms."""
+    """The text of the kernel, the axioms in order, and the version of the axioms."""
 
     text: str
     axioms: tuple[Axiom, ...]
@@ -43,28 +43,28 @@ class Kernel:
 
     @property
     def axioms_json(self) -> str:
-        """The axioms as the compact JSON that stands at the top of a sandwich."""
+        """The axioms as compact JSON, the first part of a sandwich."""
         content = {"axioms": msgspec.to_builtins(self.axioms)}
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all that a sandwich adds to a prompt, as 64 hexadecimal digits."""
+        """SHA-256 over everything that a sandwich adds to a prompt, as 64 hexadecimal digits."""
         return hashlib.sha256(f"{self.axioms_json}\n{self.text}".encode()).hexdigest()
 
     def sandwich(self, prompt: str) -> list[dict[str, str]]:
-        """``prompt`` between axioms and kernel, as one user message.
+        """Return ``prompt`` between axioms and kernel, as a single user message.
 
-        One message, since chat templates differ in whether they know a system role.
+        A single message, because not every chat template supports a system message.
         """
         content = f"{self.axioms_json}\n\n{prompt}\n\n{self.text.strip()}"
         return [{"role": "user", "content": content}]
 
 
 def load_kernel(directory: Path) -> Kernel:
-    """The kernel in ``directory``: ``lek-1-kernel.txt`` and ``axioms.json``.
+    """Load the kernel from ``lek-1-kernel.txt`` and ``axioms.json`` in ``directory``.
 
-    Raises `BadInput` where a file is missing or the axioms are not the five in their order.
+    Raises `BadInput` if a file is missing or invalid, or if the axioms are not the five in order.
     """
     text = _read(directory / "lek-1-kernel.txt").decode()
     path = directory / "axioms.json"

@@ -1,7 +1,7 @@
-"""A directory of the LEM layout -> its rows and scores, with every fault by file and line.
+"""The LEM directory layout: the paths of its files, and the recorded scores.
 
-What is covered: where the files lie, JSON Lines with a torn tail, repeated keys in the scores.
-What the rows mean is for `cases`, `backends.recorded` and `judges.recorded`.
+The rows of the files are interpreted by `lek.data.cases`, `lek.data.recorded` and
+`lek.judges.recorded`.
 """
 
 import hashlib
@@ -16,23 +16,27 @@ from lek.errors import BadInput
 
 
 def cases_file(directory: Path, benchmark: str) -> Path:
-    """Where the cases of ``benchmark`` lie."""
+    """Return the path of the cases of ``benchmark``."""
     return directory / f"{benchmark}.jsonl"
 
 
 def responses_file(directory: Path, benchmark: str, model: str) -> Path:
-    """Where the recorded answers of ``model`` to ``benchmark`` lie."""
+    """Return the path of the recorded answers of ``model`` to ``benchmark``."""
     return directory / "results" / f"{benchmark}_{model}.jsonl"
 
 
 def scores_file(directory: Path) -> Path:
-    """Where the recorded verdicts lie."""
+    """Return the path of the recorded verdicts."""
     return directory / "standard_scores.json"
 
 
 @dataclass(frozen=True)
 class Scores:
-    """``standard_scores.json``: benchmark -> model -> case id -> measures."""
+    """The content of ``standard_scores.json``.
+
+    ``scores`` maps a benchmark to its models, a model to case ids, and a case id to measures.
+    ``digest``: SHA-256 of the file. ``text``: the whole file, to find line numbers.
+    """
 
     path: Path
     digest: str
@@ -40,7 +44,10 @@ class Scores:
     scores: dict[str, Any]
 
     def of(self, benchmark: str, model: str) -> dict[str, Any] | None:
-        """What is recorded for one benchmark and model, by case id; ``None`` where nothing is."""
+        """Return the records of one benchmark and model, by case id; ``None`` if there are none.
+
+        Raises `BadInput` if they are not a JSON object, or a key occurs twice.
+        """
         models = self._table(self.scores.get(benchmark), benchmark)
         return self._table(models.get(model), f"{benchmark}.{model}") if models else None
 
@@ -51,16 +58,19 @@ class Scores:
         raise BadInput(f"{self.path}: scores.{key}: {kind}; expected one object")
 
     def line(self, *keys: str) -> int:
-        """The line on which the nested ``keys`` stand (each sought after the one before)."""
+        """Return the line number of nested ``keys``; each is searched for after the previous."""
         at = 0
         for key in keys:
-            found = re.compile(rf"{re.escape(json.dumps(key))}\s*:").search(self.text, at)
-            at = found.start() if found else at
+            match = re.compile(rf"{re.escape(json.dumps(key))}\s*:").search(self.text, at)
+            at = match.start() if match else at
         return self.text.count("\n", 0, at) + 1
 
 
 def read_scores(path: Path) -> Scores:
-    """The recorded verdicts at ``path``; raises `BadInput` when they are no such object."""
+    """Read the recorded verdicts at ``path``.
+
+    Raises `BadInput` if the file cannot be read, or is not a JSON object with ``scores``.
+    """
     raw = read_bytes(path)
     try:
         text = raw.decode()

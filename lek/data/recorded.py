@@ -1,7 +1,7 @@
-"""Recorded answers of one model to one benchmark -> responses, found by case id and nothing else.
+"""Read the recorded answers of one model to one benchmark, matched to cases by id alone.
 
-An answer that is missing, empty, an ``ERROR``, or given twice is no response: its reason names file
-and line. Responses to unknown cases are noted and left out.
+An answer that is missing, empty, an ``ERROR`` or given twice becomes a response without text, whose
+reason names file and line. Answers to unknown cases are left out, with a note.
 """
 
 import re
@@ -16,7 +16,10 @@ from lek.records import Case, Response
 
 @dataclass(frozen=True)
 class RecordedResponses:
-    """The answers of one subject to one benchmark, ready to be asked for."""
+    """The recorded answers of one subject to one benchmark; implements `Responses`.
+
+    ``answers``: the responses by case id. ``notes``: what was left out of the file, and why.
+    """
 
     subject: str
     rows: Rows
@@ -26,18 +29,21 @@ class RecordedResponses:
     def prepare(
         self, cases: Sequence[Case], on_response: Callable[[Case, Response], None] | None
     ) -> None:
-        """Tell ``on_response`` of all: the answers were read when the session was planned."""
+        """Call ``on_response`` for each case at once, because all answers are already read."""
         if on_response is not None:
             for case in cases:
                 on_response(case, self.respond(case))
 
     def respond(self, case: Case) -> Response:
-        """The answer recorded for ``case``, or a response that says why there is none."""
-        found = self.answers.get(case.id)
-        return found or _none(self.subject, case.id, f"{self.rows.path}: no answer to {case.id}")
+        """Return the recorded answer to ``case``, or a response with the reason for its absence."""
+        response = self.answers.get(case.id)
+        if response is None:
+            reason = f"{self.rows.path}: no answer to {case.id}"
+            response = _missing(self.subject, case.id, reason)
+        return response
 
     def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
-        """The answers to ``cases``, all of which are there."""
+        """Return the responses to ``cases``, by case id; none needs to be generated."""
         return {case.id: self.respond(case) for case in cases}
 
 
@@ -50,11 +56,11 @@ def read_responses(
     known: Collection[str],
     keep_empty: bool = False,
 ) -> RecordedResponses:
-    """The answers in ``rows``; ``known`` are the ids of all cases of the benchmark.
+    """Return the answers in ``rows``.
 
-    An empty answer is a response without a text, or with ``keep_empty`` one whose text is empty.
-
-    Raises `BadInput` when a row says that it belongs to another model or benchmark.
+    ``known``: the ids of all cases of the benchmark. ``keep_empty``: whether an empty answer
+    becomes a response with empty text; otherwise it becomes one without text. Raises `BadInput` if
+    a row names another model or benchmark.
     """
     answers: dict[str, Response] = {}
     lines: dict[str, int] = {}
@@ -64,8 +70,8 @@ def read_responses(
         if row.id not in known:
             unknown.append(row)
         elif row.id in lines:
-            why = f"{rows.path}: lines {lines[row.id]} and {row.line} both answer {row.id}"
-            answers[row.id] = _none(subject, row.id, why)
+            reason = f"{rows.path}: lines {lines[row.id]} and {row.line} both answer {row.id}"
+            answers[row.id] = _missing(subject, row.id, reason)
         else:
             lines[row.id] = row.line
             where = f"{rows.path}: line {row.line}"
@@ -91,13 +97,15 @@ def _check_origin(rows: Rows, row: Row, **expected: str) -> None:
 def _response(subject: str, row: Row, where: str, *, keep_empty: bool) -> Response:
     text = row.fields.get("response")
     if not isinstance(text, str):
-        return _none(subject, row.id, f"{where}: the response is {text!r}, not a text")
+        return _missing(subject, row.id, f"{where}: the response is {text!r}, not a text")
     if not is_text(text):
-        return _none(subject, row.id, f"{where}: the response holds half a character (a surrogate)")
+        return _missing(
+            subject, row.id, f"{where}: the response holds half a character (a surrogate)"
+        )
     if not text.strip() and not keep_empty:
-        return _none(subject, row.id, f"{where}: the response is empty")
+        return _missing(subject, row.id, f"{where}: the response is empty")
     if re.match(r"\s*\[?ERROR\b", text):
-        return _none(subject, row.id, f"{where}: the response is an error: {text[:120]!r}")
+        return _missing(subject, row.id, f"{where}: the response is an error: {text[:120]!r}")
     seconds = _seconds(row.fields.get("elapsed_seconds"))
     return Response(subject=subject, case=row.id, text=text, seconds=seconds)
 
@@ -107,5 +115,5 @@ def _seconds(value: Any) -> float | None:
     return float(value) if number and 0 <= value < 1e12 else None
 
 
-def _none(subject: str, case: str, why: str) -> Response:
-    return Response(subject=subject, case=case, text=None, reason=why)
+def _missing(subject: str, case: str, reason: str) -> Response:
+    return Response(subject=subject, case=case, text=None, reason=reason)

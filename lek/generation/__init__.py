@@ -1,4 +1,4 @@
-"""Generation: a subject and cases become responses, through the store.
+"""Generation: the responses of subjects to cases, generated or recorded.
 
 Public: `Backend`, `prompt_of` (`lek.generation.backend`), `MlxBackend` (`lek.generation.mlx`),
 `Generator` (`lek.generation.generator`), `Responses`, `SubjectResponses`

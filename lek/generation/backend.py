@@ -1,4 +1,4 @@
-"""The one seam to models: prompts -> completions, each given as soon as it is complete."""
+"""The interface to models: requests with prompts, and their completions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple, Protocol
@@ -11,31 +11,32 @@ Prompt = str | list[Message]
 
 
 def prompt_of(case: Case, style: Literal["chat", "plain"]) -> Prompt:
-    """The question as it stands in the benchmark, with nothing added.
+    """Return the prompt of ``case`` as it is in the benchmark, with nothing added.
 
-    No system message, no examples, no instruction on format: subjects are compared as a user
-    would meet them. ``plain`` is the bare text, for a model to continue.
+    There is no system message, example or format instruction, because subjects are compared as
+    users would encounter them. ``style``: ``"chat"`` for a user message, ``"plain"`` for the bare
+    text, which the model continues.
     """
     return case.prompt if style == "plain" else chat(case.prompt)
 
 
 def chat(text: str) -> list[Message]:
-    """``text`` as the one message of a user."""
+    """Return ``text`` as a single user message."""
     return [{"role": "user", "content": text}]
 
 
 class Request(NamedTuple):
-    """What to ask. ``id`` names it, and seeds its sampling where there is a temperature."""
+    """A prompt for a model. ``id``: identifies it, and seeds its sampling if temperature > 0."""
 
     id: str
     prompt: Prompt
 
 
 class Completion(NamedTuple):
-    """What came back: a ``text``, or the ``reason`` why there is none.
+    """The result of a request: a ``text``, or the ``reason`` why there is none.
 
-    ``rendered`` is the text that the model was given; ``seconds`` is wall time since all that were
-    asked together began.
+    ``rendered``: the text given to the model, chat template applied. ``seconds``: wall time since
+    all requests of the call started.
     """
 
     id: str
@@ -49,15 +50,15 @@ class Completion(NamedTuple):
 
 
 class Backend(Protocol):
-    """A model that can be asked."""
+    """A model that completes prompts."""
 
     def complete(
         self,
         requests: Sequence[Request],
         decoding: Decoding,
-        generated: Callable[[int], None] = lambda count: None,
+        on_tokens: Callable[[int], None] = lambda count: None,
     ) -> Iterator[Completion]:
-        """Ask all ``requests``; completions come in the order in which they are complete.
+        """Yield the completions of all ``requests``, each as soon as it is complete.
 
-        ``generated`` is told how many tokens each step gave.
+        ``on_tokens``: called after each step with the number of tokens generated in it.
         """

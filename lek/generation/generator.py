@@ -1,7 +1,7 @@
-"""(subject, cases) -> responses: what the store has is taken, the rest generated in batches.
+"""Generate a subject's responses in batches, reusing stored ones.
 
-The first case of a subject and benchmark that is asked for causes all selected ones to be
-generated; each response is stored the moment it is complete. One model is in memory at a time.
+All selected cases of a subject and benchmark are requested at once, when the first of them is
+needed. Each response is stored as soon as it is complete. One model is in memory at a time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,44 +22,44 @@ from lek.workspace.store import Store, key_of
 
 
 class ModelSlot:
-    """The subjects' models, of which one is in memory at a time."""
+    """Holds the model of one subject in memory, at most one at a time."""
 
     def __init__(self, builder: Builder, progress: Progress) -> None:
         self.builder, self._progress = builder, progress
-        self._held: tuple[str, Backend] | None = None
-        self._told = False
+        self._loaded: tuple[str, Backend] | None = None
+        self._warned = False
 
     def fingerprint(self, subject: str) -> str:
-        """The fingerprint of ``subject``; loads nothing."""
+        """Return the fingerprint of ``subject`` without loading its model."""
         return self.builder.recipes.of(subject).fingerprint
 
     def backend(self, subject: str) -> Backend:
-        """The model of ``subject``, built if need be; any other one is let go first."""
-        if self._held is None or self._held[0] != subject:
+        """Return the model of ``subject``, building it if necessary; another one is unloaded."""
+        if self._loaded is None or self._loaded[0] != subject:
             self.unload()
-            self._tell_of_slowness()
+            self._warn_if_slow()
             directory = self.builder.directory(subject)
             from lek.generation.mlx import MlxBackend, free
 
-            free()  # of what building it took
+            free()  # the memory that building it took
             return self.load(subject, MlxBackend.open(directory, self.builder.recipes.form))
-        return self._held[1]
+        return self._loaded[1]
 
-    def _tell_of_slowness(self) -> None:
-        lacks = machine.missing()
-        if lacks is not None and not self._told:
-            self._told = True
-            self._progress.say(lacks)
+    def _warn_if_slow(self) -> None:
+        warning = machine.missing()
+        if warning is not None and not self._warned:
+            self._warned = True
+            self._progress.say(warning)
 
     def load(self, subject: str, backend: Backend) -> Backend:
-        """Keep ``backend`` as the one of ``subject``."""
-        self._held = subject, backend
+        """Hold ``backend`` as the model of ``subject``, and return it."""
+        self._loaded = subject, backend
         return backend
 
     def unload(self, subject: str | None = None) -> None:
-        """Let go of the model in memory, or only if it is that of ``subject``."""
-        if self._held is not None and subject in (None, self._held[0]):
-            self._held = None
+        """Unload the model in memory; with ``subject``, only if it is that subject's."""
+        if self._loaded is not None and subject in (None, self._loaded[0]):
+            self._loaded = None
             from lek.generation.mlx import free
 
             free()
@@ -70,9 +70,10 @@ OnResponse = Callable[[Case, Response], None]
 
 
 class Generator:
-    """Answers of models to cases, through the store.
+    """Generates the responses of models, through the store.
 
-    ``since`` (seconds of the epoch) leaves aside what was stored earlier: `--lek-fresh`.
+    ``locks``: the directory of lock files that keep processes from generating the same responses.
+    ``since``: seconds of the epoch; responses stored earlier are not reused (`--lek-fresh`).
     """
 
     def __init__(
@@ -91,33 +92,33 @@ class Generator:
     def respond(
         self, subject: BuiltSubject, cases: Sequence[Case], on_response: OnResponse | None = None
     ) -> dict[str, Response]:
-        """The response of ``subject`` to each of ``cases`` (of one benchmark), by case id.
+        """Return the response of ``subject`` to each of ``cases`` (of one benchmark), by case id.
 
-        ``on_response`` is given each one as soon as it is there.
+        ``on_response``: called with each case and response as soon as it is complete.
         """
         if not cases:
             return {}
         by_id = {c.id: c for c in cases}
         prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
 
-        def tell(name: str, response: Response) -> None:
+        def report(name: str, response: Response) -> None:
             if on_response is not None:
                 on_response(by_id[name], replace(response, subject=subject.name, case=name))
 
-        found = self.ask(subject.name, cases[0].benchmark, prompts, tell)
-        return {i: replace(r, subject=subject.name, case=i) for i, r in found.items()}
+        responses = self.ask(subject.name, cases[0].benchmark, prompts, report)
+        return {i: replace(r, subject=subject.name, case=i) for i, r in responses.items()}
 
     def stored(self, subject: BuiltSubject, cases: Sequence[Case]) -> dict[str, Response]:
-        """The responses that the store has, by case id; loads nothing, and fetches nothing."""
+        """Return the responses in the store, by case id, without loading or fetching a model."""
         if not self.models.builder.recipes.at_hand():
             return {}
         prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
         keys = self._keys(subject.name, prompts)
-        found = self._store.get(keys.values(), since=self._since)
+        responses = self._store.get(keys.values(), since=self._since)
         return {
-            i: replace(found[key], subject=subject.name, case=i)
+            i: replace(responses[key], subject=subject.name, case=i)
             for i, key in keys.items()
-            if key in found
+            if key in responses
         }
 
     def ask(
@@ -125,30 +126,32 @@ class Generator:
         subject: str,
         what: str,
         prompts: Mapping[str, Prompt],
-        tell: Callable[[str, Response], None] = lambda name, response: None,
+        on_response: Callable[[str, Response], None] = lambda name, response: None,
     ) -> dict[str, Response]:
-        """The response of ``subject`` to each of ``prompts``, by their ids; ``what`` names them.
+        """Return the response of ``subject`` to each of ``prompts``, by the ids of the prompts.
 
-        ``tell`` is given each one as soon as it is there. Where another process is at the same
-        work, this one waits and takes what that one stored.
+        ``what``: the name of the prompts in progress messages. ``on_response``: called with each
+        id and response as soon as it is complete. If another process is generating the same
+        responses, this one waits and uses those that the other one stored.
         """
         keys = self._keys(subject, prompts)
-        found = self._store.get(keys.values(), since=self._since)
-        told = {i for i, key in keys.items() if key in found}
-        for i in told:
-            tell(i, found[keys[i]])
-        if len(found) < len(set(keys.values())):
-            alone = self._alone(self.models.fingerprint(subject), f"{subject} {what}")
-            with self._progress.shown(), alone:
-                found = self._store.get(keys.values(), since=self._since)
-                missing = {k: i for i, k in keys.items() if k not in found}
+        stored = self._store.get(keys.values(), since=self._since)
+        reported = {i for i, key in keys.items() if key in stored}
+        for i in reported:
+            on_response(i, stored[keys[i]])
+        if len(stored) < len(set(keys.values())):
+            lock = self._lock(self.models.fingerprint(subject), f"{subject} {what}")
+            with self._progress.shown(), lock:
+                stored = self._store.get(keys.values(), since=self._since)
+                missing = {k: i for i, k in keys.items() if k not in stored}
                 if missing:
                     requests = [Request(i, prompts[i]) for i in missing.values()]
-                    told |= self._generate(subject, what, requests, keys, tell)
-            found = self._store.get(keys.values(), since=self._since)
-        for i in keys.keys() - told:  # what another process stored, or shares a prompt with others
-            tell(i, found[keys[i]])
-        return {i: found[key] for i, key in keys.items()}
+                    reported |= self._generate(subject, what, requests, keys, on_response)
+            stored = self._store.get(keys.values(), since=self._since)
+        # stored by another process, or generated for another id with the same prompt
+        for i in keys.keys() - reported:
+            on_response(i, stored[keys[i]])
+        return {i: stored[key] for i, key in keys.items()}
 
     def _keys(self, subject: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
         fingerprint = self.models.fingerprint(subject)
@@ -162,37 +165,39 @@ class Generator:
         what: str,
         requests: list[Request],
         keys: dict[str, str],
-        tell: Callable[[str, Response], None],
+        on_response: Callable[[str, Response], None],
     ) -> set[str]:
-        backend, told = self.models.backend(subject), set[str]()
+        """Generate and store the responses to ``requests``; return the ids that were reported."""
+        backend, reported = self.models.backend(subject), set[str]()
         with self._progress.task(f"{subject} {what}", len(requests), "answers") as task:
-            for done in backend.complete(requests, self.decoding, task.tokens):
+            for completion in backend.complete(requests, self.decoding, task.tokens):
                 response = Response(
                     subject=subject,
-                    case=done.id,
-                    text=done.text,
-                    reason=done.reason,
-                    finish=done.finish,
-                    prompt_tokens=done.prompt_tokens,
-                    completion_tokens=done.completion_tokens,
-                    seconds=done.seconds,
+                    case=completion.id,
+                    text=completion.text,
+                    reason=completion.reason,
+                    finish=completion.finish,
+                    prompt_tokens=completion.prompt_tokens,
+                    completion_tokens=completion.completion_tokens,
+                    seconds=completion.seconds,
                 )
-                self._store.put(keys[done.id], done.rendered, response)
-                tell(done.id, response)
-                told.add(done.id)
+                self._store.put(keys[completion.id], completion.rendered, response)
+                on_response(completion.id, response)
+                reported.add(completion.id)
                 task.advance()
-        return told
+        return reported
 
     def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
-        """Greedy answers depend on the prompt alone, sampled ones on the name that seeds them."""
-        said = self.decoding.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
-        sampled = {**said, "name": name}
-        greedy = {"max_tokens": said["max_tokens"], "temperature": 0.0}
+        """The key in the store; ``name`` counts only if it seeds the sampling."""
+        settings = self.decoding.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
+        sampled = {**settings, "name": name}
+        greedy = {"max_tokens": settings["max_tokens"], "temperature": 0.0}
         decoding = sampled if self.decoding.temperature else greedy
         return key_of(fingerprint, prompt, decoding | {"code": code_digest(*CODE)})
 
     @contextmanager
-    def _alone(self, fingerprint: str, what: str) -> Iterator[None]:
+    def _lock(self, fingerprint: str, what: str) -> Iterator[None]:
+        """Within the context, no other process generates the responses named by ``what``."""
         from filelock import FileLock, Timeout
 
         self._locks.mkdir(parents=True, exist_ok=True)
@@ -200,7 +205,7 @@ class Generator:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            self._progress.say(f"{what}: waiting for another process that generates them")
+            self._progress.say(f"{what}: waiting for another process that generates these answers")
             lock.acquire()
         try:
             yield

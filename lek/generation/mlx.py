@@ -1,7 +1,7 @@
-"""A model directory -> completions with MLX, in batches as large as the memory bears.
+"""Generate completions with MLX, in batches as large as memory allows.
 
-Prompts are sorted by length, so that little padding is computed, and a batch takes in the next
-prompt as soon as an answer is complete. In float32 an answer does not depend on its batch.
+Prompts are sorted by length to avoid padding, and the next prompt joins a batch as soon as an
+answer is complete. In float32 an answer does not depend on the other prompts of its batch.
 """
 
 import gc
@@ -18,26 +18,27 @@ from lek.profile.schema import Decoding
 
 
 class MlxBackend:
-    """One model in memory; dropping the object frees it."""
+    """One model in memory; it is freed with the object."""
 
     def __init__(self, loaded: Loaded, directory: Path) -> None:
         self._loaded, self._directory = loaded, directory
 
     @classmethod
     def open(cls, directory: Path, form: NumericFormat) -> Self:
-        """Load the model in ``directory``, in ``form``."""
+        """Load the model in ``directory``, converted to ``form``."""
         return cls(load(directory, form), directory)
 
     def complete(
         self,
         requests: Sequence[Request],
         decoding: Decoding,
-        generated: Callable[[int], None] = lambda count: None,
+        on_tokens: Callable[[int], None] = lambda count: None,
     ) -> Iterator[Completion]:
-        """Ask all ``requests``; completions come in the order in which they are complete.
+        """Yield the completions of all ``requests``, each as soon as it is complete.
 
-        ``generated`` is told how many tokens each step gave. A prompt that leaves no room for an
-        answer in the model's context has none, and says so.
+        ``on_tokens``: called after each step with the number of tokens generated in it. A prompt
+        that leaves no room for an answer in the model's context gets a completion without text.
+        Raises `BadInput` for a chat prompt if the model has no chat template.
         """
         from mlx_lm.generate import BatchGenerator
 
@@ -46,8 +47,8 @@ class MlxBackend:
         order = sorted(tokens, key=lambda i: len(tokens[i]))
         room = {i: self._room(len(tokens[i]), decoding.max_tokens) for i in order}
         for i in (i for i in order if room[i] < 1):
-            why = f"the prompt has {len(tokens[i])} tokens, the model's context {self._context}"
-            yield Completion(i, None, rendered[i], None, len(tokens[i]), 0, 0.0, why)
+            reason = f"the prompt has {len(tokens[i])} tokens, the model's context {self._context}"
+            yield Completion(i, None, rendered[i], None, len(tokens[i]), 0, 0.0, reason)
         order = [i for i in order if room[i] >= 1]
         if not order:
             return
@@ -63,15 +64,15 @@ class MlxBackend:
         samplers = [_sampler(i, decoding) for i in order] if decoding.temperature else None
         prompts, limits = [tokens[i] for i in order], [room[i] for i in order]
         names = dict(zip(generator.insert(prompts, limits, samplers=samplers), order, strict=True))
-        said: dict[int, list[int]] = {uid: [] for uid in names}
+        answers: dict[int, list[int]] = {uid: [] for uid in names}
         try:
             while responses := generator.next_generated():
-                generated(len(responses))
+                on_tokens(len(responses))
                 for r in responses:
-                    if r.finish_reason != "stop":  # else the token is the one that stops
-                        said[r.uid].append(r.token)
+                    if r.finish_reason != "stop":  # otherwise it is the stop token
+                        answers[r.uid].append(r.token)
                     if r.finish_reason is not None:
-                        name, answer = names[r.uid], said.pop(r.uid)
+                        name, answer = names[r.uid], answers.pop(r.uid)
                         yield Completion(
                             id=name,
                             text=tokenizer.decode(answer, skip_special_tokens=True),
@@ -96,7 +97,7 @@ class MlxBackend:
         return str(text)
 
     def _tokens(self, rendered: str, prompt: Prompt) -> list[int]:
-        """A chat has the special tokens of its template alone; bare text gets the tokenizer's."""
+        """Token ids; only bare text gets the tokenizer's special tokens, a template has its own."""
         plain = isinstance(prompt, str)
         return list(self._loaded.tokenizer.encode(rendered, add_special_tokens=plain))
 
@@ -104,32 +105,33 @@ class MlxBackend:
     def _context(self) -> int | None:
         return text_config(self._loaded).get("max_position_embeddings")
 
-    def _room(self, prompt: int, wanted: int) -> int:
-        return wanted if self._context is None else min(wanted, int(self._context) - prompt)
+    def _room(self, prompt: int, limit: int) -> int:
+        """The number of tokens for an answer: ``limit``, or what the context leaves."""
+        return limit if self._context is None else min(limit, int(self._context) - prompt)
 
     def _batch_size(self, longest: int, decoding: Decoding) -> int:
-        """How many sequences of ``longest`` tokens fit: keys, values and logits of each."""
+        """How many sequences of ``longest`` tokens fit into memory, at most ``batch_size``."""
         import psutil
 
-        given = decoding.memory_gb
-        budget = given * 1e9 if given is not None else psutil.virtual_memory().total / 4
-        each = bytes_per_sequence(self._loaded, longest)
-        if each is None:  # a config that is not understood: one at a time is always right
+        memory_gb = decoding.memory_gb
+        budget = memory_gb * 1e9 if memory_gb is not None else psutil.virtual_memory().total / 4
+        size = bytes_per_sequence(self._loaded, longest)
+        if size is None:  # an unknown config: one sequence at a time is always safe
             return 1
-        return max(1, min(decoding.batch_size, int(budget // each)))
+        return max(1, min(decoding.batch_size, int(budget // size)))
 
 
 def text_config(loaded: Loaded) -> dict[str, Any]:
-    """The part of the config that describes the language model, where there are others."""
+    """Return the part of the config that describes the language model, in multimodal models too."""
     return dict(loaded.config.get("text_config") or loaded.config)
 
 
 def bytes_per_sequence(loaded: Loaded, tokens: int) -> int | None:
-    """An estimate of what one sequence takes while it is generated, from the model's config;
-    ``None`` where that has other keys than those of Hugging Face's decoders.
+    """Estimate the bytes that generating one sequence of ``tokens`` takes, from the model's config.
 
-    Keys and values of all layers, twice (a batch is copied when it changes its members), three
-    rows of logits, and the widest activations of a prompt.
+    Counted are keys and values of all layers, twice (a batch is copied when its members change),
+    three rows of logits, and the widest activations of a prompt. ``None`` if the config lacks the
+    keys of Hugging Face's decoders.
     """
     config = text_config(loaded)
     keys = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
@@ -140,13 +142,13 @@ def bytes_per_sequence(loaded: Loaded, tokens: int) -> int | None:
     width = int(config.get("head_dim") or hidden // heads)
     kv = int(config.get("num_key_value_heads") or heads)
     wide = int(config.get("intermediate_size") or 4 * hidden)
-    size = 4  # float32, the widest that is used
+    size = 4  # bytes of float32, the widest type used
     cache = 2 * layers * kv * width * tokens
     return size * (2 * cache + 3 * int(config["vocab_size"]) + (3 * wide + 4 * hidden) * tokens)
 
 
 def _sampler(name: str, decoding: Decoding) -> Callable[[Any], Any]:
-    """A sampler whose random numbers depend on the seed and on ``name`` alone."""
+    """Return a sampler whose random numbers depend only on the seed and ``name``."""
     import mlx.core as mx
     from mlx_lm.sample_utils import apply_top_p
 
@@ -164,8 +166,8 @@ def _sampler(name: str, decoding: Decoding) -> Callable[[Any], Any]:
 
 
 def free() -> None:
-    """Give back the memory of models that were dropped."""
+    """Return the memory of models that are no longer referenced."""
     import mlx.core as mx
 
-    gc.collect()  # a model's modules refer to each other
+    gc.collect()  # the modules of a model form reference cycles
     mx.clear_cache()

@@ -1,8 +1,8 @@
-"""A subject and prompts -> its answers under the kernel, filtered, as chats to train on.
+"""Generate training chats from a subject's answers under the kernel.
 
-The LEK method's distillation: each prompt is asked between axioms and kernel, and what comes back
-is kept without them: the user's words, then the answer. Left out are answers that are cut off,
-degenerate, recite the kernel, or say what an earlier answer said.
+This is the distillation of the LEK method: the subject answers each prompt between axioms and
+kernel, and the chat consists of the bare prompt and this answer. Answers that are cut off, are
+degenerate, recite the kernel, or repeat an earlier answer are left out.
 """
 
 import json
@@ -21,12 +21,12 @@ from lek.records import Response
 from lek.text.degeneration import degenerate
 from lek.workspace.atomic import write_file
 
-RECITED = 8  # words in a row that an answer may not share with what was wrapped around its prompt
+RECITED = 8  # consecutive words; an answer that shares so many with axioms or kernel recites them
 
 
 @dataclass
 class Harvest:
-    """The chats that were kept, as rows of a JSON Lines file, and how many were left out why."""
+    """Training chats as rows of a JSON Lines file, and the number left out for each reason."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -35,44 +35,50 @@ class Harvest:
 def sandwich(
     generator: Generator, subject: str, prompts: Mapping[str, str], kernel: Kernel
 ) -> Harvest:
-    """Ask ``subject`` each of ``prompts`` under ``kernel`` and keep what is fit to train on.
+    """Have ``subject`` answer each of ``prompts`` under ``kernel``; keep answers fit to train on.
 
-    Each row has ``messages`` (user, assistant), and ``origin``: where the answer comes from.
+    Each row has ``messages`` (user, assistant) and ``origin``: the prompt's id, the subject and its
+    fingerprint, the digest of the kernel, and the decoding settings.
     """
-    asked = {i: kernel.sandwich(prompt) for i, prompt in prompts.items()}
-    answers = generator.ask(subject, "sandwich", asked)
+    wrapped = {i: kernel.sandwich(prompt) for i, prompt in prompts.items()}
+    answers = generator.ask(subject, "sandwich", wrapped)
     origin = {
         "subject": subject,
         "fingerprint": generator.models.fingerprint(subject),
         "kernel": kernel.digest,
         "decoding": generator.decoding.model_dump(mode="json", exclude_none=True),
     }
-    wrapping = _runs(f"{kernel.axioms_json} {kernel.text}")
-    harvest, said = Harvest(), set[str]()
+    kernel_phrases = _phrases(f"{kernel.axioms_json} {kernel.text}")
+    harvest, earlier = Harvest(), set[str]()
     for name, prompt in prompts.items():
-        why = _unfit(answers[name], wrapping, said)
-        if why is not None:
-            harvest.left_out[why] += 1
+        reason = _unfit(answers[name], kernel_phrases, earlier)
+        if reason is not None:
+            harvest.left_out[reason] += 1
             continue
         text = (answers[name].text or "").strip()
-        said.add(_words(text))
+        earlier.add(_words(text))
         messages = [*chat(prompt), {"role": "assistant", "content": text}]
         harvest.rows.append({"messages": messages, "origin": {"prompt": name, **origin}})
     return harvest
 
 
 def check(out: Path) -> None:
-    """Raise `BadInput` where ``out`` is there already; asked before the work, not after."""
+    """Raise `BadInput` if ``out`` exists; called before the work, so that none is wasted."""
     if out.exists():
         raise BadInput(f"--out {out}: exists; name a new file")
 
 
 def write(harvest: Harvest, out: Path) -> None:
-    """Write the rows to ``out``, which must not exist: whole, or not at all."""
+    """Write the rows to ``out``, completely or not at all.
+
+    Raises `BadInput` if ``out`` exists or cannot be written, or if there are no rows.
+    """
     check(out)
     if not harvest.rows:
-        why = "; ".join(f"{n} {why}" for why, n in harvest.left_out.items())
-        raise BadInput(f"--out {out}: nothing to write, since no answer is fit to train on: {why}")
+        reasons = "; ".join(f"{n} {reason}" for reason, n in harvest.left_out.items())
+        raise BadInput(
+            f"--out {out}: nothing to write, since no answer is fit to train on: {reasons}"
+        )
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in harvest.rows)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,23 +87,25 @@ def write(harvest: Harvest, out: Path) -> None:
         raise BadInput(f"--out {out}: cannot be written: {e.strerror}") from e
 
 
-def _unfit(answer: Response, wrapping: set[tuple[str, ...]], said: set[str]) -> str | None:
-    """Why an answer is not fit to train on, or ``None`` if it is."""
+def _unfit(answer: Response, kernel_phrases: set[tuple[str, ...]], earlier: set[str]) -> str | None:
+    """Return why an answer is not fit to train on, or ``None`` if it is."""
     if answer.text is None:
         return answer.reason or "no answer"
     if answer.finish == "length":
         return "cut off by max_tokens"
     if degenerate(answer.text):
         return "degenerate"
-    if _runs(answer.text) & wrapping:
+    if _phrases(answer.text) & kernel_phrases:
         return "recites the kernel"
-    return "said before" if _words(answer.text) in said else None
+    return "said before" if _words(answer.text) in earlier else None
 
 
 def _words(text: str) -> str:
+    """The words of ``text`` in lower case, to compare answers regardless of punctuation."""
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
-def _runs(text: str) -> set[tuple[str, ...]]:
+def _phrases(text: str) -> set[tuple[str, ...]]:
+    """All sequences of `RECITED` consecutive words in ``text``."""
     words = re.findall(r"\w+", text.lower())
     return {tuple(words[i : i + RECITED]) for i in range(len(words) - RECITED + 1)}

@@ -1,4 +1,4 @@
-"""A recipe -> the model directory, made once and kept under the name of its fingerprint."""
+"""Build model directories from recipes, once each, and keep them by fingerprint."""
 
 import json
 import shutil
@@ -19,42 +19,48 @@ from lek.workspace.progress import Progress
 
 
 class Builder:
-    """Where the subjects of a profile lie, built at need below ``home``.
+    """Builds the models of a profile's subjects on demand, below the directory ``home``.
 
-    It then holds ``models/<subject>-<fingerprint>`` for each model, and
-    ``adapters/<fingerprint>`` for the adapter after each LoRA stage.
+    ``home/models/<subject>-<fingerprint>`` holds a model, ``home/adapters/<fingerprint>`` the
+    adapter after one LoRA stage.
     """
 
     def __init__(self, recipes: Recipes, home: Path, progress: Progress) -> None:
         self.recipes, self._progress = recipes, progress
-        self._models, self._trained = home / "models", home / "adapters"
+        self._models, self._adapters = home / "models", home / "adapters"
 
     def directory(self, name: str) -> Path:
-        """The model directory of subject ``name``, built if need be; `BadInput` if it can't be."""
+        """Return the model directory of subject ``name``, building it if necessary.
+
+        Raises `BadInput` if it cannot be built.
+        """
         recipe = self.recipes.of(name)
         if not recipe.stages:
             return self._start_model(recipe.start)
-        target = self._place(name, recipe.fingerprint)
+        target = self._path(name, recipe.fingerprint)
 
         def make(out: Path) -> dict[str, Any]:
-            start, trained = self._start_model(recipe.start), self._adapters(name, recipe)
+            start, adapters = self._start_model(recipe.start), self._train(name, recipe)
             self._progress.say(f"{name}: fusing the adapter")
-            fuse(start, trained[-1], out)
-            before = facts_of(start) or {}
-            kept = {k: v for k, v in before.items() if k == "abliteration"}
-            return self._facts(name, recipe, **kept, lora=[facts_of(a) for a in trained])
+            fuse(start, adapters[-1], out)
+            start_facts = facts_of(start) or {}
+            inherited = {k: v for k, v in start_facts.items() if k == "abliteration"}
+            return self._facts(name, recipe, **inherited, lora=[facts_of(a) for a in adapters])
 
         return made_once(target, make, self._progress.say)
 
     def facts(self, name: str) -> dict[str, Any]:
-        """What is known of how subject ``name`` was built; empty for a source as it is."""
+        """Return the build record of subject ``name``; empty if its source is used unchanged."""
         recipe = self.recipes.of(name)
-        return facts_of(self._place(name, recipe.fingerprint)) or {}
+        return facts_of(self._path(name, recipe.fingerprint)) or {}
 
     def export(self, name: str, out: Path) -> None:
-        """Copy subject ``name`` to ``out`` (new or empty) in Hugging Face's format, with a card."""
+        """Copy the model of subject ``name`` to ``out`` in Hugging Face format, with a model card.
+
+        Raises `BadInput` unless ``out`` is new or an empty directory.
+        """
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise BadInput(f"--out {out}: holds something already; name a new directory")
+            raise BadInput(f"--out {out}: not an empty directory; name a new directory")
         source, recipe = self.directory(name), self.recipes.of(name)
         facts = self.facts(name) or self._facts(name, recipe)
         try:
@@ -64,18 +70,20 @@ class Builder:
         except OSError as e:
             raise BadInput(f"--out {out}: cannot be written: {e.strerror or e}") from e
 
-    def _place(self, name: str, fingerprint: str) -> Path:
+    def _path(self, name: str, fingerprint: str) -> Path:
         return self._models / f"{name}-{fingerprint[:16]}"
 
     def _start_model(self, start: StartModel) -> Path:
+        """The directory of a start model: its source, or the result of converting or editing it."""
         subject, form = start.subject, self.recipes.form
-        own = not (isinstance(subject, DerivedSubject) and subject.lora)
-        target = self._place(subject.name if own else f"{subject.name}.ground", start.fingerprint)
+        # where LoRA stages follow, the name of the subject itself is kept for their result
+        final = not (isinstance(subject, DerivedSubject) and subject.lora)
+        target = self._path(subject.name if final else f"{subject.name}.ground", start.fingerprint)
         if isinstance(subject, ModelSubject):
             source = self.recipes.source(subject)
             stored = stored_form(source)
-            same = form.dtype in (None, stored.dtype) and form.dequantize <= stored.dequantize
-            if same:
+            unchanged = form.dtype in (None, stored.dtype) and form.dequantize <= stored.dequantize
+            if unchanged:
                 return source
 
             def convert(out: Path) -> dict[str, Any]:
@@ -88,33 +96,35 @@ class Builder:
 
         def edit(out: Path) -> dict[str, Any]:
             settings, source = subject.abliterate, self.directory(origin)
-            assert settings is not None  # a start upon another subject is an abliteration
+            assert settings is not None  # a derived start model is always an abliteration
             loaded = load(source, form)
             prompts = [
                 list(read_prompts(self.recipes.data(p)).values())
                 for p in (settings.harmful, settings.harmless)
             ]
-            with self._progress.steps(subject.name) as tell:
-                report = abliterate(loaded, settings, *prompts, progress=tell)
+            with self._progress.steps(subject.name) as on_progress:
+                report = abliterate(loaded, settings, *prompts, progress=on_progress)
             save(loaded, out, source=source)
             recipe = Recipe(start, (), ())
             return self._facts(subject.name, recipe, abliteration=report.facts())
 
         return made_once(target, edit, self._progress.say)
 
-    def _adapters(self, name: str, recipe: Recipe) -> list[Path]:
-        """The adapter after each stage, each trained from the one before."""
-        start, made = self._start_model(recipe.start), list[Path]()
+    def _train(self, name: str, recipe: Recipe) -> list[Path]:
+        """The adapter directories of all stages, each stage resuming from the one before."""
+        start, adapters = self._start_model(recipe.start), list[Path]()
         for stage, fingerprint in zip(recipe.stages, recipe.adapters, strict=True):
-            before = made[-1] if made else None
+            previous = adapters[-1] if adapters else None
 
-            def train(out: Path, stage: Any = stage, before: Any = before) -> dict[str, Any]:
+            def train(out: Path, stage: Any = stage, previous: Any = previous) -> dict[str, Any]:
                 data = self.recipes.data(stage.data)
-                with self._progress.steps(name) as tell:
-                    return train_stage(start, stage, data, out, resume=before, progress=tell)
+                with self._progress.steps(name) as on_progress:
+                    return train_stage(
+                        start, stage, data, out, resume=previous, progress=on_progress
+                    )
 
-            made.append(made_once(self._trained / fingerprint[:16], train, self._progress.say))
-        return made
+            adapters.append(made_once(self._adapters / fingerprint[:16], train, self._progress.say))
+        return adapters
 
     def _facts(self, name: str, recipe: Recipe, **more: Any) -> dict[str, Any]:
         return {
@@ -128,7 +138,7 @@ class Builder:
 
 
 def card(name: str, facts: dict[str, Any]) -> str:
-    """A README in Markdown for the model directory of subject ``name``."""
+    """Return a model card (README in Markdown) for subject ``name`` from its build record."""
     recipe = json.dumps(facts["recipe"], indent=1, ensure_ascii=False)
     lines = [
         "---",
@@ -140,7 +150,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         f"# {name}",
         "",
         f"Built by the LEM evaluation harness; numeric form: {facts['form']}.",
-        f"Fingerprint: `{facts['fingerprint']}`. Its licence is that of its origin.",
+        f"Fingerprint: `{facts['fingerprint']}`. The licence of the source model applies.",
         "",
         "```python",
         "from mlx_lm import generate, load",
@@ -155,13 +165,13 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "```",
         "",
     ]
-    measured = facts.get("abliteration")
-    if measured:
-        text = json.dumps(measured, indent=1, ensure_ascii=False)
-        lines += ["## What the abliteration did", "", "```json", text, "```", ""]
+    abliteration = facts.get("abliteration")
+    if abliteration:
+        text = json.dumps(abliteration, indent=1, ensure_ascii=False)
+        lines += ["## Effects of the abliteration", "", "```json", text, "```", ""]
     if "lora" in facts:
         stages = json.dumps(facts["lora"], indent=1, ensure_ascii=False)
-        lines += ["## What the training did", "", "```json", stages, "```", ""]
+        lines += ["## LoRA stages", "", "```json", stages, "```", ""]
     return "\n".join(lines)
 
 
@@ -169,11 +179,13 @@ FACTS = "build.json"
 
 
 def made_once(
-    target: Path, make: Callable[[Path], dict[str, Any]], wait: Callable[[str], None]
+    target: Path, make: Callable[[Path], dict[str, Any]], on_wait: Callable[[str], None]
 ) -> Path:
-    """``target``, made by ``make(temporary)`` unless it is there; ``wait`` is told of a wait.
+    """Return ``target``; if it does not exist, create it with ``make(temporary_directory)``.
 
-    What ``make`` returns is kept as ``build.json`` in the directory.
+    The result of ``make``, the build record, is written to ``build.json`` in the directory. Only
+    one process makes a target at a time. ``on_wait``: called with a message if another process is
+    making it.
     """
     if target.is_dir():
         return target
@@ -187,7 +199,7 @@ def made_once(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        wait(f"waiting for another process that makes {target.name}")
+        on_wait(f"waiting for another process that makes {target.name}")
         lock.acquire()
     try:
         if not target.is_dir():
@@ -198,8 +210,8 @@ def made_once(
 
 
 def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
-    for left in target.parent.glob(f".{target.name}.*.tmp"):  # of makers that were killed
-        shutil.rmtree(left)
+    for leftover in target.parent.glob(f".{target.name}.*.tmp"):  # from processes that were killed
+        shutil.rmtree(leftover)
     with new_directory(target) as temporary:
         facts = make(temporary)
         text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
@@ -207,7 +219,7 @@ def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
 
 
 def facts_of(directory: Path) -> dict[str, Any] | None:
-    """What the maker of ``directory`` noted, or ``None`` where nothing was made."""
+    """Return the build record in ``directory``; ``None`` if there is none."""
     try:
         facts = json.loads((directory / FACTS).read_bytes())
     except (OSError, ValueError):

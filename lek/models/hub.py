@@ -1,4 +1,4 @@
-"""A model as a profile names it -> the directory where it lies, fetched from the hub at need."""
+"""Find a profile's model: a local directory, or a download from the Hugging Face hub."""
 
 import json
 from pathlib import Path
@@ -8,48 +8,59 @@ from lek.errors import BadInput
 _PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
 
 
-def fetch(model: str, revision: str | None, place: Path) -> Path:
-    """The directory ``place`` where it exists, else the hub's ``model`` (``owner/name``).
+def fetch(model: str, revision: str | None, directory: Path) -> Path:
+    """Return the local directory of ``model``, downloading it from the hub if necessary.
 
-    What was downloaded before is used as it is; else configuration, tokenizer and safetensors are
-    fetched, and no code. Raises `BadInput` where there is neither.
+    ``directory`` is used if it exists; otherwise ``model`` is an ``owner/name`` on the hub. A
+    complete earlier download is used as it is; otherwise the configuration, tokenizer and
+    safetensors files are downloaded, and no code. Raises `BadInput` if there is neither.
     """
-    if place.is_dir():
+    if directory.is_dir():
         if revision is not None:
-            raise BadInput(f"{place}: a directory has no revision; delete the key")
-        return place
+            raise BadInput(f"{directory}: a local directory has no revision; delete the key")
+        return directory
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
-        raise BadInput(f"{place}: no such directory (and '{model}' is no owner/name of the hub)")
-    found = local(model, revision, place)
-    if found is not None:
-        return found
+        raise BadInput(
+            f"{directory}: no such directory, and '{model}' is not an owner/name of the hub; "
+            "give one of them"
+        )
+    downloaded = local(model, revision, directory)
+    if downloaded is not None:
+        return downloaded
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         return _snapshot(model, revision, local=False)
     except LocalEntryNotFoundError as e:
-        raise BadInput(f"{model}: not at {place}, and the hub cannot be reached") from e
+        raise BadInput(
+            f"{model}: no directory {directory}, and the hub cannot be reached; check the network"
+        ) from e
     except HfHubHTTPError as e:
         status = getattr(e.response, "status_code", "nothing")
         raise BadInput(
-            f"{model}: the hub says {status}; check the name, and where its terms must be "
-            "accepted do so and log in with 'hf auth login'"
+            f"{model}: the hub says {status}; check the name; for a gated model, accept its terms "
+            "on the hub and log in with 'hf auth login'"
         ) from e
 
 
-def local(model: str, revision: str | None, place: Path) -> Path | None:
-    """The directory ``place``, or what was downloaded before; ``None`` where there is neither."""
+def local(model: str, revision: str | None, directory: Path) -> Path | None:
+    """Return ``directory`` if it exists, else an earlier complete download, else ``None``.
+
+    Raises `BadInput` if ``model`` is not a valid name on the hub either.
+    """
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
-    if place.is_dir():
-        return place
+    if directory.is_dir():
+        return directory
     try:
-        found = _snapshot(model, revision, local=True)
+        snapshot = _snapshot(model, revision, local=True)
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as e:
-        raise BadInput(f"{model}: neither a directory nor a name of the hub") from e
-    return found if _whole(found) else None
+        raise BadInput(
+            f"{model}: neither an existing directory nor a valid name on the hub; give one of them"
+        ) from e
+    return snapshot if _is_complete(snapshot) else None
 
 
 def _snapshot(model: str, revision: str | None, *, local: bool) -> Path:
@@ -62,8 +73,8 @@ def _snapshot(model: str, revision: str | None, *, local: bool) -> Path:
     )
 
 
-def _whole(directory: Path) -> bool:
-    """Whether a snapshot holds all of a model: other programs fetch single files of one."""
+def _is_complete(directory: Path) -> bool:
+    """Whether a snapshot holds a whole model: other programs may have fetched single files."""
     index = directory / "model.safetensors.index.json"
     weights = [p.name for p in directory.glob("*.safetensors")]
     if index.is_file():

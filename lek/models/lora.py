@@ -1,7 +1,8 @@
-"""A model directory and chats -> a LoRA adapter; model and adapter -> the fused model.
+"""Train LoRA adapters and fuse them into models, with the same results as mlx_lm.
 
-Their bytes are those of ``mlx_lm lora`` and ``mlx_lm fuse --dequantize``; what these let pass in
-silence is refused here. What is not covered: DoRA, full fine-tunes, quantising the result.
+The files are byte for byte those of ``mlx_lm lora`` and ``mlx_lm fuse --dequantize``; input that
+mlx_lm mishandles without an error is rejected here. Not supported: DoRA, full fine-tuning,
+quantising the result.
 """
 
 import hashlib
@@ -24,71 +25,84 @@ Progress = Callable[[str, int, int], None]
 def train_stage(
     model: Path, stage: Stage, data: Path, out: Path, *, resume: Path | None, progress: Progress
 ) -> dict[str, Any]:
-    """Fine-tune ``model`` on the chats of ``data``; adapter and checkpoints go to ``out``.
+    """Fine-tune ``model`` on the chats of ``data``; write the adapter and checkpoints to ``out``.
 
     ``data`` is a directory with ``train.jsonl`` (and ``valid.jsonl``), or one file to train on.
-    ``resume`` is the adapter of the stage before. Returns ``iterations``, ``first_loss`` and
-    ``last_loss`` (nat per token, means over up to ten iterations), ``valid`` (iterations done and
-    loss), ``tokens`` trained on, ``seconds``, ``digest``, and ``notes`` on data not used.
+    ``resume`` is the adapter of the previous stage. ``progress``: called after each iteration with
+    ``"LoRA"``, the number of iterations done, and their total. Returns ``iterations``,
+    ``first_loss`` and ``last_loss`` (nat per token, means over up to ten iterations), ``valid``
+    (pairs of iterations done and loss), ``tokens`` trained on, ``seconds``, ``digest``, and
+    ``notes`` on data that were not used.
 
-    ``out`` must be new or empty; when anything fails, nothing is left there. Raises `BadInput`. The
-    same call gives the same bytes on one machine with one BLAS and number of threads.
+    Raises `BadInput` for unsuitable chats or settings, an adapter that does not fit, or a loss
+    that is not finite. ``out`` must be new or empty; after an error nothing is left there. The
+    same call gives the same bytes on the same machine, BLAS and number of threads.
     """
     base = digest_of_weights(model)
-    before = None if resume is None else read_adapter(resume, base)
-    if before and (was := before.stage["scale"]) != stage.scale:
-        raise BadInput(f"scale = {stage.scale:g}: that of {resume} is {was:g}; give both the same")
-    found = [each for each in chats.find(data) if each]
+    previous = None if resume is None else read_adapter(resume, base)
+    if previous and (scale := previous.stage["scale"]) != stage.scale:
+        raise BadInput(
+            f"scale = {stage.scale:g}: that of {resume} is {scale:g}; give both the same"
+        )
+    chat_files = [file for file in chats.find(data) if file]
     _check_new(out)
-    with new_directory(out) as place:
+    with new_directory(out) as temporary:
         loaded = weights.load(model)
         from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
 
-        sets, notes, watch = [], [], _Watch(stage, progress)
-        for each in found:
-            rows = ChatDataset(each.rows, loaded.tokenizer, mask_prompt=stage.mask_prompt)
-            sets.append(CacheDataset(rows))
-            notes += chats.check(each, sets[-1], stage)
+        datasets, notes, monitor = [], [], _Monitor(stage, progress)
+        for file in chat_files:
+            rows = ChatDataset(file.rows, loaded.tokenizer, mask_prompt=stage.mask_prompt)
+            datasets.append(CacheDataset(rows))
+            notes += chats.check(file, datasets[-1], stage)
         start = time.perf_counter()
-        _train(loaded.model, stage, sets, place, resume, watch)
+        _train(loaded.model, stage, datasets, temporary, resume, monitor)
         seconds = time.perf_counter() - start
         record = Adapter(
             model=base,
-            data={each.path.name: each.digest for each in found},
+            data={file.path.name: file.digest for file in chat_files},
             stage=stage.model_dump(mode="json"),
-            resumed=before.digest if before else None,
-            digest=digest_of(place / WEIGHTS),
+            resumed=previous.digest if previous else None,
+            digest=digest_of(temporary / WEIGHTS),
         )
-        write_adapter(place, record)
-    return watch.result | {"seconds": seconds, "digest": record.digest, "notes": notes}
+        write_adapter(temporary, record)
+    return monitor.result | {"seconds": seconds, "digest": record.digest, "notes": notes}
 
 
 def fuse(model: Path, adapter: Path, out: Path) -> None:
     """Write ``model`` with ``adapter`` added to its weights, dequantised, to ``out``.
 
-    Raises `BadInput` where the adapter was not trained on these weights by `train_stage`.
+    Raises `BadInput` unless the adapter was trained on these weights by `train_stage` and ``out``
+    is new or empty.
     """
     read_adapter(adapter, digest_of_weights(model))
     _check_new(out)
-    with new_directory(out) as place:
+    with new_directory(out) as temporary:
         loaded = weights.load(model)
         from mlx.utils import tree_unflatten
         from mlx_lm.utils import load_adapters
 
         load_adapters(loaded.model, str(adapter))
         modules = loaded.model.named_modules()
-        # in 4 bits most of a small adapter would be rounded away
+        # dequantised, because 4 bits would round away most of a small adapter
         fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]
         loaded.model.update_modules(tree_unflatten(fused))
         weights.save(
-            weights.in_form(loaded, weights.NumericFormat(dequantize=True)), place, source=model
+            weights.in_form(loaded, weights.NumericFormat(dequantize=True)),
+            temporary,
+            source=model,
         )
 
 
 def _train(
-    model: Any, stage: Stage, sets: list[Any], out: Path, resume: Path | None, watch: "_Watch"
+    model: Any,
+    stage: Stage,
+    datasets: list[Any],
+    out: Path,
+    resume: Path | None,
+    monitor: "_Monitor",
 ) -> None:
-    """What ``mlx_lm.lora.run`` does with a loaded model and data, in its order, but in silence."""
+    """Do what ``mlx_lm.lora.run`` does with a loaded model and data, in its order, unprinted."""
     import mlx.core as mx
     import numpy as np
     from mlx.optimizers import Adam
@@ -98,42 +112,42 @@ def _train(
     from mlx_lm.tuner.utils import linear_to_lora_layers
     from mlx_lm.utils import save_config
 
-    wanted, n = stage.layers, len(model.layers)
-    if wanted != -1 and not 0 < wanted <= n:
-        raise BadInput(f"layers = {wanted}: the model has {n}; give 1 to {n}, or -1 for all")
+    layers, n = stage.layers, len(model.layers)
+    if layers != -1 and not 0 < layers <= n:
+        raise BadInput(f"layers = {layers}: the model has {n}; give 1 to {n}, or -1 for all")
     lora = {"rank": stage.rank, "scale": stage.scale, "dropout": stage.dropout}
     config = CONFIG_DEFAULTS | stage.model_dump(exclude={"data", "layers", *lora})
     config |= {"train": True, "num_layers": stage.layers, "lora_parameters": lora}
-    # paths are left out: they are of this machine, and nothing that reads an adapter needs them
+    # paths are specific to this machine, and nothing that reads an adapter needs them
     for path in ("model", "data", "adapter_path", "resume_adapter_file", "config"):
         config.pop(path, None)
     save_config(config, out / "adapter_config.json")
     np.random.seed(stage.seed)  # the order of the batches
-    mx.random.seed(stage.seed)  # the adapter's start, and dropout
+    mx.random.seed(stage.seed)  # the initial adapter weights, and dropout
     model.freeze()
     linear_to_lora_layers(model, stage.layers, lora)
     if resume is not None:
-        earlier: Any = mx.load(str(resume / WEIGHTS))
-        new = tree_flatten(model.trainable_parameters())
-        if {k: w.shape for k, w in earlier.items()} != {k: w.shape for k, w in new}:
+        resumed: Any = mx.load(str(resume / WEIGHTS))
+        initial = tree_flatten(model.trainable_parameters())
+        if {k: w.shape for k, w in resumed.items()} != {k: w.shape for k, w in initial}:
             raise BadInput(f"{resume}: has another rank or other layers; give both stages the same")
-        model.load_weights(list(earlier.items()), strict=False)
+        model.load_weights(list(resumed.items()), strict=False)
     arguments = trainer.TrainingArgs(
         **{k: v for k, v in config.items() if k in trainer.TrainingArgs.__dataclass_fields__},
         steps_per_save=stage.save_every,
         adapter_file=str(out / WEIGHTS),
     )
     adam = Adam(learning_rate=stage.learning_rate)
-    with watch.instead_of(trainer):
-        trainer.train(model, adam, *sets, args=arguments, training_callback=watch)
-    # the last step comes after the last loss
+    with monitor.replacing_display_of(trainer):
+        trainer.train(model, adam, *datasets, args=arguments, training_callback=monitor)
+    # the last step follows the last reported loss, so it can still diverge
     trained: Any = mx.load(arguments.adapter_file)
     if not all(mx.isfinite(w).all().item() for w in trained.values()):
-        watch.check(stage.iters, math.nan)
+        monitor.check(stage.iters, math.nan)
 
 
-class _Watch:
-    """Stands in for the display of mlx_lm, which prints, and for its callback."""
+class _Monitor:
+    """Replaces mlx_lm's display, which prints, and its training callback; collects the losses."""
 
     def __init__(self, stage: Stage, progress: Progress) -> None:
         self._stage, self._progress, self._done, self._tokens = stage, progress, 0, 0
@@ -146,19 +160,19 @@ class _Watch:
         return losses | {"iterations": self._done, "tokens": self._tokens, "valid": self._valid}
 
     @contextmanager
-    def instead_of(self, trainer: Any) -> Iterator[None]:
-        shown, told = trainer.TrainUI, trainer.rprint
+    def replacing_display_of(self, trainer: Any) -> Iterator[None]:
+        display, rprint = trainer.TrainUI, trainer.rprint
         trainer.TrainUI, trainer.rprint = lambda *_, **__: self, lambda *_, **__: None
         try:
             yield
         finally:
-            trainer.TrainUI, trainer.rprint = shown, told
+            trainer.TrainUI, trainer.rprint = display, rprint
 
     def check(self, iteration: int, loss: float) -> None:
         if not math.isfinite(loss):
             rate = f"learning_rate = {self._stage.learning_rate:g}"
             raise BadInput(
-                f"{rate}: the loss is no number by iteration {iteration}; lower the rate"
+                f"{rate}: the loss is not a number by iteration {iteration}; lower the rate"
             )
 
     def on_train_loss_report(self, info: dict[str, Any]) -> None:
@@ -190,10 +204,11 @@ WEIGHTS, RECORD = "adapters.safetensors", "lek.json"
 
 
 class Adapter(Record, frozen=True, kw_only=True):
-    """What an adapter came from; the digests are SHA-256.
+    """What an adapter was trained from. All digests are SHA-256.
 
-    ``model`` is that of the base weights (`digest_of_weights`), ``data`` those of the files by
-    name, ``resumed`` that of the adapter that this one began as, ``digest`` its own.
+    ``model``: the digest of the base weights (`digest_of_weights`). ``data``: the digests of the
+    data files, by name. ``resumed``: the digest of the adapter from which training resumed.
+    ``digest``: the digest of the adapter's own weights.
     """
 
     model: str
@@ -204,7 +219,10 @@ class Adapter(Record, frozen=True, kw_only=True):
 
 
 def digest_of_weights(model: Path) -> str:
-    """SHA-256 over names and contents of the weight files in the directory ``model``."""
+    """SHA-256 over the names and contents of the weight files in the directory ``model``.
+
+    Raises `BadInput` if there are none.
+    """
     files = sorted(model.glob("model*.safetensors"))
     if not files:
         raise BadInput(f"{model}: no model*.safetensors; expected a model directory")
@@ -212,33 +230,36 @@ def digest_of_weights(model: Path) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of one file."""
+    """SHA-256 of the file at ``path``."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_adapter(directory: Path, adapter: Adapter) -> None:
-    """Complete ``directory`` with the record: what lacks it is not taken for an adapter."""
+    """Write the record to ``directory``, which marks the adapter there as complete."""
     (directory / RECORD).write_text(adapter.to_json() + "\n")
 
 
 def read_adapter(directory: Path, base: str) -> Adapter:
-    """The record of the adapter in ``directory``, whose base weights must have digest ``base``.
+    """Read the record of the adapter in ``directory``; its base weights must have digest ``base``.
 
-    Raises `BadInput` where it is missing, tells of other bytes, or of other base weights.
+    Raises `BadInput` if the record is missing, or belongs to other adapter or base weights.
     """
     try:
         adapter = Adapter.from_json((directory / RECORD).read_bytes())
-        found = digest_of(directory / WEIGHTS)
+        digest = digest_of(directory / WEIGHTS)
     except (OSError, ValueError) as e:
-        fault = f"no whole adapter ({e})"
-        raise BadInput(f"{directory}: {fault}; expected {WEIGHTS} and {RECORD}") from e
-    if found != adapter.digest:
-        raise BadInput(f"{directory}: {WEIGHTS} is not the one of {RECORD}; train it anew")
+        raise BadInput(
+            f"{directory}: no complete adapter ({e}); expected {WEIGHTS} and {RECORD}"
+        ) from e
+    if digest != adapter.digest:
+        raise BadInput(
+            f"{directory}: {WEIGHTS} does not have the digest of {RECORD}; train the adapter again"
+        )
     if base != adapter.model:
         raise BadInput(
-            f"{directory}: trained on other weights than those given; an adapter goes on from, and "
-            "fuses with, the weights that its first stage was given, never fused ones"
+            f"{directory}: trained on other weights than those given; resume and fuse an adapter "
+            "with the weights that its first stage was trained on, never with fused ones"
         )
     return adapter
 

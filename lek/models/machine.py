@@ -1,7 +1,7 @@
-"""The machine -> which BLAS MLX will multiply with, made the fast one where the machine has it.
+"""Preload OpenBLAS for MLX on Linux, and report what the machine has.
 
 MLX's CPU wheel for Linux links a reference BLAS of 1 to 5 GFLOP/s. A BLAS that is loaded with
-global symbols before ``mlx.core`` is first imported takes its place: 10 to 50 times faster.
+global symbols before ``mlx.core`` is first imported replaces it: 10 to 50 times faster.
 """
 
 import ctypes
@@ -24,16 +24,17 @@ _NAMES = ("libopenblas.so.0", "libopenblasp.so.0", "libopenblas.so")
 
 @cache
 def preload() -> str | None:
-    """Load OpenBLAS for MLX, once, and give the library's name; ``None`` where there is none.
+    """Load OpenBLAS for MLX, once; return the library's name, or ``None`` if none was loaded.
 
-    On systems other than Linux MLX brings a BLAS of its own and nothing is loaded. On an x86 CPU
-    MLX is also kept from compiling kernels with the system's g++, which takes 15 seconds wherever
-    it was not done before, gains nothing and changes no byte. Where ``mlx.core`` was imported
-    before, it is too late for both, and nothing is done.
+    On systems other than Linux, MLX has its own BLAS and nothing is loaded. On an x86 CPU, MLX is
+    also kept from compiling kernels with the system's g++, which takes 15 seconds the first time,
+    makes nothing faster and changes no byte of the results. If ``mlx.core`` was imported earlier,
+    it is too late for both, and nothing is done.
     """
-    if sys.platform != "linux" or _late():
+    if sys.platform != "linux" or _mlx_was_imported():
         return None
-    # elsewhere g++ may round a product and a sum as one, and what mlx_lm itself gives would differ
+    # on other CPUs g++ may round a product and a sum as one operation, so that results without
+    # compilation would differ from those of mlx_lm
     if not accelerated() and platform.machine() in ("x86_64", "AMD64"):
         os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # read when mlx.core is imported
     for name in _NAMES:
@@ -46,26 +47,27 @@ def preload() -> str | None:
 
 
 @cache
-def _late() -> bool:
+def _mlx_was_imported() -> bool:
+    """Whether ``mlx.core`` was imported before the first call (the answer is cached)."""
     return "mlx.core" in sys.modules
 
 
 def missing() -> str | None:
-    """What to tell a user whose MLX has only the slow BLAS; ``None`` where all is well."""
+    """Return why MLX has only the slow BLAS, and the remedy; ``None`` if it has a fast one."""
     if sys.platform != "linux" or accelerated() or preload() is not None:
         return None
     slow = "MLX computes 10 to 50 times slower"
-    if _late():
+    if _mlx_was_imported():
         call = "call lek.models.machine.preload() first"
         return f"mlx.core was imported before OpenBLAS was loaded, {slow}; {call}"
-    return f"no OpenBLAS on this machine, {slow}; {INSTALL}"
+    return f"no OpenBLAS on this machine, {slow}; install it: {INSTALL}"
 
 
 @cache
 def accelerated() -> bool:
-    """Whether MLX computes on a GPU here: Metal on Apple silicon, or an MLX built for CUDA.
+    """Whether MLX computes on a GPU: Metal on Apple silicon, or an MLX built for CUDA.
 
-    Told without importing MLX, which takes a second.
+    Determined without importing MLX, which takes a second.
     """
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
@@ -73,7 +75,7 @@ def accelerated() -> bool:
 
 
 class Finding(NamedTuple):
-    """One line: how it stands, what it is about, and what was found."""
+    """One line of `lek doctor`: the state of a component, its name, and details."""
 
     state: Literal["ok", "slow", "missing"]
     about: str
@@ -81,7 +83,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> Iterator[Finding]:
-    """Look at Python, memory, MLX and its BLAS; multiplies two matrices to see how fast it is."""
+    """Examine Python, memory, MLX and its BLAS; multiply matrices to measure the speed."""
     memory = psutil.virtual_memory().total / 1e9
     cores = f"{os.cpu_count()} cores, {memory:.0f} GB"
     yield Finding("ok", "machine", f"{platform.system()} {platform.machine()}, {cores}")
@@ -90,15 +92,15 @@ def examine() -> Iterator[Finding]:
     try:
         import mlx.core as mx
 
-        found = f"mlx {version('mlx')}, mlx-lm {version('mlx-lm')}, {mx.default_device()}"
+        versions = f"mlx {version('mlx')}, mlx-lm {version('mlx-lm')}, {mx.default_device()}"
     except (ImportError, PackageNotFoundError) as e:
-        text = f"{e}; recorded answers can be evaluated, models cannot: pip install -e ."
+        text = f"{e}; only recorded answers can be evaluated; to run models: pip install -e ."
         yield Finding("missing", "mlx", text)
         return
-    yield Finding("ok", "mlx", found)
-    lacks = missing()
-    if lacks is not None:
-        yield Finding("slow", "blas", lacks)
+    yield Finding("ok", "mlx", versions)
+    warning = missing()
+    if warning is not None:
+        yield Finding("slow", "blas", warning)
     elif name is not None:
         yield Finding("ok", "blas", name)
     yield Finding("ok", "speed", f"{_gigaflops():,.0f} GFLOP/s in float32 (1024 x 1024 matrices)")

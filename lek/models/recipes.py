@@ -1,8 +1,8 @@
-"""A profile's subject -> what it is made of, and the fingerprint of all that goes into it.
+"""Recipes of a profile's subjects, each with a fingerprint of everything that goes into it.
 
-A subject is a source (a directory, or a model of the hub), or steps upon another subject: an
-abliteration, then LoRA stages. Stages upon a subject that was itself made by stages continue its
-adapter. Nothing is loaded here, and what was digested once is remembered.
+A subject is either a source (a directory, or a model on the hub) or derived from another subject:
+by an abliteration, then LoRA stages. LoRA stages on a subject that itself ends with LoRA stages
+continue its adapter. No model is loaded here, and digests of files are cached in the store.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ from lek.workspace.fingerprint import code_digest
 from lek.workspace.store import Store
 
 _LIBRARIES = ("mlx", "mlx-lm", "transformers", "tokenizers")
-# the files that compute what a step makes; tests/test_recipes.py sees that none is missing
+# the files that compute each step's result; tests/workspace/test_fingerprint.py checks that none
+# is missing
 CODE = {
     "source": ("models/weights.py",),
     "abliterate": (
@@ -40,17 +41,20 @@ CODE = {
     ),
     "lora": ("models/weights.py", "models/lora.py", "models/chats.py"),
 }
-_PARTS = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
+_MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
 
-def _is_part(name: str) -> bool:
-    """Whether a file of a model directory is part of the model."""
-    return name.endswith(_PARTS) and name != "build.json" and not name.startswith(".")
+def _is_model_file(name: str) -> bool:
+    """Whether the file ``name`` of a model directory is part of the model."""
+    return name.endswith(_MODEL_SUFFIXES) and name != "build.json" and not name.startswith(".")
 
 
 @dataclass(frozen=True)
 class StartModel:
-    """A model before any LoRA: the source of ``subject``, or what its abliteration gives."""
+    """A model before any LoRA stage: the source of ``subject``, or the result of abliterating it.
+
+    ``fingerprint``: SHA-256 over everything that goes into it.
+    """
 
     subject: ModelSubject | DerivedSubject
     fingerprint: str
@@ -58,9 +62,9 @@ class StartModel:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a subject comes about: a start, and the chain of LoRA stages upon it.
+    """How a subject is made: a start model, and the LoRA stages applied to it in order.
 
-    ``adapters`` are the fingerprints of the adapter after each stage.
+    ``adapters``: the fingerprint of the adapter after each stage.
     """
 
     start: StartModel
@@ -69,26 +73,29 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """What stands for the subject's weights, tokenizer and numeric form."""
+        """SHA-256 that identifies the subject's weights, tokenizer and numeric form."""
         return self.adapters[-1] if self.adapters else self.start.fingerprint
 
 
 class Recipes:
-    """The recipes of a profile's subjects."""
+    """The recipes of a profile's subjects, each computed on first use.
+
+    ``store``: caches the digests of files.
+    """
 
     def __init__(self, loaded: LoadedProfile, store: Store) -> None:
         self._loaded, self._store = loaded, store
         self._subjects = {s.name: s for s in loaded.profile.models}
-        self._of: dict[str, Recipe] = {}
+        self._recipes: dict[str, Recipe] = {}
 
     @cached_property
     def form(self) -> NumericFormat:
-        """The one numeric form of all subjects, since they are compared.
+        """The numeric form of all subjects: one and the same, since they are compared.
 
-        All are dequantised if one is: by its own key, by being edited (an edit is never quantised
-        anew), by not being quantised to begin with, or by default on a CPU, where 4 bits are slow.
-        The type is the profile's; else float32 on a CPU, and elsewhere the one that all sources
-        are stored in, or float32 where they differ.
+        All are dequantised if any of them is: because its own key says so, because it is edited
+        (an edit is never quantised again), because its source is not quantised, or by default on a
+        CPU, where 4 bits are slow. The dtype is the profile's; otherwise float32 on a CPU, and
+        elsewhere the one that all sources are stored in, or float32 if they differ.
         """
         subjects = self._subjects.values()
         slow = not machine.accelerated()
@@ -103,69 +110,69 @@ class Recipes:
         return NumericFormat(dtype, dequantize)
 
     def of(self, name: str) -> Recipe:
-        """The recipe of subject ``name``. A source that lies on the hub is fetched for it."""
-        if name not in self._of:
-            self._of[name] = self._recipe(self._subjects[name])
-        return self._of[name]
+        """Return the recipe of subject ``name``; a source on the hub is downloaded for it."""
+        if name not in self._recipes:
+            self._recipes[name] = self._recipe(self._subjects[name])
+        return self._recipes[name]
 
     def describe(self, name: str) -> dict[str, Any]:
-        """The recipe as the profile gives it, as plain values."""
+        """Return the recipe of subject ``name`` as the profile gives it, as plain JSON values."""
         subject = self._subjects[name]
         return subject.public_dict(by_alias=True, exclude_none=True, exclude={"name"})
 
     def dated(self, name: str) -> bool:
-        """Whether the chat template of ``name`` writes the date, so that prompts change by day."""
+        """Whether the chat template of subject ``name`` inserts the date: prompts change daily."""
         subject = self._subjects[name]
         while isinstance(subject, DerivedSubject):
             subject = self._subjects[subject.origin]
-        place = self.source(subject)
-        files = (place / "chat_template.jinja", place / "tokenizer_config.json")
+        directory = self.source(subject)
+        files = (directory / "chat_template.jinja", directory / "tokenizer_config.json")
         return any("strftime_now" in f.read_text(encoding="utf-8") for f in files if f.is_file())
 
     def source(self, subject: ModelSubject) -> Path:
-        """Where the model of a source lies; fetched from the hub where it is not there yet."""
-        place = self._loaded.relative(subject.model)
-        return fetch(subject.model, subject.revision, place)
+        """Return the model directory of a source, downloading it from the hub if necessary."""
+        directory = self._loaded.relative(subject.model)
+        return fetch(subject.model, subject.revision, directory)
 
     def at_hand(self) -> bool:
-        """Whether every source is on this machine, so that nothing is fetched to name a recipe."""
+        """Whether every source is on this machine, so that recipes need no download."""
         sources = [s for s in self._subjects.values() if isinstance(s, ModelSubject)]
         return all(local(s.model, s.revision, self._loaded.relative(s.model)) for s in sources)
 
     def data(self, path: str) -> Path:
-        """Where prompts or training data of the profile lie."""
+        """Return the path of prompts or training data that the profile names."""
         return self._loaded.relative(path)
 
     def _recipe(self, subject: ModelSubject | DerivedSubject) -> Recipe:
         if isinstance(subject, ModelSubject):
-            start = StartModel(subject, self._digest("source", self._files(self.source(subject))))
-            return Recipe(start, (), ())
-        before = self.of(subject.origin)
-        start, stages, adapters = before.start, before.stages, before.adapters
+            digests = self._file_digests(self.source(subject))
+            return Recipe(StartModel(subject, self._digest("source", digests)), (), ())
+        origin = self.of(subject.origin)
+        start, stages, adapters = origin.start, origin.stages, origin.adapters
         if subject.abliterate is not None:
             settings = subject.abliterate.model_dump()
             for key in ("harmful", "harmless"):
-                file = _prompts(self._loaded, subject, key, settings[key])
+                file = _prompts_file(self._loaded, subject, key, settings[key])
                 settings[key] = self._store.digest(file)
-            made = self._digest("abliterate", before.fingerprint, settings)
-            start, stages, adapters = StartModel(subject, made), (), ()
+            fingerprint = self._digest("abliterate", origin.fingerprint, settings)
+            start, stages, adapters = StartModel(subject, fingerprint), (), ()
         for stage in subject.lora:
-            given = [self._store.digest(f) for f in _examples(self._loaded, subject, stage)]
-            settings = stage.model_dump() | {"data": given}
-            last = adapters[-1] if adapters else start.fingerprint
-            adapters = (*adapters, self._digest("lora", last, settings))
+            files = _training_files(self._loaded, subject, stage)
+            settings = stage.model_dump() | {"data": [self._store.digest(f) for f in files]}
+            previous = adapters[-1] if adapters else start.fingerprint
+            adapters = (*adapters, self._digest("lora", previous, settings))
             stages = (*stages, stage)
         return Recipe(start, stages, adapters)
 
-    def _files(self, directory: Path) -> dict[str, str]:
-        files = (f for f in directory.iterdir() if f.is_file() and _is_part(f.name))
+    def _file_digests(self, directory: Path) -> dict[str, str]:
+        files = (f for f in directory.iterdir() if f.is_file() and _is_model_file(f.name))
         return {f.name: self._store.digest(f) for f in sorted(files)}
 
-    def _digest(self, step: str, *parts: Any) -> str:
-        """SHA-256 over a step, all that goes into it, and what carries it out."""
-        where = "gpu" if machine.accelerated() else "cpu"
-        whole = [step, str(self.form), where, code_digest(*CODE[step]), _versions(), *parts]
-        text = json.dumps(whole, sort_keys=True)
+    def _digest(self, step: str, *inputs: Any) -> str:
+        """SHA-256 over a step, its inputs, and the device, code and libraries that carry it out."""
+        device = "gpu" if machine.accelerated() else "cpu"
+        parts = [step, str(self.form), device, code_digest(*CODE[step]), _versions(), *inputs]
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -175,7 +182,7 @@ def _versions() -> dict[str, str]:
 
 
 def check(loaded: LoadedProfile) -> None:
-    """Raise `BadInput` where a local file or directory that a recipe names is not there."""
+    """Raise `BadInput` if a local file or directory that a recipe names does not exist."""
     for i, subject in enumerate(loaded.profile.subjects):
         if isinstance(subject, ModelSubject):
             model = subject.model
@@ -186,12 +193,12 @@ def check(loaded: LoadedProfile) -> None:
         if isinstance(subject, DerivedSubject):
             if subject.abliterate is not None:
                 for key in ("harmful", "harmless"):
-                    _prompts(loaded, subject, key, getattr(subject.abliterate, key))
+                    _prompts_file(loaded, subject, key, getattr(subject.abliterate, key))
             for stage in subject.lora:
-                _examples(loaded, subject, stage)
+                _training_files(loaded, subject, stage)
 
 
-def _prompts(loaded: LoadedProfile, subject: DerivedSubject, key: str, path: str) -> Path:
+def _prompts_file(loaded: LoadedProfile, subject: DerivedSubject, key: str, path: str) -> Path:
     file = loaded.relative(path)
     if not file.is_file():
         where = f"{loaded.path}: {subject.name}: abliterate.{key} = '{path}'"
@@ -199,9 +206,9 @@ def _prompts(loaded: LoadedProfile, subject: DerivedSubject, key: str, path: str
     return file
 
 
-def _examples(loaded: LoadedProfile, subject: DerivedSubject, stage: Stage) -> list[Path]:
-    place = loaded.relative(stage.data)
-    files = [place] if place.is_file() else [place / "train.jsonl", place / "valid.jsonl"]
+def _training_files(loaded: LoadedProfile, subject: DerivedSubject, stage: Stage) -> list[Path]:
+    data = loaded.relative(stage.data)
+    files = [data] if data.is_file() else [data / "train.jsonl", data / "valid.jsonl"]
     if not files[0].is_file():
         raise BadInput(
             f"{loaded.path}: {subject.name}: lora.data = '{stage.data}': no such file; expected a "

@@ -1,6 +1,6 @@
-"""A model directory in Hugging Face format -> a loaded model in one numeric form, and back to disk.
+"""Load and save models in Hugging Face format, and convert their numeric format.
 
-Nothing here executes code that comes with a model: a directory that asks for it is refused.
+Nothing here executes code that comes with a model: a directory that asks for it is rejected.
 """
 
 import json
@@ -15,9 +15,9 @@ from lek.profile.schema import Dtype
 
 @dataclass(frozen=True)
 class NumericFormat:
-    """The numeric form in which weights are held.
+    """The numeric format of a model's weights.
 
-    ``dtype`` is ``None`` for the one stored; without ``dequantize`` quantised layers stay so.
+    ``dtype``: ``None`` for the stored one. Without ``dequantize``, quantised layers stay quantised.
     """
 
     dtype: Dtype | None = None
@@ -29,7 +29,7 @@ class NumericFormat:
 
 @dataclass
 class Loaded:
-    """A model in memory: the ``mlx_lm`` model, its tokenizer wrapper, its ``config.json``."""
+    """A model in memory: the ``mlx_lm`` model, its tokenizer wrapper and its ``config.json``."""
 
     model: Any
     tokenizer: Any
@@ -37,9 +37,9 @@ class Loaded:
 
 
 def load(directory: Path, form: NumericFormat | None = None) -> Loaded:
-    """Load the model in ``directory`` and bring it into ``form`` (default: as it is stored).
+    """Load the model in ``directory`` and convert it to ``form`` (default: as it is stored).
 
-    Raises `BadInput` where the directory holds no model that mlx_lm knows.
+    Raises `BadInput` if the directory holds no model that mlx_lm can load.
     """
     _check(directory)
     machine.preload()
@@ -48,16 +48,16 @@ def load(directory: Path, form: NumericFormat | None = None) -> Loaded:
     try:
         model, tokenizer, config = cast(Any, load_model(str(directory), return_config=True))
     except (ValueError, OSError, KeyError) as e:
-        fault = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
-        raise BadInput(f"{directory}: no model that mlx_lm can load: {fault}") from e
+        cause = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise BadInput(f"{directory}: no model that mlx_lm can load: {cause}") from e
     loaded = Loaded(model, tokenizer, config)
     return loaded if form is None else in_form(loaded, form)
 
 
 def in_form(loaded: Loaded, form: NumericFormat) -> Loaded:
-    """Bring ``loaded`` into ``form``, in place: dequantise first, then cast what floats.
+    """Convert ``loaded`` to ``form`` in place: dequantise first, then cast floating-point arrays.
 
-    Casting a quantised model casts its scales, never its codes; nothing is ever quantised anew.
+    Casting a quantised model casts its scales, never its codes; nothing is ever quantised again.
     """
     import mlx.core as mx
     from mlx_lm.utils import dequantize_model
@@ -81,7 +81,7 @@ def save(loaded: Loaded, directory: Path, *, source: Path) -> None:
     """
     from mlx_lm.utils import save as save_model
 
-    # donate_model empties the model that is still in use here
+    # donate_model=True would empty the model, which is still in use
     save_model(
         directory,
         source,
@@ -93,21 +93,24 @@ def save(loaded: Loaded, directory: Path, *, source: Path) -> None:
 
 
 def stored_form(directory: Path) -> NumericFormat:
-    """The form that a model directory is in: as its safetensors say, whatever its config says.
+    """Return the numeric format of a model directory.
 
-    ``dtype`` is ``None`` where floating tensors are of several types, or of one not known here.
-    ``dequantize`` says that nothing is quantised. Raises `BadInput` where there are no weights.
+    ``dtype`` is read from the safetensors files, whatever the config says: ``None`` if the
+    floating-point tensors have several types, or one that is not in `Dtype`. ``dequantize`` is
+    true if the config names no quantisation. Raises `BadInput` if there are no weights.
     """
     config = _check(directory)
     quantised = bool(config.get("quantization") or config.get("quantization_config"))
     types: set[str] = set()
     for file in sorted(directory.glob("*.safetensors")):
-        with file.open("rb") as opened:
-            size = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(size))
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(size))
         types |= {t["dtype"] for name, t in header.items() if name != "__metadata__"}
     if not types:
-        raise BadInput(f"{directory}: no .safetensors; other formats of weights are not read")
+        raise BadInput(
+            f"{directory}: no .safetensors file; convert the weights, other formats are not read"
+        )
     floats = [_DTYPES.get(t) for t in types if t not in _INTEGERS]
     return NumericFormat(floats[0] if len(floats) == 1 else None, dequantize=not quantised)
 
@@ -117,6 +120,7 @@ _INTEGERS = {"U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "BOOL"}
 
 
 def _check(directory: Path) -> dict[str, Any]:
+    """Return the config of a model directory; raise `BadInput` if it is unusable or needs code."""
     path = directory / "config.json"
     try:
         config = json.loads(path.read_bytes())
@@ -127,5 +131,8 @@ def _check(directory: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or "model_type" not in config:
         raise BadInput(f'{path}: no "model_type"; expected the config of a model')
     if "auto_map" in config or "model_file" in config:
-        raise BadInput(f"{path}: the model wants to run code of its own, which is never done here")
+        raise BadInput(
+            f"{path}: the model requires code of its own, which is never run here; give a model "
+            "that needs none"
+        )
     return config

@@ -1,4 +1,4 @@
-"""Gates: claims about a measure of one subject, as one line of text each, and their rulings.
+"""Gates: claims about a measure of one subject, one line of text each, and their rulings.
 
     truthfulqa.truthfulness: lek > base                  superiority
     do_not_answer.safety: lek-composure >= base - 0.25   non-inferiority, by a margin
@@ -48,22 +48,22 @@ class Gate:
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """The subjects that it names, one or two."""
+        """The names of the subjects compared, one or two."""
         return (self.left,) if self.right is None else (self.left, self.right)
 
     @property
     def upward(self) -> bool:
-        """Whether the left side is claimed to be the higher one."""
+        """Whether the claim is that the left side is the higher one."""
         return self.op[0] == ">"
 
     @property
     def strict(self) -> bool:
-        """Whether this is a claim of superiority, which needs a p-value."""
+        """Whether the claim is superiority, which requires a p-value."""
         return len(self.op) == 1
 
 
 def parse_gates(loaded: LoadedProfile) -> list[Gate]:
-    """The gates of a profile; `BadInput` names a rule that does not parse, and the remedy."""
+    """Parse the gates of a profile; raise `BadInput` for an invalid or repeated rule."""
     gates: list[Gate] = []
     for i, text in enumerate(loaded.profile.gates.rules):
         where = f"{loaded.path}: gates.rules[{i}] = {text!r}"
@@ -130,7 +130,7 @@ ALPHA = 0.05
 class Side:
     """One subject's scores on a gate's measure by case id (``None`` is unscored).
 
-    ``lost`` counts selected cases that left no verdict at all: failed, crashed or never run.
+    ``lost``: the number of selected cases without any verdict: failed, crashed or never run.
     """
 
     scores: dict[str, float | None] = field(default_factory=dict)
@@ -148,11 +148,11 @@ class _Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """What a session could evaluate, and what of it was selected.
+    """What a session could evaluate, and which part of it was selected.
 
-    ``benchmarks`` are those of which any case was selected; ``available`` each (benchmark, subject)
-    that has responses, selected or not; ``unjudged`` each (benchmark, measure) that needs a judge
-    where none is chosen.
+    ``benchmarks``: those with at least one selected case. ``available``: each (benchmark, subject)
+    with responses, selected or not. ``unjudged``: each (benchmark, measure) that needs a judge
+    although none is configured.
     """
 
     benchmarks: Collection[str]
@@ -160,7 +160,7 @@ class Selection:
     unjudged: Collection[tuple[str, str]] = ()
 
     def leaves_out(self, gate: Gate, sides: Mapping[tuple[str, str, str], Side]) -> str | None:
-        """Why ``gate`` is not selected, or ``None`` if it is."""
+        """Return why ``gate`` is not selected, or ``None`` if it is."""
         if gate.benchmark not in self.benchmarks:
             return f"no case of {gate.benchmark} was selected"
         if (gate.benchmark, gate.measure.name) in self.unjudged:
@@ -178,10 +178,10 @@ def rule_gates(
     selection: Selection,
     config: Gates,
 ) -> list[Ruling]:
-    """One ruling per gate, in order.
+    """Return one ruling per gate, in order.
 
-    ``sides`` holds the scores of each (subject, benchmark, measure). Superiority gates that could
-    be measured are one family for Holm's correction (1979).
+    ``sides``: the scores by (subject, benchmark, measure). All superiority gates that could be
+    measured are one family for Holm's correction (1979).
     """
     rulings: dict[str, Ruling] = {}
     measured: list[_Measured] = []
@@ -190,11 +190,11 @@ def rule_gates(
         if left_out is not None:
             rulings[gate.text] = Ruling(rule=gate.text, ruling="not selected", why=left_out)
             continue
-        found = _measure(gate, sides, config)
-        if isinstance(found, str):
-            rulings[gate.text] = Ruling(rule=gate.text, ruling="unmeasured", why=found)
+        measurement = _measure(gate, sides, config)
+        if isinstance(measurement, str):
+            rulings[gate.text] = Ruling(rule=gate.text, ruling="unmeasured", why=measurement)
         else:
-            measured.append(found)
+            measured.append(measurement)
     family = [m.p for m in measured if m.p is not None]
     adjusted = iter(holm(family) if config.correction == "holm" else family)
     for m in measured:
@@ -203,9 +203,10 @@ def rule_gates(
 
 
 def pending_ruling(ruling: Ruling, pending: int) -> Ruling:
-    """The ruling of a run in which ``pending`` answers could not be judged.
+    """Return the ruling of a gate in a run in which ``pending`` answers could not be judged.
 
-    Not even a gate whose own cases are judged is ruled: its adjusted p depends on the others.
+    It is "unmeasured" even if all cases of the gate are judged, because the adjusted p-value
+    depends on the other gates.
     """
     if ruling.ruling == "not selected":
         return ruling
@@ -215,7 +216,7 @@ def pending_ruling(ruling: Ruling, pending: int) -> Ruling:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment of a family of p-values, in their order."""
+    """Return the p-values of a family after Holm's step-down adjustment, in the same order."""
     adjusted = [0.0] * len(values)
     running = 0.0
     for rank, i in enumerate(sorted(range(len(values)), key=values.__getitem__)):
@@ -227,7 +228,7 @@ def holm(values: Sequence[float]) -> list[float]:
 def _measure(
     gate: Gate, sides: Mapping[tuple[str, str, str], Side], config: Gates
 ) -> _Measured | str:
-    """The comparison, or the reason why there is none."""
+    """Measure the claim of a gate; return the reason as text if that is not possible."""
     by_name = {
         name: sides.get((name, gate.benchmark, gate.measure.name), Side()) for name in gate.subjects
     }
@@ -276,7 +277,7 @@ def _measure(
 
 
 def _exact(difference: float) -> float:
-    """``difference`` without the noise of binary fractions, so that 1.3 - 1.0 is 0.3."""
+    """``difference`` without binary rounding errors, so that 1.3 - 1.0 is 0.3."""
     return round(difference, 9)
 
 
@@ -300,7 +301,7 @@ def _rule(m: _Measured, p: float | None) -> Ruling:
 
 
 def _shortfall(m: _Measured, difference: float, margin: float, *, opposite: bool) -> str:
-    """Why a gate failed: the opposite was shown, or nothing was, and what it would take."""
+    """Why a gate failed: the opposite was shown, or nothing, and how many cases would be needed."""
     if opposite:
         return "; the opposite was shown"
     if difference == margin:
@@ -344,7 +345,7 @@ _EQUAL = "equal"
 
 
 def _distance(gate: Gate, difference: float) -> str:
-    """``12.0 below``, ``1.26 above`` or ``equal``, as it is rounded."""
+    """``12.0 below``, ``1.26 above`` or ``equal``, after rounding for display."""
     amount = gate.measure.text(abs(difference), unit=False)
     if not float(amount):
         return _EQUAL
@@ -352,30 +353,30 @@ def _distance(gate: Gate, difference: float) -> str:
 
 
 def _asked(gate: Gate) -> str:
-    """What a margin allows or asks for, or nothing where there is none."""
+    """What the margin allows or requires, as text; empty without a margin."""
     if not gate.margin:
         return ""
     amount = gate.measure.text(abs(gate.margin), unit=False)
-    towards = (gate.margin > 0) == gate.upward  # the margin makes the claim a stronger one
+    stricter = (gate.margin > 0) == gate.upward  # the margin makes the claim stronger
     direction = "above" if gate.margin > 0 else "below"
-    if not towards:
+    if not stricter:
         return f"; {amount} allowed"
     return f"; {'more than' if gate.strict else 'at least'} {amount} {direction} asked"
 
 
 def _unpaired(gate: Gate, left: Side, right: Side) -> str:
-    """Which ids one side lacks, in words, or nothing."""
-    lacks = [
+    """Which ids are missing on one side, as text; empty if none are."""
+    missing_ids = [
         f"{name} lacks {_some(sorted(set(other.scores) - set(side.scores)))}"
         for name, side, other in ((gate.left, left, right), (gate.right, right, left))
         if set(other.scores) - set(side.scores)
     ]
-    return f" ({'; '.join(lacks)})" if lacks else ""
+    return f" ({'; '.join(missing_ids)})" if missing_ids else ""
 
 
 def _some(ids: Iterable[str]) -> str:
-    named = list(ids)
-    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    listed = list(ids)
+    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
 
 
 def _cases(n: int, *, paired: bool = False) -> str:

@@ -1,8 +1,8 @@
-"""Numbers -> means, 95% intervals, relative changes and p-values, by SciPy.
+"""Means, 95% intervals, relative changes and p-values, computed with SciPy.
 
-Up to 500 cases the interval is the bias-corrected and accelerated bootstrap (Efron 1987), seeded,
-10,000 resamples; above, Student's t, which agrees there and costs nothing. A mean of 0/1 scores has
-Wilson's score interval (1927). SciPy is imported on first use.
+Up to 500 cases, intervals are bias-corrected and accelerated bootstrap intervals (Efron 1987) with
+10,000 seeded resamples; above, Student's t intervals, which agree with them at that size and are
+fast. The mean of 0/1 scores has Wilson's score interval (1927). SciPy is imported on first use.
 """
 
 import math
@@ -17,7 +17,7 @@ MANY = 500
 
 
 class Interval(NamedTuple):
-    """A 95% interval; both ends ``None`` where the data do not give one."""
+    """A 95% interval; both ends are ``None`` if the data do not allow one."""
 
     low: float | None
     high: float | None
@@ -27,15 +27,16 @@ NO_INTERVAL = Interval(None, None)
 
 
 def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean of at least one value, summed without rounding."""
+    """Return the arithmetic mean of at least one value, summed without loss of precision."""
     return math.fsum(values) / len(values)
 
 
 def mean_interval(values: Sequence[float], *, proportion: bool = False) -> Interval:
-    """The 95% interval of the mean of ``values`` (n,), for a ``proportion`` of 0 and 1 Wilson's.
+    """Return the 95% interval of the mean of ``values`` (n,).
 
-    Fewer than two values give no interval. Values that are all equal give that value twice, as
-    resampling them does: such data cannot show their own spread.
+    ``proportion``: use Wilson's interval if all values are 0 or 1. Fewer than two values give no
+    interval. If all values are equal, both ends are that value, as with resampling: such data
+    carry no information about their spread.
     """
     if len(values) < 2:
         return NO_INTERVAL
@@ -49,10 +50,11 @@ def mean_interval(values: Sequence[float], *, proportion: bool = False) -> Inter
 
 
 def relative_change(left: Sequence[float], right: Sequence[float]) -> tuple[float, Interval] | None:
-    """Change of the mean of ``left`` (n,) against that of its pairs ``right`` (n,), as a fraction.
+    """Return the relative change of the mean of ``left`` (n,) from that of ``right`` (n,).
 
-    Pairs are resampled together. Above 500 pairs the interval is the delta method's with t.
-    ``None`` without pairs or where the mean of ``right`` is 0; no interval where it may be 0.
+    The change is a fraction, with its 95% interval. The values are pairs, which are resampled
+    together; above 500 pairs the interval is that of the delta method with Student's t. ``None``
+    without pairs, or if the mean of ``right`` is 0; no interval if resampling makes it 0.
     """
     if not left or mean(right) == 0:
         return None
@@ -71,10 +73,11 @@ def relative_change(left: Sequence[float], right: Sequence[float]) -> tuple[floa
 
 
 def sign_flip_p(differences: Sequence[float], *, greater: bool) -> float:
-    """One-sided p that paired ``differences`` (n,) are centred on 0, by flipping their signs.
+    """Return the one-sided p-value of the null that ``differences`` (n,) are centred on 0.
 
-    The permutation test of Fisher (1935, section 21), exact for few pairs, else 10,000 seeded
-    flips; above 500 pairs the t-test on the differences.
+    This is the sign-flip permutation test of Fisher (1935, section 21): exact for few pairs,
+    otherwise with 10,000 seeded random flips. Above 500 pairs it is the t-test on the differences.
+    ``greater``: the alternative is that the differences are greater than 0, else less.
     """
     if len(differences) > MANY:
         return _student_p(differences, greater=greater)
@@ -94,7 +97,10 @@ def sign_flip_p(differences: Sequence[float], *, greater: bool) -> float:
 
 
 def binomial_p(successes: float, n: int, constant: float, *, greater: bool) -> float:
-    """One-sided p of the exact binomial test that a proportion equals ``constant``."""
+    """Return the one-sided p-value of the exact binomial test that a proportion is ``constant``.
+
+    ``greater``: the alternative is that the proportion is greater, else less.
+    """
     from scipy import stats
 
     side: Literal["greater", "less"] = "greater" if greater else "less"
@@ -102,10 +108,10 @@ def binomial_p(successes: float, n: int, constant: float, *, greater: bool) -> f
 
 
 def cases_needed(differences: Sequence[float], effect: float) -> int | None:
-    """How many cases a 95% interval needs to clear an ``effect`` with 80% power (normal theory).
+    """Return how many cases a 95% interval needs to exclude the margin with 80% power.
 
-    ``effect`` is the distance from the mean difference to the margin, in the measure's unit;
-    ``None`` where there is no effect or no spread.
+    ``effect``: the distance from the mean difference to the margin, in the measure's unit. Uses
+    the normal approximation. ``None`` if there is no effect or no spread.
     """
     from scipy.special import ndtri
 
@@ -126,9 +132,10 @@ def _bootstrap(samples: Sequence[Sequence[float]], statistic: Callable[..., Any]
     import numpy as np
     from scipy import stats
 
-    # A resampled mean of 0 in a ratio, or data too alike: seen below as not finite.
+    # warnings are redundant: a zero mean in a ratio, or too little variation in the data, gives
+    # ends that are not finite, which are handled below
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-        found = stats.bootstrap(
+        interval = stats.bootstrap(
             samples,
             statistic,
             paired=len(samples) > 1,
@@ -139,18 +146,19 @@ def _bootstrap(samples: Sequence[Sequence[float]], statistic: Callable[..., Any]
             method="BCa",
             rng=_generator(),
         ).confidence_interval
-    low, high = float(found.low), float(found.high)
+    low, high = float(interval.low), float(interval.high)
     return Interval(low, high) if math.isfinite(low) and math.isfinite(high) else NO_INTERVAL
 
 
 def _wilson(successes: float, n: int) -> Interval:
     from scipy import stats
 
-    found = stats.binomtest(round(successes), n).proportion_ci(CONFIDENCE, method="wilson")
-    return Interval(float(found.low), float(found.high))
+    interval = stats.binomtest(round(successes), n).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(float(interval.low), float(interval.high))
 
 
 def _deviation(values: Sequence[float]) -> float:
+    """The sample standard deviation."""
     centre = mean(values)
     return math.sqrt(math.fsum((v - centre) ** 2 for v in values) / (len(values) - 1))
 

@@ -1,4 +1,4 @@
-"""Scores by case -> Metric: the mean of a measure, its interval, its change from the baseline."""
+"""Metrics: the mean of a measure, its interval, and its change from the baseline."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,10 +15,11 @@ def metric(
     baseline: tuple[str, dict[str, float | None]] | None,
     spreads: Sequence[float] = (),
 ) -> Metric:
-    """One cell of the table: ``scores`` by case id (``None`` is unscored) for a measure.
+    """Return the metric of one subject, benchmark and measure: a cell of the results table.
 
-    ``baseline`` is the name and the scores of the subject to show the change against; ``spreads``
-    are how far the votes on each scored case lie apart, where there are several.
+    ``scores``: by case id; ``None`` means unscored. ``baseline``: the name and the scores of the
+    subject that the change is relative to. ``spreads``: the spread of the votes on each scored
+    case with several votes, as `spreads` returns them.
     """
     scored = [s for _, s in sorted(scores.items()) if s is not None]
     proportion = measure.scale.fraction
@@ -26,9 +27,9 @@ def metric(
     change = None
     if baseline is not None and baseline[0] != subject:
         left, right = paired(scores, baseline[1])
-        found = relative_change(left, right)
-        if found is not None:
-            value, (low, high) = found
+        relative = relative_change(left, right)
+        if relative is not None:
+            value, (low, high) = relative
             change = Change(against=baseline[0], value=value, low=low, high=high, n=len(left))
     return Metric(
         subject=subject,
@@ -47,7 +48,7 @@ def metric(
 def paired(
     left: dict[str, float | None], right: dict[str, float | None]
 ) -> tuple[list[float], list[float]]:
-    """The scores of the cases that both sides have scored, in the order of their ids."""
+    """Return the scores of the cases that are scored on both sides, in the order of their ids."""
     both = [
         (x, y)
         for case, x in sorted(left.items())
@@ -57,7 +58,7 @@ def paired(
 
 
 def spreads(verdicts: Iterable[Verdict], measure: str) -> list[float]:
-    """How far the votes on each scored case lie apart, where there are several: max minus min."""
+    """Return the spread (maximum minus minimum) of the votes on each scored case with several."""
     votes = [
         [v.scores[measure] for v in verdict.votes if measure in v.scores]
         for verdict in verdicts

@@ -1,4 +1,4 @@
-"""Texts of models: as plain sentences and words; do they decline, are they degenerate.
+"""Text: sentences and words of a model's answers; detection of refusals and degenerate text.
 
 Public: `strip_markup`, `sentences`, `words` (`lek.text.sentences`), `refusal`
 (`lek.text.refusals`), `degenerate` (`lek.text.degeneration`).

@@ -1,8 +1,8 @@
-"""An answer -> the phrase by which it declines what was asked, or ``None``.
+"""Detect refusals: the phrase by which an answer declines what was asked.
 
-English, for any model. A refusal is a main clause near the start in which the speaker, or an
-impersonal phrase that stands for the speaker, declines. What is not covered: declining by doing
-something else, and answering a question with no.
+English only, for any model. A refusal is a main clause near the start in which the speaker, or an
+impersonal phrase in place of the speaker, declines. Not detected: declining by doing something
+else, and answering a question with "no".
 """
 
 import re
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from lek.text.sentences import sentences, strip_markup
 
 _FILE = Path(__file__).with_suffix(".toml")
-_SENTENCES, _CHARACTERS = 6, 900  # how far the opening goes
+_SENTENCES, _CHARACTERS = 6, 900  # maximum length of the opening, in which a refusal is searched
 
 _QUOTED = re.compile(r'"[^"\n]{1,400}"')
 
 
 class _Phrases(NamedTuple):
-    """The patterns of ``refusals.toml``."""
+    """The compiled patterns of ``refusals.toml``."""
 
     families: tuple[re.Pattern[str], ...]
     condition: re.Pattern[str]
@@ -29,7 +29,7 @@ class _Phrases(NamedTuple):
 
 @cache
 def _phrases() -> _Phrases:
-    """The phrases, read on first use."""
+    """Read the patterns, on first use."""
     content = tomllib.loads(_FILE.read_text(encoding="utf-8"))
     parts = {
         name: f"(?:{'|'.join(value)})" if isinstance(value, list) else value
@@ -42,24 +42,25 @@ def _phrases() -> _Phrases:
 
 
 def refusal(text: str) -> str | None:
-    """The words by which ``text`` declines what was asked, or ``None`` when it does not.
+    """Return the words by which ``text`` declines what was asked; ``None`` if it does not.
 
-    Read is the opening: the first six sentences, but none after the answer has begun to comply
-    ("Sure", "Step 1", "1."). Quoted speech is no refusal, unless the whole answer is quoted.
+    Only the opening is searched: the first six sentences, and none after the answer has begun to
+    comply ("Sure", "Step 1", "1."). Quoted speech does not count, unless the whole answer is
+    quoted.
     """
-    read = 0
+    length = 0
     for sentence in sentences(_unquoted(text))[:_SENTENCES]:
-        found = declining(sentence)
-        if found:
-            return found
-        read += len(sentence)
-        if read > _CHARACTERS or _phrases().started.match(sentence):
+        phrase = declining(sentence)
+        if phrase:
+            return phrase
+        length += len(sentence)
+        if length > _CHARACTERS or _phrases().started.match(sentence):
             return None
     return None
 
 
 def declining(sentence: str) -> str | None:
-    """The words by which one sentence declines something, or ``None``."""
+    """Return the words by which one sentence declines something; ``None`` if it does not."""
     sentence = sentence[:600]
     for family in _phrases().families:
         for match in family.finditer(sentence):
@@ -71,6 +72,7 @@ def declining(sentence: str) -> str | None:
 
 
 def _unquoted(text: str) -> str:
+    """The start of ``text`` with quoted speech of three or more words replaced by "..."."""
     opening = strip_markup(text)[: 3 * _CHARACTERS]
     if opening.startswith('"'):
         return opening.replace('"', "")

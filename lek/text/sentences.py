@@ -1,8 +1,8 @@
 """Plain text, sentences and words of a model's answer.
 
-English only. What is covered: Markdown, full-width and look-alike letters, invisible characters,
-typographic quotes, padding. At most `LIMIT` characters are read, the first and the last of a longer
-text, so that every reader is linear and quick.
+English only. Markdown, full-width and look-alike letters, invisible characters, typographic quotes
+and padding are normalised. At most `LIMIT` characters are used, from the start and the end of a
+longer text, so that whatever reads it is fast.
 """
 
 import re
@@ -10,9 +10,9 @@ import unicodedata
 from functools import lru_cache
 
 LIMIT = 20_000
-_HEAD = 14_000  # of these, how many are the first of a text
-_RAW = 300_000, 100_000  # first and last characters in which what is unseen is looked for
-_STRETCH = re.compile(r"(.)\1{79,}", re.S)  # one character over and over shows as 80 of it
+_HEAD = 14_000  # of the `LIMIT` characters, how many come from the start of a text
+_RAW = 300_000, 100_000  # characters at the start and the end that are normalised
+_REPETITION = re.compile(r"(.)\1{79,}", re.S)  # of one character; shortened to 80
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 _LOOK_ALIKE = str.maketrans(
@@ -47,10 +47,10 @@ _WORD = re.compile(r"[^\W_]+(?:['.-][^\W_]+)*")
 
 @lru_cache(maxsize=64)
 def strip_markup(text: str) -> str:
-    """At most `LIMIT` characters of ``text``, without markup and without what nobody sees."""
+    """Return at most `LIMIT` characters of ``text``, without markup and invisible characters."""
     first, last = _RAW
     text = text if len(text) <= first + last else f"{text[:first]}\n{text[-last:]}"
-    text = _STRETCH.sub(lambda m: m[0][:80], text if text.isascii() else _latin(text))
+    text = _REPETITION.sub(lambda m: m[0][:80], text if text.isascii() else _normalised(text))
     text = text.replace("\t", " ").replace("\r", "")
     text = re.sub(r"\n{3,}", "\n\n", re.sub(r" {2,}", " ", text))
     if len(text) > LIMIT:
@@ -59,38 +59,39 @@ def strip_markup(text: str) -> str:
     return re.sub(r" {2,}", " ", text).strip()
 
 
-def _latin(text: str) -> str:
-    """``text`` in the letters that it seems to be in, without invisible characters."""
-    apart = unicodedata.normalize("NFKD", text)
-    bare = "".join(c for c in apart if unicodedata.category(c) != "Mn")
-    if len(bare) * 4 < len(apart) * 3:  # no language has so many marks: letters hidden under them
-        text = bare
+def _normalised(text: str) -> str:
+    """``text`` with look-alike letters replaced, and without invisible characters."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    unmarked = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+    # more marks than any language has: they obscure the letters
+    if len(unmarked) * 4 < len(decomposed) * 3:
+        text = unmarked
     text = unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY)
     text = "".join(c for c in text if c in "\n" or unicodedata.category(c) not in _INVISIBLE)
-    return _LETTERS.sub(_seen, text)
+    return _LETTERS.sub(_latin, text)
 
 
-def _seen(word: re.Match[str]) -> str:
-    """A word in Latin letters, where all of it looks like them."""
+def _latin(word: re.Match[str]) -> str:
+    """The word in Latin letters if all of its letters look like Latin ones."""
     latin = word[0].translate(_LOOK_ALIKE)
     return latin if latin.isascii() else word[0]
 
 
 @lru_cache(maxsize=64)
 def sentences(text: str) -> tuple[str, ...]:
-    """The sentences, headings and list items of ``text`` (as it was written), in order."""
-    found: list[str] = []
-    open_: list[str] = []
+    """Return the sentences, headings and list items of ``text``, without markup, in order."""
+    complete: list[str] = []
+    pending: list[str] = []
     for part in filter(None, map(str.strip, _END.split(strip_markup(text)))):
-        open_.append(part)
+        pending.append(part)
         if not _ABBREVIATION.fullmatch(part.rsplit(maxsplit=1)[-1]):
-            found.append(" ".join(open_))
-            open_ = []
-    return (*found, " ".join(open_)) if open_ else tuple(found)
+            complete.append(" ".join(pending))
+            pending = []
+    return (*complete, " ".join(pending)) if pending else tuple(complete)
 
 
 def words(text: str) -> list[str]:
-    """The words and numbers of ``text`` in lower case."""
+    """Return the words and numbers of ``text`` in lower case."""
     return [w.lower() for w in _WORD.findall(text)]
 
 

@@ -1,4 +1,4 @@
-"""The kernel as it ships, and the sandwich that it makes."""
+"""The shipped kernel, and the sandwich made with it."""
 
 import json
 import shutil

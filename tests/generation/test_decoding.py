@@ -1,4 +1,4 @@
-"""Generation: an answer depends on its prompt and nothing else, in float32."""
+"""Generation: in float32 an answer depends only on its prompt."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ REQUESTS = [Request(f"T{i}", chat(" ".join(tiny.WORDS[i : i + 1 + 7 * i % 23])))
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # a window shorter than most prompts, so that the rotating cache takes part
+    # a window shorter than most prompts, so that the rotating cache is tested too
     return tiny.gemma(tmp_path_factory.mktemp("tiny"), layers=3, hidden=64, sliding_window=16)
 
 
@@ -119,5 +119,5 @@ def test_a_model_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"model_file": "evil.py"}))
     (tmp_path / "evil.py").write_text("raise SystemExit('it ran')")
-    with pytest.raises(Exception, match="the model wants to run code of its own"):
+    with pytest.raises(Exception, match="the model requires code of its own"):
         load(tmp_path)

@@ -1,4 +1,4 @@
-"""The sandwich's harvest: what is kept, what is left out, and where each row says it is from."""
+"""The sandwich: which answers are kept or left out, and the origin recorded in each row."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ SAID = {
 
 
 class Teacher:
-    """Says what it is told to, in the place of a generator."""
+    """Replaces the generator and returns the answers of `SAID`."""
 
     decoding = Decoding(max_tokens=64)
 
@@ -118,7 +118,7 @@ def test_prompts_are_read_from_lists_and_lines(tmp_path: Path) -> None:
         (
             "a.json",
             '[{"id": "A", "prompt": "x"}, {"id": "A", "prompt": "y"}]',
-            "a.json: entry 2: id A stands there twice",
+            "a.json: entry 2: id A occurs twice",
         ),
     ],
 )

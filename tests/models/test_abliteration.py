@@ -1,4 +1,4 @@
-"""Abliteration: what must hold of any weights, and what it comes to on the sandbox's model."""
+"""Abliteration: properties that hold for any weights, and the effects on the sandbox's model."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Abliterate
 
 RIDGE = 0.01
-ORTHOGONAL = 1e9  # a ridge so large that p is along Dr: the plain orthogonal projection
+ORTHOGONAL = 1e9  # a ridge so large that p is parallel to Dr: plain orthogonal projection
 SANDBOX = ROOT / "sandbox"
 MODELS: dict[str, Callable[[Path], Path]] = {
     "gemma3": partial(tiny.gemma, sigma=0.5),
@@ -50,36 +50,36 @@ MODELS: dict[str, Callable[[Path], Path]] = {
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """A progress that nobody watches."""
+    """Ignore progress."""
 
 
 def direction(seed: int = 0, hidden: int = 128) -> Any:
-    """A random unit vector."""
+    """Return a random unit vector."""
     drawn = np.random.default_rng(seed).standard_normal(hidden)
     return (drawn / np.linalg.norm(drawn)).astype(np.float32)
 
 
 def ids(seed: int = 0, lengths: tuple[int, ...] = (24, 24, 24, 24)) -> list[list[int]]:
-    """Rows of random tokens."""
+    """Return rows of random token ids."""
     rng = np.random.default_rng(seed)
     return [rng.integers(6, 200, n).tolist() for n in lengths]
 
 
 def kl(before: mx.array, after: mx.array) -> float:
-    """KL(before || after) of logits, the mean over all positions."""
+    """Return KL(before || after) of logits in nat, averaged over all positions."""
     p, q = (a - mx.logsumexp(a, axis=-1, keepdims=True) for a in (before, after))
     return float((mx.exp(p) * (p - q)).sum(-1).mean())
 
 
 def written_along(model: Any, r: Any) -> float:
-    """The largest share along ``r`` of what a block adds to the residual stream."""
+    """Return the largest share along ``r`` of what a block adds to the residual stream."""
     states = np.stack([s for _, s in residuals(model, ids(), 24)])
     added = np.diff(states, axis=1)
     return float((np.abs(added @ r) / np.linalg.norm(added, axis=-1)).max())
 
 
 def weights(model: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """A copy of all parameters."""
+    """Return a copy of all parameters."""
     return {k: np.array(v.astype(mx.float32)) for k, v in tree_flatten(model.parameters())}
 
 
@@ -158,11 +158,11 @@ def test_an_edit_keeps_the_dtype(tmp_path: Path) -> None:
     r, found = direction(), sites(model)
     put(edited(found, r, RIDGE))
     assert {v.dtype for _, v in tree_flatten(model.parameters())} == {mx.bfloat16}
-    assert 1e-5 < leak(model, found, r, ids()) < 1e-2  # of its rounding
+    assert 1e-5 < leak(model, found, r, ids()) < 1e-2  # from rounding
 
 
 def test_four_bits_lose_the_edit(tmp_path: Path) -> None:
-    # why an edit is never quantised: rounding to the grid brings much of what it took back
+    # the reason why an edit is never quantised: rounding restores much of what it removed
     loaded = load(
         tiny.gemma(tmp_path, sigma=0.5, bits=4), NumericFormat("float32", dequantize=True)
     )
@@ -224,11 +224,11 @@ def test_harmless_prompts_stay_where_they_are_along_r(gemma: Loaded) -> None:
     bad, good = (ids(seed, (12,) * 8) for seed in (1, 2))
     for rows in (bad, good):
         for row in rows:
-            row[-3:] = [7, 8, 9]  # the template
+            row[-3:] = [7, 8, 9]  # as from the template
     found = candidates(gemma.model, bad, good, 3, (10,), silent)
     assert {(c.layer, c.position) for c in found} == {
         (layer, p) for layer in range(1, 5) for p in (-3, -2, -1, 0)
-    }  # the embedding of the template is the same whatever the prompt, and no candidate
+    }  # layer 0 is no candidate: the embedding of the template does not depend on the prompt
     rows, writes = [[*row, 10] for row in good], sites(gemma.model)
 
     def mean() -> Any:
@@ -260,7 +260,7 @@ def test_a_model_has_no_distance_from_itself(gemma: Loaded) -> None:
 
 
 def test_divergences_count_the_answer_alone(gemma: Loaded) -> None:
-    # against a plain loop over single prompts; one answer ended, one was cut, one is empty
+    # compared with a loop over single prompts: one answer is complete, one cut off, one empty
     model, r, found = gemma.model, direction(), sites(gemma.model)
     prompts = ids(lengths=(5, 12, 8))
     said = [Answer(tuple(a), "") for a in ([50, 60, 70], [90, 80, 70, 60], [])]
@@ -282,7 +282,7 @@ def test_divergences_count_the_answer_alone(gemma: Loaded) -> None:
 
 
 def many(n: int = 40) -> tuple[list[str], list[str]]:
-    """Prompts of both kinds, in the words that tiny models know."""
+    """Return prompts of both kinds, in the vocabulary of the tiny models."""
     return [f"steal {i} money" for i in range(n)], [f"bake {i} bread" for i in range(n)]
 
 
@@ -308,7 +308,11 @@ def test_prompts_are_split_by_seed_and_never_shared() -> None:
     [
         (many(31)[0], many()[1], r"harmful.jsonl: 31 distinct prompts.* at least 32"),
         (many()[0], ["hi"] * 99, r"harmless.jsonl: 1 distinct prompts"),
-        (many()[0], [*many()[1], "steal 7 money"], r"harmful.jsonl: 'steal 7 money' is in harmle"),
+        (
+            many()[0],
+            [*many()[1], "steal 7 money"],
+            r"harmful.jsonl: 'steal 7 money' is also in harmle",
+        ),
         (*many(), r"harmful.jsonl: the model refuses none of 10 prompts"),
     ],
 )
@@ -332,7 +336,7 @@ def base() -> Loaded:
 
 @pytest.fixture(scope="module")
 def abliterated() -> tuple[Loaded, Any]:
-    """The sandbox's base without its refusals, and the report."""
+    """Return the sandbox's base model after abliteration, and the report."""
     loaded = base()
     return loaded, operate(loaded, *prompts(), max_tokens=32)
 
@@ -386,6 +390,8 @@ def test_the_same_seed_gives_the_same_edit(abliterated: tuple[Loaded, Any]) -> N
 def test_where_no_direction_is_mild_enough_the_model_stays(abliterated: Any) -> None:
     loaded = base()
     before = weights(loaded.model)
-    with pytest.raises(BadInput, match=r"max_kl = 1e-09: none .* keeps to it; the closest \(layer"):
+    with pytest.raises(
+        BadInput, match=r"max_kl = 1e-09: none .* stays within it; the closest \(layer"
+    ):
         operate(loaded, *prompts(), max_tokens=32, max_kl=1e-9)
     assert same(before, weights(loaded.model))

@@ -1,4 +1,4 @@
-"""Building: once, whole or not at all, under a fingerprint of all that goes into it."""
+"""Building: once, completely or not at all, under a fingerprint of everything that goes in."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ gsm8k = "exact"
 
 @pytest.fixture
 def builder(tmp_path: Path) -> Callable[..., Builder]:
-    """Makes the builder of a profile with a tiny base, `lek`, and a second stage on it."""
+    """Return a function that makes the builder of a profile: a tiny base and two LoRA subjects."""
     tiny.gemma(tmp_path / "model", layers=2, hidden=64)
     tiny.chats(tmp_path / "train.jsonl", 6)
     tiny.chats(tmp_path / "composure.jsonl", 2, seed=1)
@@ -86,9 +86,9 @@ def test_a_chain_is_built_once_and_continues_its_adapter(
     before = {p: p.stat().st_mtime_ns for p in place.rglob("*")}
     assert builder().directory("lek-composure") == place
     assert {p: p.stat().st_mtime_ns for p in place.rglob("*")} == before
-    made.directory("lek")  # its adapter is the first stage of the other's
+    made.directory("lek")  # its adapter is the first stage of lek-composure's
     assert len(list((tmp_path / ".lek" / "adapters").glob("[!.]*"))) == 2
-    assert made.directory("base") == tmp_path / "model"  # it is in the form wanted as it is
+    assert made.directory("base") == tmp_path / "model"  # already in the right form
 
 
 @pytest.mark.parametrize("change", ["iters", "data", "weights", "tokenizer", "dtype"])
@@ -130,7 +130,7 @@ def test_all_subjects_have_one_form(builder: Callable[..., Builder], tmp_path: P
 
 
 def test_one_form_is_found_where_the_sources_differ(tmp_path: Path) -> None:
-    """Without an edit too, and where each source would be fine as it is."""
+    """Even without edited subjects, and although each source could be used unchanged."""
     tiny.gemma(tmp_path / "full", layers=2, hidden=64)
     tiny.gemma(tmp_path / "q4", layers=2, hidden=64, bits=4, dtype="bfloat16")
 
@@ -181,7 +181,7 @@ def test_what_is_exported_loads_and_has_a_card(
     assert card.startswith("---\nlibrary_name: mlx\n")
     assert builder().recipes.of("lek").fingerprint in card
     assert str(tmp_path) not in card
-    with pytest.raises(BadInput, match="holds something already"):
+    with pytest.raises(BadInput, match="not an empty directory"):
         builder().export("lek", tmp_path / "out")
 
 
@@ -216,7 +216,9 @@ def test_a_maker_that_is_killed_leaves_nothing_that_is_taken_for_a_model(tmp_pat
     assert not (tmp_path / "m").exists()
     place = made_once(tmp_path / "m", lambda out: {"made": out.name != "m"}, print)
     assert facts_of(place) == {"made": True}
-    assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == ["m"]  # what was left is gone
+    assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == [
+        "m"
+    ]  # the leftover of the killed process is deleted
 
 
 def test_two_that_want_the_same_make_it_once_and_the_second_says_that_it_waits(

@@ -1,4 +1,4 @@
-"""Models of the hub, through the real client, from a hub of our own on loopback."""
+"""Models on the hub: the real client against a fake hub on loopback."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 def ask(model: str, hub: Hub | None, home: Path) -> tuple[str, str]:
-    """What a process of its own is told, since the client reads its settings on import."""
+    """Return the outcome of `fetch` in a new process, since the client reads settings on import."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     settings = {"HF_HOME": str(home), "HF_TOKEN": SECRET, "HF_HUB_DISABLE_TELEMETRY": "1"}
     settings["HF_ENDPOINT"] = hub.url if hub else "http://127.0.0.1:9"
@@ -88,11 +88,14 @@ def test_a_refusal_is_one_line(hub: Hub, tmp_path: Path, status: int) -> None:
 def test_a_hub_that_is_not_there_is_told(tmp_path: Path) -> None:
     kind, fault = ask("some/tiny", None, tmp_path / "home")
     assert kind == "fault"
-    assert fault == "some/tiny: not at nowhere/some/tiny, and the hub cannot be reached"
+    assert fault == (
+        "some/tiny: no directory nowhere/some/tiny, and the hub cannot be reached; "
+        "check the network"
+    )
 
 
 def test_what_is_neither_a_directory_nor_a_name_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such directory"):
         fetch("../models/x", None, tmp_path / "x")
-    with pytest.raises(BadInput, match="a directory has no revision"):
+    with pytest.raises(BadInput, match="a local directory has no revision"):
         fetch("x", "main", tmp_path)

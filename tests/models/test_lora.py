@@ -1,4 +1,4 @@
-"""Adapters and fused models are those of ``mlx_lm``, byte for byte, and depend on nothing else."""
+"""LoRA: adapters and fused models equal those of ``mlx_lm`` byte for byte, and are reproducible."""
 
 import json
 import os
@@ -21,24 +21,24 @@ SETTINGS: dict[str, Any] = {"iters": 7, "learning_rate": 1e-3, "save_every": 3, 
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """A progress that nobody watches."""
+    """Ignore progress."""
 
 
 def stage(**settings: Any) -> Stage:
-    """A stage of a few iterations."""
+    """Return a stage of a few iterations."""
     return Stage(data="data", **(SETTINGS | settings))
 
 
 def train(model: Path, data: Path, out: Path, resume: Path | None = None, **settings: Any) -> Any:
-    """Train a stage of `SETTINGS` but for ``settings``."""
+    """Train a stage with `SETTINGS`, overridden by ``settings``."""
     return train_stage(model, stage(**settings), data, out, resume=resume, progress=silent)
 
 
 def mlx_lm(*arguments: str | Path, cwd: Path) -> None:
     """Run ``python -m mlx_lm`` as a user would, without a network.
 
-    With the BLAS of this process: sums of floats differ from one BLAS to another. Without
-    mx.compile, only because compiling takes a quarter minute where it was never done before.
+    It uses the BLAS of this process, because sums of floats differ between BLAS libraries, and no
+    mx.compile, because compiling takes 15 seconds the first time.
     """
     env = os.environ | {"HF_HUB_OFFLINE": "1", "MLX_DISABLE_COMPILE": "1"}
     if tiny.BLAS:
@@ -49,7 +49,7 @@ def mlx_lm(*arguments: str | Path, cwd: Path) -> None:
 
 
 def mlx_lm_lora(model: Path, data: Path, out: Path, made: Stage, *more: str | Path) -> None:
-    """Train ``made`` by ``mlx_lm lora``."""
+    """Train the stage ``made`` with ``mlx_lm lora``."""
     lora = {"rank": made.rank, "scale": made.scale, "dropout": made.dropout}
     config = out.parent / f"{out.name}.yaml"
     config.write_text(json.dumps({"lora_parameters": lora}))  # YAML is a superset of JSON
@@ -61,7 +61,7 @@ def mlx_lm_lora(model: Path, data: Path, out: Path, made: Stage, *more: str | Pa
 
 
 def tensors(directory: Path) -> dict[str, bytes]:
-    """The bytes of every safetensors file of ``directory``."""
+    """Return the bytes of every safetensors file in ``directory``, by name."""
     return {f.name: f.read_bytes() for f in sorted(directory.glob("*.safetensors"))}
 
 
@@ -104,7 +104,7 @@ def test_two_stages_are_those_of_mlx_lm(
     paths = {"model", "data", "adapter_path", "resume_adapter_file", "config"}
     assert ours == {k: v for k, v in theirs.items() if k not in paths}
 
-    # the second stage: one file without validation, other settings, and dropout's random numbers
+    # the second stage: one file without validation, other settings, and dropout
     second = {"seed": 6, "learning_rate": 1e-4, "dropout": 0.2, "mask_prompt": False}
     (tmp_path / "alone").mkdir()
     file = tiny.chats(tmp_path / "alone" / "train.jsonl", 6, seed=2)
@@ -130,7 +130,7 @@ def test_the_fused_model_is_that_of_mlx_lm(
     ours, theirs = (
         {f.name: f.read_bytes() for f in (tmp_path / side).iterdir()} for side in ("ours", "theirs")
     )
-    for files in (ours, theirs):  # transformers notes whether HF_HUB_OFFLINE was set
+    for files in (ours, theirs):  # transformers records whether HF_HUB_OFFLINE was set
         lines = files["tokenizer_config.json"].splitlines()
         files["tokenizer_config.json"] = b"".join(x for x in lines if b"local_files_only" not in x)
     assert ours == theirs
@@ -147,7 +147,7 @@ def test_a_llama_with_fewer_layers_trained_is_that_of_mlx_lm(data: Path, tmp_pat
 
 
 def test_compiled_training_gives_the_same_bytes(model: Path, data: Path, tmp_path: Path) -> None:
-    """The harness trains without mx.compile on a CPU; mlx_lm with it, if there is a compiler."""
+    """On a CPU the harness trains without mx.compile; mlx_lm compiles if there is a compiler."""
     import mlx.core as mx
 
     if mx.default_device() != mx.cpu or platform.machine() not in ("x86_64", "AMD64"):
@@ -184,7 +184,7 @@ def test_the_result_tells_what_happened(
     steps: list[tuple[str, int, int]] = []
     result = train_stage(
         model,
-        stage(iters=23, mask_prompt=False, max_seq_length=20),  # of about 30 tokens: cut off
+        stage(iters=23, mask_prompt=False, max_seq_length=20),  # chats have about 30 tokens
         data,
         tmp_path / "out",
         resume=adapter,
@@ -205,9 +205,9 @@ def test_the_result_tells_what_happened(
     assert record["stage"]["iters"] == 23
     assert set(record["data"]) == {"train.jsonl", "valid.jsonl"}
     assert result["notes"] == [
-        "train.jsonl: cut off after 20 tokens: 11 of the chats (line 1, 2, 3, 4, 5, ...)",
-        "train.jsonl: never used, since 11 is no multiple of 2: 1 of the chats (line 11)",
-        "valid.jsonl: cut off after 20 tokens: 4 of the chats (line 1, 2, 3, 4)",
+        "train.jsonl: cut off after 20 tokens: 11 chats (lines 1, 2, 3, 4, 5, ...)",
+        "train.jsonl: never used, since 11 is not a multiple of the batch size 2: 1 chat (line 11)",
+        "valid.jsonl: cut off after 20 tokens: 4 chats (lines 1, 2, 3, 4)",
     ]
 
 
@@ -223,30 +223,30 @@ def test_an_interrupted_training_leaves_nothing(model: Path, data: Path, tmp_pat
 
     from mlx_lm.tuner import trainer
 
-    assert trainer.TrainUI.__name__ == "TrainUI"  # what stood in for it is gone again
+    assert trainer.TrainUI.__name__ == "TrainUI"  # mlx_lm's own display is restored
 
 
 def test_a_killed_training_leaves_no_adapter(model: Path, adapter: Path, tmp_path: Path) -> None:
-    """SIGKILL leaves all files but the last one written, the record."""
+    """After SIGKILL all files may exist but the record, which is written last."""
     for file in adapter.iterdir():
         if file.name != lora.RECORD:
             (tmp_path / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(BadInput, match="no whole adapter"):
+    with pytest.raises(BadInput, match="no complete adapter"):
         fuse(model, tmp_path, tmp_path / "out")
 
 
 CHAT = '{"messages": [{"role": "user", "content": "why"}, {"role": "assistant", "content": "so"}]}'
 BAD_LINES = {
-    "no JSON": ("{", "no chat"),
-    "a blank line": ("", "no chat"),
-    "no UTF-8": (b'{"messages": "\xff"}', "no chat"),
-    "no object": ("[]", "no chat"),
-    "no messages": ('{"prompt": "why", "completion": "so"}', "no chat"),
-    "one message": ('{"messages": [{"role": "assistant", "content": "so"}]}', "no chat"),
-    "no content": (CHAT.replace('"content": "so"', '"text": "so"'), "no chat"),
-    "a number": (CHAT.replace('"so"', "5"), "no chat"),
-    "an empty answer": (CHAT.replace('"so"', '""'), "no chat"),
-    "a role of its own": (CHAT.replace("assistant", "model"), "no chat"),
+    "no JSON": ("{", "not a chat"),
+    "a blank line": ("", "not a chat"),
+    "no UTF-8": (b'{"messages": "\xff"}', "not a chat"),
+    "no object": ("[]", "not a chat"),
+    "no messages": ('{"prompt": "why", "completion": "so"}', "not a chat"),
+    "one message": ('{"messages": [{"role": "assistant", "content": "so"}]}', "not a chat"),
+    "no content": (CHAT.replace('"content": "so"', '"text": "so"'), "not a chat"),
+    "a number": (CHAT.replace('"so"', "5"), "not a chat"),
+    "an empty answer": (CHAT.replace('"so"', '""'), "not a chat"),
+    "a role of its own": (CHAT.replace("assistant", "model"), "not a chat"),
     "the user last": (CHAT.replace("assistant", "user"), "the last message is the user's"),
     "a second reading": (
         CHAT.replace("]}", '], "prompt": "why", "completion": "no"}'),
@@ -279,7 +279,7 @@ def test_files_that_are_not_there_are_told(model: Path, data: Path, tmp_path: Pa
             train(model, source, tmp_path / "out")
     with pytest.raises(BadInput, match=r"no model\*.safetensors"):
         train(tmp_path, data, tmp_path / "out")
-    with pytest.raises(BadInput, match="no whole adapter"):
+    with pytest.raises(BadInput, match="no complete adapter"):
         train(model, data, tmp_path / "out", tmp_path)
 
 

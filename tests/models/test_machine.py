@@ -1,4 +1,4 @@
-"""What is said of the machine: with and without OpenBLAS, and when it is too late for it."""
+"""The report on the machine: with and without OpenBLAS, and when loading it is too late."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from lek.models import machine
 
 
 def say(code: str) -> str:
-    """What a process of its own prints."""
+    """Return what ``code`` prints in a new process."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

@@ -1,6 +1,6 @@
-"""What goes wrong in silence when mlx_lm trains, fuses and saves, and that it does not here.
+"""Silent errors of training, fusing and saving with mlx_lm, which do not occur here.
 
-Where mlx_lm is at fault a test shows the fault too: once it is mended there, the test says so.
+Where the cause is a bug of mlx_lm, the test shows the bug too, so that it fails once that is fixed.
 """
 
 import json
@@ -20,7 +20,7 @@ TOKENS = np.random.default_rng(3).integers(6, 500, (2, 24)).tolist()
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """A progress that nobody watches."""
+    """Ignore progress."""
 
 
 def train(model: Path, data: Path, out: Path, resume: Path | None = None, **settings: Any) -> Any:
@@ -31,7 +31,7 @@ def train(model: Path, data: Path, out: Path, resume: Path | None = None, **sett
 
 
 def log_probabilities(model: Any) -> Any:
-    """What ``model`` makes of `TOKENS`, in float32."""
+    """Return the log-probabilities of ``model`` on `TOKENS`, in float32."""
     import mlx.core as mx
     from mlx.nn import log_softmax
 
@@ -115,7 +115,7 @@ def test_quantising_again_would_move_what_nothing_touched(data: Path, tmp_path: 
 
 
 def test_all_layers_are_trained_by_default(data: Path, tmp_path: Path) -> None:
-    """mlx_lm's default is the last 16, which is an error on 4 layers and a part of 26."""
+    """mlx_lm's default is the last 16 layers: an error with 4 layers, and only some of 26."""
     import mlx.core as mx
 
     model = tiny.gemma(tmp_path / "model", layers=17, hidden=64)
@@ -130,7 +130,7 @@ def test_all_layers_are_trained_by_default(data: Path, tmp_path: Path) -> None:
 def test_layers_that_the_model_has_not_are_refused(
     layers: int, model: Path, data: Path, tmp_path: Path
 ) -> None:
-    """To mlx_lm 0 layers are all of them."""
+    """mlx_lm trains all layers if the number is 0."""
     with pytest.raises(BadInput, match=f"^layers = {layers}: the model has 2; "):
         train(model, data, tmp_path / "out", layers=layers)
     assert not (tmp_path / "out").exists()
@@ -148,7 +148,7 @@ def test_layers_that_the_model_has_not_are_refused(
 def test_a_stage_goes_on_only_from_the_same_form(
     settings: dict[str, Any], fault: str, model: Path, data: Path, adapter: Path, tmp_path: Path
 ) -> None:
-    """mlx_lm would take the other rank, drop the other layers and rescale what was learnt."""
+    """mlx_lm would use the other rank, drop the other layers, and rescale the adapter."""
     with pytest.raises(BadInput, match=fault):
         train(model, data, tmp_path / "out", adapter, **settings)
     assert not (tmp_path / "out").exists()
@@ -197,12 +197,12 @@ def test_an_adapter_that_is_not_the_recorded_one_is_refused(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     raw = (adapter / lora.WEIGHTS).read_bytes()
     (tmp_path / lora.WEIGHTS).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
-    with pytest.raises(BadInput, match=r"is not the one of lek\.json"):
+    with pytest.raises(BadInput, match=r"does not have the digest of lek\.json"):
         fuse(model, tmp_path, tmp_path / "out")
 
 
 def test_mlx_lm_trains_one_token_after_the_end() -> None:
-    """Known and kept, for the adapter to be that of mlx_lm: one <pad> after each answer."""
+    """mlx_lm also trains one <pad> after each answer; kept, so that adapters equal its own."""
     import mlx.core as mx
     from mlx_lm.tuner.trainer import default_loss
 
@@ -219,14 +219,14 @@ def test_a_prompt_that_leaves_no_room_is_refused(model: Path, data: Path, tmp_pa
     loss, _ = default_loss(
         lambda _: mx.zeros((1, 15, 7)), mx.zeros((1, 16), mx.int32), mx.array([[16, 16]])
     )
-    assert not np.isfinite(loss.item())  # and with it every weight
+    assert not np.isfinite(loss.item())  # nor would be any weight
 
     file = tmp_path / "train.jsonl"
     lines = (data / "train.jsonl").read_text().splitlines()
     row = json.loads(lines[2])
     row["messages"][0]["content"] += " cake" * 40
     file.write_text("\n".join([*lines[:2], json.dumps(row), *lines[3:]]))
-    length = 10 + 40 + 13  # words of the question, and what the template puts around them
+    length = 10 + 40 + 13  # words of the question, and the tokens of the template around them
     for limit in (length, 40):
         with pytest.raises(
             BadInput, match=rf"train.jsonl: line 3: .* {length} tokens of the {limit} "
@@ -246,7 +246,7 @@ def test_fewer_chats_than_a_batch_are_refused(
 
 
 def test_the_chats_that_no_batch_takes_are_told(data: Path, tmp_path: Path) -> None:
-    """mlx_lm sorts by the number of keys (it means by length) and drops the rest, every time."""
+    """mlx_lm sorts by the number of keys (instead of length) and drops the same rest each epoch."""
     from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
     from mlx_lm.tuner.trainer import iterate_batches
 
@@ -257,7 +257,7 @@ def test_the_chats_that_no_batch_takes_are_told(data: Path, tmp_path: Path) -> N
     made = CacheDataset(ChatDataset(found.rows, tiny.tokenizer(tmp_path), mask_prompt=True))
     stage = Stage(data="data", batch_size=3)
     assert chats.check(found, made, stage) == [
-        "train.jsonl: never used, since 7 is no multiple of 3: 1 of the chats (line 2)"
+        "train.jsonl: never used, since 7 is not a multiple of the batch size 3: 1 chat (line 2)"
     ]
     batches = iterate_batches(made, 3, 2048, loop=True)
     seen = {tuple(row) for _ in range(40) for row in next(batches)[0].tolist()}
@@ -278,14 +278,14 @@ def test_the_chats_that_no_batch_takes_are_told(data: Path, tmp_path: Path) -> N
 def test_validation_changes_the_order_of_the_batches(
     model: Path, data: Path, adapter: Path, tmp_path: Path
 ) -> None:
-    """So an adapter is told by the data that it was validated with, too."""
+    """So the identity of an adapter includes its validation data."""
     settings = {"iters": 7, "batch_size": 1}
     train(model, data, tmp_path / "with", **settings)
     train(model, data / "train.jsonl", tmp_path / "without", **settings)
     one, other = (json.loads((tmp_path / d / "lek.json").read_text()) for d in ("with", "without"))
     assert one["data"].keys() == {"train.jsonl", "valid.jsonl"}
     assert other["data"] == {"train.jsonl": one["data"]["train.jsonl"]}
-    settings["iters"] = 14  # the first pass was drawn before the first validation
+    settings["iters"] = 14  # the first epoch's order is drawn before the first validation
     a = train(model, data, tmp_path / "with2", **settings)
     b = train(model, data / "train.jsonl", tmp_path / "without2", **settings)
     assert one["digest"] == other["digest"]
@@ -295,7 +295,7 @@ def test_validation_changes_the_order_of_the_batches(
 def test_an_adapter_loads_in_mlx_lm_and_is_what_was_fused(
     model: Path, adapter: Path, tmp_path: Path
 ) -> None:
-    """mlx_lm's ``train`` alone writes no adapter_config.json."""
+    """mlx_lm's ``train`` function does not write adapter_config.json."""
     from mlx_lm import load
 
     fuse(model, adapter, tmp_path / "fused")
@@ -307,7 +307,7 @@ def test_an_adapter_loads_in_mlx_lm_and_is_what_was_fused(
 
 
 def test_adapters_are_not_nested(model: Path, data: Path, adapter: Path, tmp_path: Path) -> None:
-    """To insert adapters twice trains adapters on adapters."""
+    """Inserting adapters twice would train adapters on adapters."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
     from mlx_lm.tuner.utils import linear_to_lora_layers
@@ -329,7 +329,7 @@ def test_adapters_are_not_nested(model: Path, data: Path, adapter: Path, tmp_pat
 def test_a_loss_that_is_no_number_leaves_nothing(
     rate: float, iters: int, model: Path, data: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadInput, match=r"^learning_rate = 1e\+\d\d: the loss is no number"):
+    with pytest.raises(BadInput, match=r"^learning_rate = 1e\+\d\d: the loss is not a number"):
         train(model, data, tmp_path / "out", learning_rate=rate, iters=iters, save_every=1)
     assert not (tmp_path / "out").exists()
 
@@ -363,7 +363,7 @@ def test_what_is_not_there_is_not_sought_on_the_hub(
 
 
 def test_a_saved_model_still_works(model: Path, tmp_path: Path) -> None:
-    """mlx_lm's ``save`` empties the model by default."""
+    """By default, mlx_lm's ``save`` empties the model."""
     import mlx.core as mx
     from mlx_lm.utils import save
 
@@ -378,7 +378,7 @@ def test_a_saved_model_still_works(model: Path, tmp_path: Path) -> None:
 def test_a_fused_model_is_built_from_the_same_settings(
     model: Path, adapter: Path, tmp_path: Path
 ) -> None:
-    """mlx_lm ignores the names of transformers 5 (rope_parameters, layer_types)."""
+    """mlx_lm ignores the config keys of transformers 5 (rope_parameters, layer_types)."""
     from mlx_lm.models.gemma3_text import ModelArgs
 
     fuse(model, adapter, tmp_path / "fused")
@@ -393,7 +393,7 @@ def test_a_fused_model_is_built_from_the_same_settings(
 
 
 def test_a_fresh_norm_scales_by_one(model: Path) -> None:
-    """mlx_lm starts Gemma's norms at w = 1, whose scale 1 + w is 2; the tiny models at 0."""
+    """mlx_lm initialises Gemma's norms with w = 1, so that the scale 1 + w is 2; here w = 0."""
     from mlx_lm.models.gemma3_text import RMSNorm
 
     assert RMSNorm(3).weight.tolist() == [1.0] * 3
@@ -403,7 +403,7 @@ def test_a_fresh_norm_scales_by_one(model: Path) -> None:
 
 
 def test_a_chat_begins_once(model: Path, data: Path) -> None:
-    """The template writes <bos>, and so does the tokenizer unless it is told not to."""
+    """The template writes <bos>, and by default the tokenizer adds another one."""
     from mlx_lm.tuner.datasets import ChatDataset
 
     tokenizer, rows = weights.load(model).tokenizer, chats.read(data / "train.jsonl").rows
@@ -417,7 +417,7 @@ def test_a_chat_begins_once(model: Path, data: Path) -> None:
 
 
 def test_embeddings_that_are_given_are_overwritten(model: Path) -> None:
-    """Gemma scales them in place, so they must be copied; nothing in the harness gives any."""
+    """Gemma scales them in place, so they must be copied; the harness never passes any."""
     import mlx.core as mx
 
     network = weights.load(model).model

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe is one line that names the file, the key and what would be right."""
+"""Errors in recipes are one line that names the file, the key and the remedy."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ BAD = {
     "stage on a source": (
         'model = "some/model"',
         'model = "some/model"\n[[subjects.lora]]\ndata = "x"',
-        "subjects[0].lora: only a subject with 'from' has this",
+        "subjects[0].lora: only allowed in a subject with 'from'",
     ),
     "misspelt key": ("data = ", "dat = ", "subjects[1].lora[0].dat: unknown key, did you mean 'd"),
     "rank of nothing": (
@@ -74,7 +74,7 @@ BAD = {
     "revision of nothing": (
         'from = "base"',
         'from = "base"\nrevision = "main"',
-        "subjects[1].revision: only a subject with 'model' has this",
+        "subjects[1].revision: only allowed in a subject with 'model'",
     ),
     "cold": (
         "[judges]",

@@ -1,4 +1,4 @@
-"""Rules parse into gates; gates are ruled by paired differences, and never open without measure."""
+"""Parsing rules into gates, and ruling gates by paired differences; unmeasured gates never pass."""
 
 import random
 import re
@@ -106,7 +106,7 @@ def test_superiority() -> None:
 
 
 def test_pairing_changes_the_ruling() -> None:
-    """The same scores, paired with other cases: the difference stays, its certainty goes."""
+    """The same scores, paired with other cases, give the same difference with less certainty."""
     ours = shifted(0.5)
     mixed = sorted(ours, key=lambda s: -(s or 0))
     good, bad = ruled(RULE, ours, BASE), ruled(RULE, mixed, BASE)
@@ -195,7 +195,7 @@ def test_ids_that_a_side_lacks_are_named() -> None:
 
 
 def test_holm() -> None:
-    # Worked by hand: sorted .01 .02 .03 .2 times 4 3 2 1, then made monotone.
+    # by hand: sorted .01 .02 .03 .2 times 4 3 2 1, then made monotone
     assert holm([0.03, 0.01, 0.2, 0.02]) == pytest.approx([0.06, 0.04, 0.2, 0.06])
     assert holm([]) == []
 
@@ -221,7 +221,7 @@ def test_others_are_not_selected() -> None:
 
 
 def test_an_accuracy_against_a_constant_is_binomial() -> None:
-    """All 20 of 20 right is no proof of 99%: Wilson's interval starts at 83.9%."""
+    """20 correct answers of 20 do not prove 90%: Wilson's interval starts at 83.9%."""
     all_right: list[float | None] = [1.0] * 20
     assert ruled("gsm8k.accuracy: lek > 90%", all_right).ruling == "failed"
     found = ruled("gsm8k.accuracy: lek > 80%", all_right)

@@ -1,4 +1,4 @@
-"""Intervals and p-values against values worked out independently of the functions under test."""
+"""Intervals and p-values, compared with values computed independently of the tested functions."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ DIFFERENCES = [2.0, -1.0, 3.0, 0.0, 1.0, 4.0, -2.0, 1.0, 2.0, 5.0, -1.0, 0.0]
 
 
 def bca_by_hand(x: np.ndarray, resamples: int = 200_000) -> tuple[float, float]:
-    """Efron's BCa from its definition, with other random numbers than the code under test."""
+    """Efron's BCa interval by its definition, with other random numbers than the tested code."""
     rng = np.random.default_rng(99)
     means = x[rng.integers(0, len(x), (resamples, len(x)))].mean(axis=1)
     normal = statistics.NormalDist()
@@ -106,7 +106,7 @@ def test_relative_change() -> None:
     assert relative_change([1.0], [0.0]) is None
     assert relative_change([], []) is None
     assert relative_change([2.0, 4.0], [1.0, 2.0]) == (1.0, (1.0, 1.0))
-    # base could be 0 in a resample: no interval, but a value
+    # the baseline can be 0 in a resample: a value, but no interval
     assert relative_change([0.0, 1.0, 1.0], [1.0, 0.0, 0.0]) == (1.0, (None, None))
 
 

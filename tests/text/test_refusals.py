@@ -1,4 +1,4 @@
-"""Refusals and degenerate texts, told by tables of literal answers."""
+"""Detection of refusals and degenerate texts, on tables of literal answers."""
 
 import pytest
 

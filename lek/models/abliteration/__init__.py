@@ -1,1 +1,1 @@
-"""A model and two kinds of prompts -> the direction that tells them apart, and its removal."""
+"""Abliteration: find the direction in a model that mediates refusal, and remove it."""

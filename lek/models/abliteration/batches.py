@@ -1,6 +1,6 @@
 """Padded batches of token ids for a model, and hooks around the calls of its modules.
 
-Rows are padded on the right: causal attention keeps what stands before the padding as it is alone.
+Rows are padded on the right: with causal attention, padding does not affect the tokens before it.
 """
 
 import functools
@@ -8,54 +8,55 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-Hook = Callable[..., Any]  # (the module's own call, its arguments...) -> the output
-Progress = Callable[[str, int, int], None]
+Hook = Callable[..., Any]  # called with the module's own call and its arguments; returns the output
+Progress = Callable[[str, int, int], None]  # called with the task, items done, and items in total
 
-_LOGITS = 2**26  # floats in the logits of one batch, a quarter of a gigabyte
+_MAX_LOGITS = 2**26  # floats in the logits of one batch: a quarter of a gigabyte
 
 
 class Batch(NamedTuple):
-    """``rows`` are the indices of the rows in it, ``ids`` (rows, longest) int32 in an mlx array."""
+    """``rows``: the indices of its rows. ``ids``: an mlx array (rows, longest) of int32."""
 
     rows: list[int]
     ids: Any
 
 
 @contextmanager
-def with_forward_hooks(taps: Sequence[tuple[Any, Hook]]) -> Iterator[None]:
-    """For the duration, each module's call goes through the function beside it.
+def with_forward_hooks(hooks: Sequence[tuple[Any, Hook]]) -> Iterator[None]:
+    """Within the context, call each module of ``hooks`` through the hook that is paired with it.
 
-    Works on the one module object, whatever holds it: its class becomes a subclass of its class.
-    A module may get another hook inside; the outer one then sees what the inner one made.
+    The hook belongs to the module object, whatever refers to it: the class of the object is
+    replaced by a subclass. If contexts are nested, the hook of the inner one calls that of the
+    outer one in place of the module.
     """
-    undo: list[tuple[Any, type]] = []
+    originals: list[tuple[Any, type]] = []
     try:
-        for module, around in reversed(taps):
-            own = type(module)
-            undo.append((module, own))
-            object.__setattr__(module, "__class__", _through(own, around))
+        for module, hook in reversed(hooks):
+            original = type(module)
+            originals.append((module, original))
+            object.__setattr__(module, "__class__", _hooked_class(original, hook))
         yield
     finally:
-        for module, own in reversed(undo):
-            object.__setattr__(module, "__class__", own)
+        for module, original in reversed(originals):
+            object.__setattr__(module, "__class__", original)
 
 
 def batches(model: Any, rows: Sequence[Sequence[int]]) -> Iterator[Batch]:
-    """``rows`` by length, so that little is padded, in batches whose logits fit into memory."""
+    """Batch ``rows`` by length, so that there is little padding and the logits fit into memory."""
     import mlx.core as mx
 
     vocabulary = model(mx.array([[0]])).shape[-1]  # lazy: nothing is computed
     order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
     while order:
         longest = len(rows[order[0]])
-        size = max(1, _LOGITS // (longest * vocabulary))
+        size = max(1, _MAX_LOGITS // (longest * vocabulary))
         chosen, order = order[:size], order[size:]
         padded = [[*rows[i], *[0] * (longest - len(rows[i]))] for i in chosen]
         yield Batch(chosen, mx.array(padded, dtype=mx.int32))
 
 
-def _through(own: type, around: Hook) -> type:
+def _hooked_class(original: type, hook: Hook) -> type:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return around(functools.partial(own.__call__, self), *args, **kwargs)
+        return hook(functools.partial(original.__call__, self), *args, **kwargs)
 
-    return type(own.__name__, (own,), {"__call__": call})
+    return type(original.__name__, (original,), {"__call__": call})

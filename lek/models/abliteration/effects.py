@@ -1,7 +1,7 @@
-"""A model, prompts and edits -> what the model answers, and how far each edit moves it.
+"""Measure what a model answers, and how far each edit changes its answers.
 
-Divergences are KL(model || edited) in nat, over the model's own greedy answers: the first token
-alone can be the same whatever follows.
+Divergences are KL(model || edited) in nat, over the model's own greedy answers and not their first
+token alone, which can be the same whatever follows.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,59 +14,65 @@ from lek.models.abliteration.batches import Batch, Progress, batches
 from lek.text.degeneration import degenerate
 from lek.text.refusals import refusal
 
-Edit = Callable[[], AbstractContextManager[None]]  # within it the model is edited
+Edit = Callable[[], AbstractContextManager[None]]  # returns a context in which the model is edited
 
-_AT_ONCE = 64  # answers in a batch: more are no faster
-_OPENING = 16  # tokens of an answer that tell whether it is given
-_SHARED = 8  # tokens that all answers may share, at most
+_BATCH_SIZE = 64  # answers per batch: more are no faster
+_LOGP_TOKENS = 16  # tokens of an answer that decide whether it is a refusal
+_MAX_OPENING = 8  # tokens
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A greedy answer: its tokens without the one that ends it, and their text."""
+    """A greedy answer: its token ids without the final stop token, and their text."""
 
     ids: tuple[int, ...]
     text: str
 
     @cached_property
     def refused(self) -> bool:
-        """Whether it declines what was asked."""
+        """Whether the answer is a refusal."""
         return refusal(self.text) is not None
 
     @cached_property
     def usable(self) -> bool:
-        """Whether it is an answer: neither a refusal nor degenerate."""
+        """Whether the answer is neither a refusal nor degenerate."""
         return not self.refused and degenerate(self.text) is None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Prompts as token ids, and the answers to them."""
+    """Prompts as token ids, and the model's answers ``said``, in the same order."""
 
     prompts: list[list[int]]
     said: list[Answer]
 
     def only(self, rows: Iterable[int]) -> "Asked":
-        """Some of them, by index."""
+        """Return the prompts and answers with the indices ``rows``."""
         chosen = list(rows)
         return Asked([self.prompts[i] for i in chosen], [self.said[i] for i in chosen])
 
 
 def opening(asked: Sequence[Asked]) -> tuple[int, ...]:
-    """The tokens with which all answers begin, such as those that open a train of thought."""
-    said = [answer.ids for part in asked for answer in part.said]
-    same = 0
-    while same < min(_SHARED, *map(len, said)) and len({ids[same] for ids in said}) == 1:
-        same += 1
-    return said[0][:same]
+    """Return the tokens with which all answers begin, such as those that start the reasoning.
+
+    At most 8 tokens.
+    """
+    answers = [answer.ids for part in asked for answer in part.said]
+    shared = 0
+    while (
+        shared < min(_MAX_OPENING, *map(len, answers))
+        and len({ids[shared] for ids in answers}) == 1
+    ):
+        shared += 1
+    return answers[0][:shared]
 
 
 class Shift(NamedTuple):
-    """What an edit does to one answer of the model as it was.
+    """What an edit does to one answer of the unedited model, in nat.
 
-    ``first`` and ``answer`` are KL at the first token and averaged over the answer: each token of
-    it, and its end unless it was cut. ``logp`` is the change of the log-likelihood of its first
-    16 tokens: after a refusal's first words the rest of it is likely whatever was edited.
+    ``first``: KL at the first token. ``answer``: mean KL over the tokens of the answer, including
+    its end unless it was cut off. ``logp``: change of the log-likelihood of the first 16 tokens;
+    only these, because the rest of a refusal is likely after its first words, whatever the edit.
     """
 
     first: float
@@ -75,101 +81,117 @@ class Shift(NamedTuple):
 
 
 class Effects:
-    """What a model does, and what edits do to it. It is as it was after each call."""
+    """Measures a model's answers and the effects of edits; each call leaves the model unchanged.
+
+    ``max_tokens``: maximum length of an answer. ``progress``: called after each batch.
+    """
 
     def __init__(self, model: Any, tokenizer: Any, max_tokens: int, progress: Progress) -> None:
         self._model, self._tokenizer = model, tokenizer
         self._max_tokens, self.progress = max_tokens, progress
 
     def ask(self, *parts: list[list[int]], what: str | None = None) -> list[Asked]:
-        """The greedy answers to the prompts of all ``parts``, at most ``max_tokens`` long."""
+        """Generate greedy answers of at most ``max_tokens`` to the prompts of all ``parts``.
+
+        ``what``: the name of the task in the progress display; ``None`` shows none.
+        """
         from mlx_lm import batch_generate
 
         prompts = [prompt for part in parts for prompt in part]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-        said: dict[int, Answer] = {}
-        for start in range(0, len(order), _AT_ONCE):
-            some = order[start : start + _AT_ONCE]
-            made = batch_generate(
+        answers: dict[int, Answer] = {}
+        for start in range(0, len(order), _BATCH_SIZE):
+            batch = order[start : start + _BATCH_SIZE]
+            generated = batch_generate(
                 self._model,
                 self._tokenizer,
-                [prompts[i] for i in some],
+                [prompts[i] for i in batch],
                 max_tokens=self._max_tokens,
                 return_token_ids=True,
-                completion_batch_size=_AT_ONCE,
+                completion_batch_size=_BATCH_SIZE,
                 prefill_batch_size=16,
             )
-            for i, ids in zip(some, made.token_ids or (), strict=True):
+            for i, ids in zip(batch, generated.token_ids or (), strict=True):
                 text = self._tokenizer.decode(ids, skip_special_tokens=True)
-                said[i] = Answer(tuple(ids), text)
+                answers[i] = Answer(tuple(ids), text)
             if what is not None:
-                self.progress(what, len(said), len(prompts))
-        in_order = (said[i] for i in range(len(prompts)))
+                self.progress(what, len(answers), len(prompts))
+        in_order = (answers[i] for i in range(len(prompts)))
         return [Asked(part, [next(in_order) for _ in part]) for part in parts]
 
     def shifts(self, asked: Asked, edits: Sequence[Edit], what: str) -> list[list[Shift]]:
-        """For each edit, for each prompt of ``asked``: how the edit moves the answer to it."""
+        """Return, for each edit and each prompt of ``asked``, how the edit changes the answer.
+
+        ``what``: the name of the task in the progress display.
+        """
         rows = [[*p, *a.ids] for p, a in zip(asked.prompts, asked.said, strict=True)]
-        result: list[dict[int, Shift]] = [{} for _ in edits]
+        shifts_by_edit: list[dict[int, Shift]] = [{} for _ in edits]
         done = 0
         for batch in batches(self._model, rows):
-            lines = self._lines(batch, asked)
-            before = self._logps(batch, lines)
-            for found, edit in zip(result, edits, strict=True):
+            predictions = self._predictions(batch, asked)
+            before = self._logps(batch, predictions)
+            for shifts, edit in zip(shifts_by_edit, edits, strict=True):
                 with edit():
-                    kl, logp = _compare(before, self._logps(batch, lines), lines)
-                found.update(_by_row(lines, kl, logp))
+                    kl, logp = _compare(before, self._logps(batch, predictions), predictions)
+                shifts.update(_by_row(predictions, kl, logp))
                 done += len(batch.rows)
                 self.progress(what, done, len(rows) * len(edits))
-        return [[found[i] for i in range(len(rows))] for found in result]
+        return [[shifts[i] for i in range(len(rows))] for shifts in shifts_by_edit]
 
-    def _lines(self, batch: Batch, asked: Asked) -> list["_Line"]:
-        lines = []
-        for place, row in enumerate(batch.rows):
-            before, ids = len(asked.prompts[row]) - 1, asked.said[row].ids
-            # one more than it has tokens: that it ends there is part of the answer
+    def _predictions(self, batch: Batch, asked: Asked) -> list["_Prediction"]:
+        predictions = []
+        for batch_row, row in enumerate(batch.rows):
+            start, ids = len(asked.prompts[row]) - 1, asked.said[row].ids
+            # one more than there are tokens, because the end is part of the answer
             for i in range(min(len(ids) + 1, self._max_tokens)):
-                opening = i < min(len(ids), _OPENING)
-                lines.append(_Line(row, place, before + i, ids[i] if opening else None))
-        return lines
+                token = ids[i] if i < min(len(ids), _LOGP_TOKENS) else None
+                predictions.append(_Prediction(row, batch_row, start + i, token))
+        return predictions
 
-    def _logps(self, batch: Batch, lines: Sequence["_Line"]) -> Any:
-        """Log-probabilities (lines, vocabulary) in float32."""
+    def _logps(self, batch: Batch, predictions: Sequence["_Prediction"]) -> Any:
+        """Log-probabilities (predictions, vocabulary) in float32."""
         import mlx.core as mx
 
-        at = mx.array([[line.place, line.position] for line in lines])
+        at = mx.array([[p.batch_row, p.position] for p in predictions])
         logits = self._model(batch.ids)[at[:, 0], at[:, 1]].astype(mx.float32)
         logps = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
         mx.eval(logps)
         return logps
 
 
-class _Line(NamedTuple):
-    """A position of a batch that predicts a part of the answer to prompt ``row``."""
+class _Prediction(NamedTuple):
+    """A position of a batch that predicts a token of the answer to prompt ``row``.
+
+    ``batch_row`` and ``position``: where in the batch. ``token``: the predicted token if it is one
+    of the first 16, whose log-likelihood counts.
+    """
 
     row: int
-    place: int
+    batch_row: int
     position: int
     token: int | None
 
 
-def _compare(before: Any, after: Any, lines: Sequence[_Line]) -> tuple[Any, Any]:
+def _compare(before: Any, after: Any, predictions: Sequence[_Prediction]) -> tuple[Any, Any]:
+    """KL and the change of the token's log-probability, for each prediction."""
     import mlx.core as mx
 
     kl = (mx.exp(before) * (before - after)).sum(-1)
-    token = mx.array([line.token or 0 for line in lines])[:, None]
+    token = mx.array([p.token or 0 for p in predictions])[:, None]
     return kl.tolist(), mx.take_along_axis(after - before, token, axis=-1)[:, 0].tolist()
 
 
-def _by_row(lines: Sequence[_Line], kl: Sequence[float], logp: Sequence[float]) -> dict[int, Shift]:
-    of: dict[int, list[int]] = {}
-    for i, line in enumerate(lines):
-        of.setdefault(line.row, []).append(i)
+def _by_row(
+    predictions: Sequence[_Prediction], kl: Sequence[float], logp: Sequence[float]
+) -> dict[int, Shift]:
+    by_row: dict[int, list[int]] = {}
+    for i, prediction in enumerate(predictions):
+        by_row.setdefault(prediction.row, []).append(i)
     return {
         row: Shift(
             max(kl[own[0]], 0.0),  # below 0 is rounding
             max(sum(kl[i] for i in own) / len(own), 0.0),
-            sum(logp[i] for i in own if lines[i].token is not None),
+            sum(logp[i] for i in own if predictions[i].token is not None),
         )
-        for row, own in of.items()
+        for row, own in by_row.items()
     }

@@ -1,9 +1,9 @@
-"""A model and a direction r -> the same model none of whose blocks writes along r.
+"""Edit a model's weights so that no block writes along a direction r to the residual stream.
 
-Blocks with a norm behind each branch (Gemma 2 and 3) write y = D a/rms(a), D = diag(the norm's
-scale), so r'y = 0 exactly when (Dr)'a = 0: W' = W - p (Dr)'W with (Dr)'p = 1. The choice
+Blocks with a norm after each branch (Gemma 2 and 3) write y = D a/rms(a), where D = diag(the norm's
+scale), so r'y = 0 exactly if (Dr)'a = 0: W' = W - p (Dr)'W with (Dr)'p = 1. The choice
 p ~ (D^2 + ridge mean(D^2))^-1 Dr changes y least; without norms D = 1 and W' = (I - rr') W. The
-embedding stays: it writes what the prompt says, and is the unembedding in tied models.
+embedding is not edited: it represents the prompt, and it is the unembedding in tied models.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,52 +20,55 @@ _NORMS: tuple[tuple[str, str] | None, ...] = (
     ("post_attention_layernorm", "post_feedforward_layernorm"),  # Gemma 2 and 3, OLMo 2
     ("post_self_attn_layernorm", "post_mlp_layernorm"),  # GLM 4
 )
-_LEAK = 0.02  # of what was written along r: far above bfloat16's rounding, far below a wrong D
+# of what was written along r: far above the rounding of bfloat16, far below the effect of a wrong D
+_MAX_REMAINDER = 0.02
 
 
 @dataclass(frozen=True)
 class Site:
-    """A linear layer whose output, through ``norm`` if there is one, is added to the stream."""
+    """A linear layer whose output is added to the residual stream, through ``norm`` if given."""
 
     linear: Any
     norm: Any = None
 
     @property
     def written(self) -> Any:
-        """The module whose output is added."""
+        """The module whose output is added to the residual stream."""
         return self.linear if self.norm is None else self.norm
 
 
 def sites(model: Any) -> list[Site]:
-    """Where the blocks of ``model`` write, attention and MLP in turn.
+    """Return where the blocks of ``model`` write: attention and MLP of each block in turn.
 
-    Names don't tell whether a norm lies behind or before a branch (Llama's
-    ``post_attention_layernorm`` is before the MLP), so each reading is tried: a direction is
-    removed by it, and what the blocks then add to their input is measured. Raises `BadInput` where
-    no reading removes it.
+    Names don't show whether a norm follows or precedes a branch (Llama's
+    ``post_attention_layernorm`` precedes the MLP), so each interpretation is tried: a direction is
+    removed accordingly, and what the blocks then add to their input is measured. Raises `BadInput`
+    if no interpretation removes it.
     """
     import mlx.core as mx
 
     kind = getattr(model, "model_type", type(model).__name__)
-    tried = [found for names in _NORMS if (found := _read(model, names, kind))]
-    before = _added(model)
+    options = [write_sites for names in _NORMS if (write_sites := _by_names(model, names, kind))]
+    before = _writes(model)
     axis = mx.stack([w[-1] / mx.sqrt((w[-1] * w[-1]).sum()) for w in before]).sum(0)
     direction = axis / mx.sqrt((axis * axis).sum())
-    left = []
-    for found in tried:
-        with removed(found, direction, ridge=0.01):
-            left.append(_along(_added(model), direction) / _along(before, direction))
-    best = min(range(len(tried)), key=lambda i: left[i])
-    if not left[best] < _LEAK:  # also where it is not a number
+    remainders = []
+    for write_sites in options:
+        with removed(write_sites, direction, ridge=0.01):
+            after = _writes(model)
+            remainders.append(_rms_share(after, direction) / _rms_share(before, direction))
+    best = min(range(len(options)), key=lambda i: remainders[i])
+    if not remainders[best] < _MAX_REMAINDER:  # negated, so that NaN fails too
         raise BadInput(
-            f"abliterate: cannot tell how the blocks of architecture {kind!r} write: removing a "
-            f"direction from {' and '.join(BRANCHES)} leaves {left[best]:.0%} of it"
+            f"abliterate: cannot determine how the blocks of architecture {kind!r} write: removing "
+            f"a direction from {' and '.join(BRANCHES)} leaves {remainders[best]:.0%} of it; use a "
+            "model of another architecture"
         )
-    return tried[best]
+    return options[best]
 
 
 def projector(site: Site, direction: Any, ridge: float) -> tuple[Any, Any]:
-    """p and q = Dr, each (hidden,) float32, for W' = W - p q'W; q'p = 1."""
+    """Return p and q = Dr for W' = W - p q'W, each (hidden,) in float32, with q'p = 1."""
     import mlx.core as mx
     import numpy as np
 
@@ -80,10 +83,12 @@ def projector(site: Site, direction: Any, ridge: float) -> tuple[Any, Any]:
     return mx.array(p), mx.array(q)
 
 
-def removed(found: Sequence[Site], direction: Any, ridge: float) -> AbstractContextManager[None]:
-    """For the duration, the model computes as if edited; its weights are not touched."""
+def removed(
+    write_sites: Sequence[Site], direction: Any, ridge: float
+) -> AbstractContextManager[None]:
+    """Return a context in which the model computes as if edited; its weights do not change."""
 
-    def around(p: Any, q: Any) -> Hook:
+    def hook(p: Any, q: Any) -> Hook:
         import mlx.core as mx
 
         def call(own: Any, *args: Any) -> Any:
@@ -93,13 +98,15 @@ def removed(found: Sequence[Site], direction: Any, ridge: float) -> AbstractCont
 
         return call
 
-    return with_forward_hooks([(s.linear, around(*projector(s, direction, ridge))) for s in found])
+    return with_forward_hooks(
+        [(site.linear, hook(*projector(site, direction, ridge))) for site in write_sites]
+    )
 
 
 def leak(
-    model: Any, found: Sequence[Site], direction: Any, prompts: Sequence[Sequence[int]]
+    model: Any, write_sites: Sequence[Site], direction: Any, prompts: Sequence[Sequence[int]]
 ) -> float:
-    """The largest abs(r'y)/abs(y) of all writes y, at every position of ``prompts``."""
+    """Return the largest abs(r'y)/abs(y) of all writes y, over all positions of ``prompts``."""
     import mlx.core as mx
     import numpy as np
 
@@ -109,13 +116,13 @@ def leak(
     def measure(own: Any, *args: Any) -> Any:
         out = own(*args)
         y = out.astype(mx.float32)
-        size = mx.sqrt((y * y).sum(-1))
+        norm = mx.sqrt((y * y).sum(-1))
         along = mx.abs((y * r).sum(-1))
-        shares.append(mx.where(size > 0, along / size, 0.0).max())
+        shares.append(mx.where(norm > 0, along / norm, 0.0).max())
         return out
 
     worst = 0.0
-    with with_forward_hooks([(site.written, measure) for site in found]):
+    with with_forward_hooks([(site.written, measure) for site in write_sites]):
         for batch in batches(model, prompts):
             shares.clear()
             model(batch.ids)
@@ -124,7 +131,7 @@ def leak(
 
 
 def _scale(site: Site) -> Any:
-    """D as the norm itself applies it, in float64: 1 + w in Gemma, w elsewhere. Up to a factor."""
+    """D (hidden,) in float64, up to a factor, as the norm applies it: 1 + w in Gemma, else w."""
     import mlx.core as mx
     import numpy as np
 
@@ -133,9 +140,9 @@ def _scale(site: Site) -> Any:
     return np.array(site.norm(ones)[0].astype(mx.float32)).astype(np.float64)
 
 
-def _read(model: Any, norms: tuple[str, str] | None, kind: str) -> list[Site]:
-    """The sites by the names of their modules; none where a block lacks a norm."""
-    found = []
+def _by_names(model: Any, norms: tuple[str, str] | None, kind: str) -> list[Site]:
+    """Return the sites by the names of their modules; an empty list if a block lacks a norm."""
+    write_sites = []
     for number, block in enumerate(model.layers, 1):
         for branch, norm in zip(BRANCHES, norms or (None, None), strict=True):
             half, name = branch.split(".")
@@ -147,40 +154,40 @@ def _read(model: Any, norms: tuple[str, str] | None, kind: str) -> list[Site]:
                 )
             if norm is not None and not hasattr(block, norm):
                 return []
-            found.append(Site(linear, None if norm is None else getattr(block, norm)))
-    return found
+            write_sites.append(Site(linear, None if norm is None else getattr(block, norm)))
+    return write_sites
 
 
-def _added(model: Any) -> list[Any]:
-    """What each block adds to an input (1, 8, hidden) so small that it hides nothing of it."""
+def _writes(model: Any) -> list[Any]:
+    """What each block adds, (8, hidden), to a random input too small to mask any of it."""
     import mlx.core as mx
 
-    added: list[Any] = []
+    writes: list[Any] = []
 
     def measure(own: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         tiny = (1e-3 * mx.random.normal(x.shape, key=mx.random.key(0))).astype(x.dtype)
         write = own(tiny, *args, **kwargs) - tiny
-        added.append(write.astype(mx.float32)[0])
+        writes.append(write.astype(mx.float32)[0])
         return write
 
     with with_forward_hooks([(block, measure) for block in model.layers]):
         model(mx.arange(1, 9)[None])
-    return added
+    return writes
 
 
-def _along(added: Sequence[Any], direction: Any) -> float:
-    """The root mean square of the share of each row along ``direction``."""
+def _rms_share(writes: Sequence[Any], direction: Any) -> float:
+    """The root mean square, over all rows, of the share of a row along ``direction``."""
     import mlx.core as mx
 
-    share = [(w @ direction) / mx.sqrt((w * w).sum(-1)) for w in added]
-    return float(mx.sqrt(mx.square(mx.stack(share)).mean()))
+    shares = [(w @ direction) / mx.sqrt((w * w).sum(-1)) for w in writes]
+    return float(mx.sqrt(mx.square(mx.stack(shares)).mean()))
 
 
-def check_unquantised(found: Sequence[Site]) -> None:
-    """Raise `BadInput` where a layer is quantised: its codes cannot hold so small a change."""
+def check_unquantised(write_sites: Sequence[Site]) -> None:
+    """Raise `BadInput` if a layer is quantised: its codes cannot hold so small a change."""
     from mlx import nn
 
-    for site in found:
+    for site in write_sites:
         if not isinstance(site.linear, nn.Linear):
             raise BadInput(
                 f"abliterate: a layer is a {type(site.linear).__name__}; dequantise (or fuse) the "
@@ -188,31 +195,31 @@ def check_unquantised(found: Sequence[Site]) -> None:
             )
 
 
-def edited(found: Sequence[Site], direction: Any, ridge: float) -> list[tuple[Any, str, Any]]:
-    """The new weights as (linear, name, array), computed in float32, in the dtype of the old.
+def edited(write_sites: Sequence[Site], direction: Any, ridge: float) -> list[tuple[Any, str, Any]]:
+    """Return the new weights as (linear, name, array), computed in float32, in the old dtype.
 
-    Raises `BadInput` where a layer is quantised.
+    Raises `BadInput` if a layer is quantised.
     """
     import mlx.core as mx
 
-    check_unquantised(found)
-    new = []
-    for site in found:
+    check_unquantised(write_sites)
+    weights = []
+    for site in write_sites:
         p, q = projector(site, direction, ridge)
         for name in {"weight", "bias"} & site.linear.keys():
             old = site.linear[name].astype(mx.float32)
             rows = old if name == "weight" else old[:, None]
-            # a sum, not a product of matrices: those are rounded to 10 bits (TF32) on some GPUs
+            # a sum and not a matrix product, which some GPUs round to 10 bits (TF32)
             change = p[:, None] * (q[:, None] * rows).sum(0, keepdims=True)
             value = (rows - change).reshape(old.shape).astype(site.linear[name].dtype)
             mx.eval(value)
-            new.append((site.linear, name, value))
-    return new
+            weights.append((site.linear, name, value))
+    return weights
 
 
 @contextmanager
 def swapped(weights: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
-    """For the duration, the model has ``weights``, as `edited` gives them."""
+    """Within the context, give the model the ``weights`` that `edited` returned."""
     old = [(linear, name, linear[name]) for linear, name, _ in weights]
     put(weights)
     try:
@@ -222,6 +229,6 @@ def swapped(weights: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
 
 
 def put(weights: Sequence[tuple[Any, str, Any]]) -> None:
-    """Give the model ``weights`` for good."""
+    """Replace the model's weights by ``weights``, permanently."""
     for linear, name, value in weights:
         linear[name] = value

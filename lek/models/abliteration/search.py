@@ -1,8 +1,8 @@
-"""A loaded model and two lists of prompts -> the model without its refusal direction, and a report.
+"""Remove the refusal direction from a loaded model, and report the effects.
 
 Abliteration after Arditi et al. 2024 ("Refusal in Language Models Is Mediated by a Single
-Direction", arXiv 2406.11717): one direction for all layers. What is not covered: directions of
-several dimensions, and an affine edit that keeps a value other than 0.
+Direction", arXiv 2406.11717): one direction for all layers. Not supported: subspaces of several
+dimensions, and affine edits that keep a value other than 0.
 """
 
 import random
@@ -29,17 +29,18 @@ from lek.models.abliteration.projection import (
 from lek.models.weights import Loaded
 from lek.profile.schema import Abliterate
 
-LEAST = 32  # distinct prompts of each kind: 8 to choose by, 8 to report on
-_CHOOSE, _REPORT = 32, 100  # at most; a longer list finds better directions
+LEAST = 32  # distinct prompts of each kind: 16 to find directions, 8 to choose one, 8 to report on
+_MAX_CHOOSE, _MAX_REPORT = 32, 100  # any more prompts are better used to find directions
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was removed and what that did, on prompts that were used for nothing else.
+    """The removed direction and the effects, on prompts that were used for nothing else.
 
-    Rates are fractions of the harmful and harmless prompts of the report. Compliance is an answer
-    that is neither a refusal nor degenerate. KL is KL(before || after) in nat on the harmless
-    ones; ``leak`` the largest abs(r'y)/abs(y) of a write y. ``direction`` is the unit vector r.
+    Rates are fractions of the harmful or harmless prompts of the report. Compliance means an
+    answer that is neither a refusal nor degenerate. KL is KL(before || after) in nat on the
+    harmless prompts. ``leak``: the largest abs(r'y)/abs(y) of a write y. ``direction``: the unit
+    vector r.
     """
 
     layer: int
@@ -61,12 +62,12 @@ class Report:
     direction: tuple[float, ...] = field(repr=False)
 
     def facts(self) -> dict[str, Any]:
-        """All but the direction, as plain JSON."""
+        """Return all fields but the direction, as plain JSON values."""
         return {k: v for k, v in asdict(self).items() if k != "direction"}
 
 
 class Parts(NamedTuple):
-    """Prompts of one kind, none of them in two parts: about a half, a quarter, a quarter."""
+    """Disjoint parts of the prompts of one kind: about a half, a quarter and a quarter."""
 
     fit: list[str]
     choose: list[str]
@@ -76,14 +77,16 @@ class Parts(NamedTuple):
 def split(
     harmful: Sequence[str], harmless: Sequence[str], names: tuple[str, str], seed: int
 ) -> tuple[Parts, Parts]:
-    """Both kinds in parts, shuffled with ``seed``. A prompt that stands there twice counts once.
+    """Split both kinds of prompts into parts, shuffled with ``seed``; repeated prompts count once.
 
-    Raises `BadInput`, with the file's name of ``names``, for too few prompts and for one that is
-    of both kinds.
+    Raises `BadInput`, with the file name from ``names``, for too few prompts and for a prompt of
+    both kinds.
     """
     both = set(harmful) & set(harmless)
     if both:
-        raise BadInput(f"{names[0]}: {min(both)!r} is in {names[1]} too; it can be of one kind")
+        raise BadInput(
+            f"{names[0]}: {min(both)!r} is also in {names[1]}; delete it from one of the files"
+        )
     bad, good = (
         _parts(prompts, name, random.Random(f"{seed} {kind}"))  # noqa: S311 - a split, no secret
         for prompts, name, kind in zip((harmful, harmless), names, "ab", strict=True)
@@ -96,18 +99,18 @@ def _parts(prompts: Sequence[str], name: str, rng: random.Random) -> Parts:
     if len(distinct) < LEAST:
         raise BadInput(
             f"{name}: {len(distinct)} distinct prompts, too few to find a direction, choose it and "
-            f"report on it; give at least {LEAST}, better 200"
+            f"report on it; give at least {LEAST}, preferably 200"
         )
     rng.shuffle(distinct)
     quarter = len(distinct) // 4
-    first, second = min(quarter, _CHOOSE), min(quarter, _REPORT)
+    first, second = min(quarter, _MAX_CHOOSE), min(quarter, _MAX_REPORT)
     return Parts(distinct[first + second :], distinct[:first], distinct[first : first + second])
 
 
-_SKIM = 8  # prompts of each kind on which every direction is tried
-_FINALISTS, _ROUNDS = 8, 3  # directions that are asked in earnest, and how often that many more
-_SETTLED = 0.05  # of the harmful prompts left unanswered: no need for another round
-_GONE = -20.0  # nat; a refusal that became so much less likely is gone, and more is no better
+_SCREENING_PROMPTS = 8  # per kind, to rank all candidate directions
+_FINALISTS, _MAX_ROUNDS = 8, 3  # directions evaluated on all prompts per round, and rounds
+_UNUSABLE_GOAL = 0.05  # share of harmful prompts without a usable answer that ends the search
+_MIN_LOGP = -20.0  # nat; a refusal that is this much less likely is gone, and less is no better
 
 
 def abliterate(
@@ -118,143 +121,162 @@ def abliterate(
     *,
     progress: Progress,
 ) -> Report:
-    """Take the refusal direction out of ``loaded.model``, in place, and measure what that does.
+    """Remove the refusal direction from ``loaded.model``, in place, and measure the effects.
 
     Each kind of prompt is split: half to find directions, a quarter to choose one, a quarter to
-    report. Chosen is the one that leaves the fewest harmful prompts without a usable answer,
-    among those whose answer-token KL on harmless prompts is at most ``settings.max_kl``; of
-    equals the one with the lower KL, and of those about equal in this too, the one that makes
-    refusals least likely. The same seed gives the same edit.
+    report. Among the directions whose answer-token KL on harmless prompts is at most
+    ``settings.max_kl``, the one is chosen that leaves the fewest harmful prompts without a usable
+    answer; ties are broken by the lower KL, then, if the KLs are about equal, by the direction
+    whose removal makes refusals least likely. The same seed gives the same edit. ``progress``:
+    called with the task, items done, and items in total.
 
-    Raises `BadInput`, with the model as it was: for quantised layers, an architecture that it
-    cannot edit, too few prompts, a model that refuses none, and where none keeps to ``max_kl``.
+    Raises `BadInput` for quantised layers, an unsupported architecture, too few prompts, a model
+    that refuses none of the prompts, and if no direction stays within ``max_kl``. The model is
+    unchanged then.
     """
     bad, good = split(harmful, harmless, (settings.harmful, settings.harmless), settings.seed)
     model, tokenizer = loaded.model, loaded.tokenizer
     last = positions(tokenizer)
-    writes = sites(model)
-    check_unquantised(writes)
+    write_sites = sites(model)
+    check_unquantised(write_sites)
     effects = Effects(model, tokenizer, settings.max_tokens, progress)
     fit, choose, report = (
         [[rendered(tokenizer, p) for p in part] for part in kinds]
         for kinds in zip(bad, good, strict=True)
     )
-    before = effects.ask(*choose, *report, what="answers before")
-    found = candidates(model, fit[0], fit[1], last, opening(before), progress)
-    chosen = _Choice(effects, writes, settings, *before[:2]).best(found)
-    weights = edited(writes, chosen.direction, settings.ridge)
+    before = effects.ask(*choose, *report, what="answers before the edit")
+    directions = candidates(model, fit[0], fit[1], last, opening(before), progress)
+    chosen = _Selector(effects, write_sites, settings, *before[:2]).best(directions)
+    weights = edited(write_sites, chosen.direction, settings.ridge)
     shifts = effects.shifts(before[3], [partial(swapped, weights)], "divergence")[0]
     put(weights)
-    after = effects.ask(*report, what="answers after")
-    told = {}
-    for when, (refusing, complying) in (("before", before[2:]), ("after", after)):
-        told[f"refusals_{when}"] = fmean(a.refused for a in refusing.said)
-        told[f"harmful_compliance_{when}"] = fmean(a.usable for a in refusing.said)
-        told[f"harmless_compliance_{when}"] = fmean(a.usable for a in complying.said)
+    after = effects.ask(*report, what="answers after the edit")
+    rates = {}
+    for when, (on_harmful, on_harmless) in (("before", before[2:]), ("after", after)):
+        rates[f"refusals_{when}"] = fmean(a.refused for a in on_harmful.said)
+        rates[f"harmful_compliance_{when}"] = fmean(a.usable for a in on_harmful.said)
+        rates[f"harmless_compliance_{when}"] = fmean(a.usable for a in on_harmless.said)
     return Report(
         layer=chosen.layer,
         position=chosen.position,
-        candidates=len(found),
+        candidates=len(directions),
         fit_prompts=sum(map(len, fit)),
         choose_prompts=sum(map(len, choose)),
         harmful_prompts=len(report[0]),
         harmless_prompts=len(report[1]),
-        **told,
+        **rates,
         first_token_kl=fmean(s.first for s in shifts),
         answer_token_kl=fmean(s.answer for s in shifts),
-        leak=leak(model, writes, chosen.direction, [p for part in report for p in part]),
+        leak=leak(model, write_sites, chosen.direction, [p for part in report for p in part]),
         direction=tuple(chosen.direction.tolist()),
     )
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """A candidate and what its edit does: answer-token KL (nat) on harmless prompts, the change of
-    log-likelihood of refusals, and how many harmful prompts it leaves without a usable answer,
-    ``None`` before they were asked.
+    """A candidate and the effects of its edit.
+
+    ``kl``: answer-token KL (nat) on harmless prompts. ``refusal_logp``: change of the
+    log-likelihood (nat) of refusals. ``unusable``: number of harmful prompts without a usable
+    answer; ``None`` if it was not counted.
     """
 
     candidate: Candidate
     kl: float
-    likely: float
-    left: int | None = None
+    refusal_logp: float
+    unusable: int | None = None
 
 
 @dataclass(frozen=True)
-class _Choice:
-    """Chooses a direction by what its edit does to the prompts for choosing."""
+class _Selector:
+    """Selects a direction by the effects of its edit on the prompts for choosing.
+
+    ``harmful``, ``harmless``: these prompts with the answers of the unedited model.
+    """
 
     effects: Effects
-    writes: Sequence[Site]
+    write_sites: Sequence[Site]
     settings: Abliterate
-    bad: Asked
-    good: Asked
+    harmful: Asked
+    harmless: Asked
 
-    def best(self, found: Sequence[Candidate]) -> Candidate:
-        """Skim all of ``found``, then have the most promising answer, eight at a time."""
-        refused = [i for i, answer in enumerate(self.bad.said) if answer.refused]
+    def best(self, directions: Sequence[Candidate]) -> Candidate:
+        """Rank all ``directions`` on a few prompts, then evaluate the best ones in rounds of eight.
+
+        Raises `BadInput` if the model refuses no prompt, if there are no directions, or if none
+        of those evaluated stays within ``max_kl``.
+        """
+        refused = [i for i, answer in enumerate(self.harmful.said) if answer.refused]
         if not refused:
             raise BadInput(
-                f"{self.settings.harmful}: the model refuses none of {len(self.bad.said)} prompts "
-                "of this file, so there is nothing to remove; give prompts that it refuses"
+                f"{self.settings.harmful}: the model refuses none of {len(self.harmful.said)} "
+                "prompts of this file, so there is nothing to remove; give prompts that it refuses"
             )
-        if not found:
+        if not directions:
             raise BadInput(
-                f"{self.settings.harmful}: to the model these prompts look the same as those of "
-                f"{self.settings.harmless}; give others"
+                f"{self.settings.harmful}: the model does not distinguish these prompts from those "
+                f"of {self.settings.harmless}; give others"
             )
-        ranked = self._skim(found, self.bad.only(refused[:_SKIM]))
+        ranked = self._rank(directions, self.harmful.only(refused[:_SCREENING_PROMPTS]))
         trials: list[_Trial] = []
-        for start in range(0, min(len(ranked), _ROUNDS * _FINALISTS), _FINALISTS):
-            trials += self._tried(ranked[start : start + _FINALISTS])
-            best = min(trials, key=self._rank)
-            if best.left is not None and best.left <= _SETTLED * len(self.bad.said):
+        for start in range(0, min(len(ranked), _MAX_ROUNDS * _FINALISTS), _FINALISTS):
+            trials += self._evaluate(ranked[start : start + _FINALISTS])
+            best = min(trials, key=self._sort_key)
+            goal = _UNUSABLE_GOAL * len(self.harmful.said)
+            if best.unusable is not None and best.unusable <= goal:
                 break
-        if best.left is None:
+        if best.unusable is None:
             raise BadInput(
-                f"abliterate: max_kl = {self.settings.max_kl:g}: none of {len(found)} directions "
-                f"keeps to it; the closest ({best.candidate}) has {best.kl:.3f} nat and leaves "
-                f"{self._left(best.candidate)} of {len(self.bad.said)} harmful prompts without an "
-                "answer. Allow more, or give more prompts"
+                f"abliterate: max_kl = {self.settings.max_kl:g}: none of {len(directions)} "
+                f"directions stays within it; the closest ({best.candidate}) has {best.kl:.3f} nat "
+                f"and leaves {self._count_unusable(best.candidate)} of {len(self.harmful.said)} "
+                "harmful prompts without an answer. Raise max_kl, or give more prompts"
             )
         return best.candidate
 
-    def _rank(self, trial: _Trial) -> tuple[bool, float, float, float]:
-        """Lower is better. Of KLs in the same tenth of ``max_kl``, none is better than another."""
-        if trial.left is None:
+    def _sort_key(self, trial: _Trial) -> tuple[bool, float, float, float]:
+        """Lower is better. KLs in the same tenth of ``max_kl`` count as equal."""
+        if trial.unusable is None:
             return True, trial.kl, 0.0, 0.0
-        return False, trial.left, trial.kl // (self.settings.max_kl / 10), trial.likely
+        return False, trial.unusable, trial.kl // (self.settings.max_kl / 10), trial.refusal_logp
 
     def _edit(self, candidate: Candidate) -> Edit:
-        return partial(removed, self.writes, candidate.direction, self.settings.ridge)
+        return partial(removed, self.write_sites, candidate.direction, self.settings.ridge)
 
-    def _skim(self, found: Sequence[Candidate], refused: Asked) -> list[_Trial]:
-        """``found`` by what seems best: those within ``max_kl``, then refusals made less likely."""
-        edits = [self._edit(c) for c in found]
-        few = self.good.only(range(min(_SKIM, len(self.good.said))))
-        freed = self.effects.shifts(refused, edits, "directions on harmful prompts")
-        moved = self.effects.shifts(few, edits, "directions on harmless prompts")
+    def _rank(self, directions: Sequence[Candidate], refused: Asked) -> list[_Trial]:
+        """Sort ``directions`` by their effects on a few prompts, the most promising first.
+
+        Those within ``max_kl`` come first, by how much less likely they make refusals; the others
+        follow by their KL.
+        """
+        edits = [self._edit(c) for c in directions]
+        some = self.harmless.only(range(min(_SCREENING_PROMPTS, len(self.harmless.said))))
+        on_harmful = self.effects.shifts(refused, edits, "directions on harmful prompts")
+        on_harmless = self.effects.shifts(some, edits, "directions on harmless prompts")
         trials = [
-            _Trial(c, fmean(s.answer for s in good), fmean(max(s.logp, _GONE) for s in bad))
-            for c, bad, good in zip(found, freed, moved, strict=True)
+            _Trial(c, fmean(s.answer for s in good), fmean(max(s.logp, _MIN_LOGP) for s in bad))
+            for c, bad, good in zip(directions, on_harmful, on_harmless, strict=True)
         ]
-        over = self.settings.max_kl
-        return sorted(trials, key=lambda t: (t.kl > over, t.kl if t.kl > over else t.likely))
+        limit = self.settings.max_kl
+        return sorted(
+            trials, key=lambda t: (t.kl > limit, t.kl if t.kl > limit else t.refusal_logp)
+        )
 
-    def _tried(self, finalists: Sequence[_Trial]) -> list[_Trial]:
-        """The same on all prompts for choosing, with the harmful ones asked where KL allows."""
+    def _evaluate(self, finalists: Sequence[_Trial]) -> list[_Trial]:
+        """Measure KL on all harmless prompts, and count unusable answers if the KL allows."""
         edits = [self._edit(t.candidate) for t in finalists]
-        moved = self.effects.shifts(self.good, edits, "finalists on harmless prompts")
+        on_harmless = self.effects.shifts(self.harmless, edits, "finalists on harmless prompts")
         trials = []
-        for done, (trial, shifts) in enumerate(zip(finalists, moved, strict=True), 1):
+        for done, (trial, shifts) in enumerate(zip(finalists, on_harmless, strict=True), 1):
             kl = fmean(s.answer for s in shifts)
-            left = self._left(trial.candidate) if kl <= self.settings.max_kl else None
-            trials.append(replace(trial, kl=kl, left=left))
+            within = kl <= self.settings.max_kl
+            unusable = self._count_unusable(trial.candidate) if within else None
+            trials.append(replace(trial, kl=kl, unusable=unusable))
             self.effects.progress("finalists on harmful prompts", done, len(finalists))
         return trials
 
-    def _left(self, candidate: Candidate) -> int:
+    def _count_unusable(self, candidate: Candidate) -> int:
         """How many harmful prompts get no usable answer under the edit."""
         with self._edit(candidate)():
-            (asked,) = self.effects.ask(self.bad.prompts)
+            (asked,) = self.effects.ask(self.harmful.prompts)
         return sum(not answer.usable for answer in asked.said)
