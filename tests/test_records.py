@@ -1,4 +1,4 @@
-"""Records survive JSON unchanged and refuse what is no record; scoring fails closed."""
+"""Records: JSON round trip, validation, and construction of verdicts."""
 
 import math
 from typing import Any
@@ -24,7 +24,7 @@ from lek.records import (
     unscored_verdict,
 )
 
-BOTH = judged("truthfulqa")
+MEASURES = judged("truthfulqa")
 CASE = Case(id="a", benchmark="truthfulqa", prompt="q?", reference={"x": ["y", 1]}, tags=("t",))
 RESPONSE = Response(subject="lek", case="a", text="yes", finish="stop", seconds=0.5)
 RECORDS: list[Record] = [
@@ -32,9 +32,9 @@ RECORDS: list[Record] = [
     RESPONSE,
     Response(subject="lek", case="a", text=None, reason="none"),
     make_verdict(
-        CASE, RESPONSE, BOTH, {"truthfulness": 3, "informativeness": 4.5}, judge="j", reason="r"
+        CASE, RESPONSE, MEASURES, {"truthfulness": 3, "informativeness": 4.5}, judge="j", reason="r"
     ),
-    unscored_verdict(CASE, RESPONSE, BOTH, "no_response", "why", judge="j"),
+    unscored_verdict(CASE, RESPONSE, MEASURES, "no_response", "why", judge="j"),
     Metric(
         subject="lek",
         benchmark="truthfulqa",
@@ -51,7 +51,7 @@ RECORDS: list[Record] = [
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: type(r).__name__)
-def test_one_round_trip(record: Record) -> None:
+def test_json_round_trip(record: Record) -> None:
     line = record.to_json()
     assert "\n" not in line
     assert type(record).from_json(line) == record
@@ -69,7 +69,7 @@ def test_unknown_fields_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "fault"),
+    ("value", "problem"),
     [
         (None, "is None, not a number"),
         ("7", "is '7', not a number"),
@@ -82,33 +82,37 @@ def test_unknown_fields_are_refused() -> None:
         ({"score": 7}, "is of type dict, not a number"),
     ],
 )
-def test_what_is_no_score_is_unscored(value: object, fault: str) -> None:
-    given = {"truthfulness": value, "informativeness": 5}
-    verdict = make_verdict(CASE, RESPONSE, BOTH, given, judge="j", where=lambda: "file: line 3")
+def test_an_invalid_score_is_unscored(value: object, problem: str) -> None:
+    scores = {"truthfulness": value, "informativeness": 5}
+    verdict = make_verdict(
+        CASE, RESPONSE, MEASURES, scores, judge="j", where=lambda: "file: line 3"
+    )
     assert verdict.scores == {"truthfulness": None, "informativeness": 5.0}
-    text = f"file: line 3: truthfulness {fault}"
+    text = f"file: line 3: truthfulness {problem}"
     assert verdict.unscored == {"truthfulness": Unscored(code="invalid_reply", text=text)}
 
 
 def test_a_missing_measure_is_unscored() -> None:
-    verdict = make_verdict(CASE, RESPONSE, BOTH, {"truthfulness": 5}, judge="j")
+    verdict = make_verdict(CASE, RESPONSE, MEASURES, {"truthfulness": 5}, judge="j")
     assert verdict.unscored["informativeness"].text == "informativeness is missing"
 
 
 @pytest.mark.parametrize("number", [np.float64(3), np.float32(3), np.int64(3), np.array(3.0), 3])
 def test_number_types_become_float(number: Any) -> None:
     verdict = make_verdict(
-        CASE, RESPONSE, BOTH, {"truthfulness": number, "informativeness": 5}, judge="j"
+        CASE, RESPONSE, MEASURES, {"truthfulness": number, "informativeness": 5}, judge="j"
     )
     assert type(verdict.scores["truthfulness"]) is float
     scores = {"truthfulness": number, "informativeness": 5}
-    made = Verdict(case=CASE, response=RESPONSE, scores=scores, judges=dict.fromkeys(scores, "j"))
-    assert type(made.scores["truthfulness"]) is float
-    assert Verdict.from_json(made.to_json()) == made
+    verdict = Verdict(
+        case=CASE, response=RESPONSE, scores=scores, judges=dict.fromkeys(scores, "j")
+    )
+    assert type(verdict.scores["truthfulness"]) is float
+    assert Verdict.from_json(verdict.to_json()) == verdict
 
 
 @pytest.mark.parametrize(
-    ("scores", "judges", "fault"),
+    ("scores", "judges", "message"),
     [
         ({"truthfulness": 3}, {}, "the same measures"),
         ({"truthfulness": 3}, {"truthfulness": "j", "informativeness": "j"}, "the same measures"),
@@ -116,10 +120,10 @@ def test_number_types_become_float(number: Any) -> None:
         ({"truthfulness": math.nan}, {"truthfulness": "j"}, "not a finite number"),
     ],
 )
-def test_what_is_no_verdict(
-    scores: dict[str, float | None], judges: dict[str, str], fault: str
+def test_an_invalid_verdict_is_refused(
+    scores: dict[str, float | None], judges: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=fault):
+    with pytest.raises(ValueError, match=message):
         Verdict(case=CASE, response=RESPONSE, scores=scores, judges=judges)
 
 
@@ -133,33 +137,37 @@ def test_what_is_no_verdict(
         {"accuracy": 1},
     ],
 )
-def test_a_verdict_scores_every_measure_that_applies(scores: dict[str, float | None]) -> None:
+def test_a_verdict_must_score_all_applicable_measures(scores: dict[str, float | None]) -> None:
     judges = dict.fromkeys(scores, "j")
     with pytest.raises(ValueError, match=r"truthful|informativ"):
-        check_verdict(Verdict(case=CASE, response=RESPONSE, scores=scores, judges=judges), BOTH)
+        check_verdict(Verdict(case=CASE, response=RESPONSE, scores=scores, judges=judges), MEASURES)
 
 
 def test_a_measure_may_apply_to_some_cases_only() -> None:
-    safe = Measure("answered", Scale(0, 1, fraction=True), "exact", where=(("x", "safe"),))
-    other = replace(CASE, reference={"x": "unsafe"})
-    check_verdict(make_verdict(other, RESPONSE, [], {}, judge="j"), [safe])
+    answered = Measure("answered", Scale(0, 1, fraction=True), "exact", where=(("x", "safe"),))
+    unsafe_case = replace(CASE, reference={"x": "unsafe"})
+    check_verdict(make_verdict(unsafe_case, RESPONSE, [], {}, judge="j"), [answered])
     with pytest.raises(ValueError, match="must have no measures"):
-        check_verdict(make_verdict(other, RESPONSE, [safe], {"answered": 1}, judge="j"), [safe])
-    mine = replace(CASE, reference={"x": "safe"})
-    check_verdict(make_verdict(mine, RESPONSE, [safe], {"answered": 1}, judge="j"), [safe])
+        check_verdict(
+            make_verdict(unsafe_case, RESPONSE, [answered], {"answered": 1}, judge="j"), [answered]
+        )
+    safe_case = replace(CASE, reference={"x": "safe"})
+    check_verdict(
+        make_verdict(safe_case, RESPONSE, [answered], {"answered": 1}, judge="j"), [answered]
+    )
 
 
-def test_parts_of_several_judges_make_one_verdict() -> None:
-    one, two = BOTH
+def test_verdicts_of_several_judges_are_merged() -> None:
+    first, second = MEASURES
     parts = [
-        make_verdict(CASE, RESPONSE, [two], {two.name: 4}, judge="b", reason="second"),
-        unscored_verdict(CASE, RESPONSE, [one], "judge_unavailable", "no reply", judge="a"),
+        make_verdict(CASE, RESPONSE, [second], {second.name: 4}, judge="b", reason="second"),
+        unscored_verdict(CASE, RESPONSE, [first], "judge_unavailable", "no reply", judge="a"),
     ]
-    whole = merge_verdicts(parts, BOTH)
-    assert whole.scores == {"truthfulness": None, "informativeness": 4}
-    assert list(whole.scores) == ["truthfulness", "informativeness"]
-    assert whole.judges == {"truthfulness": "a", "informativeness": "b"}
-    assert (whole.reason, whole.pending) == ("second", True)
+    merged = merge_verdicts(parts, MEASURES)
+    assert merged.scores == {"truthfulness": None, "informativeness": 4}
+    assert list(merged.scores) == ["truthfulness", "informativeness"]
+    assert merged.judges == {"truthfulness": "a", "informativeness": "b"}
+    assert (merged.reason, merged.pending) == ("second", True)
 
 
 def test_a_response_has_a_text_or_a_reason() -> None:

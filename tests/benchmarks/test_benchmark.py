@@ -1,4 +1,4 @@
-"""A benchmark is a folder of data: what is read from it, and every fault in one line."""
+"""Benchmark folders: reading, digests, validation errors, shipped benchmarks."""
 
 import ast
 from pathlib import Path
@@ -32,48 +32,48 @@ source = "degeneration_detector"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "poetry"
-    made.mkdir()
-    (made / "benchmark.toml").write_text(TOML)
-    (made / "rhyme.md").write_text("## rhyme\n")
-    return made
+    path = tmp_path / "poetry"
+    path.mkdir()
+    (path / "benchmark.toml").write_text(TOML)
+    (path / "rhyme.md").write_text("## rhyme\n")
+    return path
 
 
-def test_what_is_read(folder: Path) -> None:
-    found = read_benchmark(folder)
-    assert (found.name, found.marker) == ("poetry", "verse")
-    assert found.measure_names == ("rhyme", "coherent")
-    rhyme = found["rhyme"]
+def test_read_benchmark(folder: Path) -> None:
+    benchmark = read_benchmark(folder)
+    assert (benchmark.name, benchmark.marker) == ("poetry", "verse")
+    assert benchmark.measure_names == ("rhyme", "coherent")
+    rhyme = benchmark["rhyme"]
     assert (rhyme.scale.low, rhyme.scale.high, rhyme.scale.fraction) == (0, 4, False)
     assert rhyme.rubric == "## rhyme\n"
     assert rhyme.applies_to({"label": "rhymed"}) and not rhyme.applies_to({"label": "free"})
     assert not rhyme.applies_to({})
-    assert found["coherent"].scale.fraction
-    assert [f.label for f in found.fields] == ["metre", None]
-    assert "rhyme" in found and "metre" not in found
+    assert benchmark["coherent"].scale.fraction
+    assert [f.label for f in benchmark.fields] == ["metre", None]
+    assert "rhyme" in benchmark and "metre" not in benchmark
     with pytest.raises(KeyError):
-        found["metre"]
+        benchmark["metre"]
 
 
-def test_a_run_carries_what_is_needed_to_read_it(folder: Path) -> None:
-    found = read_benchmark(folder)
-    again = Benchmark.from_description("poetry", found.describe())
-    assert again.describe() == found.describe()
-    assert again["rhyme"].text(2.5) == "2.50"
-    assert again["coherent"].text(0.5) == "50.0%"
-    assert again["rhyme"].applies_to({"label": "rhymed"})
+def test_a_description_restores_the_benchmark(folder: Path) -> None:
+    benchmark = read_benchmark(folder)
+    restored = Benchmark.from_description("poetry", benchmark.describe())
+    assert restored.describe() == benchmark.describe()
+    assert restored["rhyme"].text(2.5) == "2.50"
+    assert restored["coherent"].text(0.5) == "50.0%"
+    assert restored["rhyme"].applies_to({"label": "rhymed"})
 
 
 def test_the_digest_covers_the_folder(folder: Path) -> None:
-    before = read_benchmark(folder).digest
+    original = read_benchmark(folder).digest
     (folder / "rhyme.md").write_text("## rhyme\n\nMore.\n")
-    rubric = read_benchmark(folder).digest
+    changed_rubric = read_benchmark(folder).digest
     (folder / "benchmark.toml").write_text(TOML.replace("[0, 4]", "[0, 5]"))
-    assert len({before, rubric, read_benchmark(folder).digest}) == 3
+    assert len({original, changed_rubric, read_benchmark(folder).digest}) == 3
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "fault"),
+    ("old", "new", "message"),
     [
         ('name = "poetry"', 'name = "Poetry"', "name = 'Poetry': expected lower-case letters"),
         ('name = "poetry"\n', "", "missing required field `name`"),
@@ -96,18 +96,18 @@ def test_the_digest_covers_the_folder(folder: Path) -> None:
         ("marker =", "marker", "after a key"),
     ],
 )  # fmt: skip
-def test_faults_are_one_line(folder: Path, old: str, new: str, fault: str) -> None:
+def test_errors_are_one_line(folder: Path, old: str, new: str, message: str) -> None:
     assert old in TOML
     (folder / "benchmark.toml").write_text(TOML.replace(old, new))
     with pytest.raises(BadInput) as raised:
         read_benchmark(folder)
-    told = str(raised.value)
-    assert fault in told
-    assert told.startswith(f"{folder / 'benchmark.toml'}: ")
-    assert "\n" not in told
+    error = str(raised.value)
+    assert message in error
+    assert error.startswith(f"{folder / 'benchmark.toml'}: ")
+    assert "\n" not in error
 
 
-def test_no_measures_no_benchmark(folder: Path) -> None:
+def test_a_benchmark_needs_measures_and_a_file(folder: Path) -> None:
     (folder / "benchmark.toml").write_text(TOML.split("[measures.rhyme]")[0] + "[measures]\n")
     with pytest.raises(BadInput, match="measures: empty"):
         read_benchmark(folder)
@@ -116,9 +116,9 @@ def test_no_measures_no_benchmark(folder: Path) -> None:
         read_benchmark(folder)
 
 
-def test_names_and_paths(folder: Path) -> None:
-    found = resolve(["gsm8k", "./poetry"], folder.parent, "p.toml: data.benchmarks")
-    assert list(found) == ["gsm8k", "poetry"]
+def test_resolve_names_and_paths(folder: Path) -> None:
+    benchmarks = resolve(["gsm8k", "./poetry"], folder.parent, "p.toml: data.benchmarks")
+    assert list(benchmarks) == ["gsm8k", "poetry"]
     with pytest.raises(BadInput, match=r"data.benchmarks\[0\] = 'gsm': no such benchmark, did you"):
         resolve(["gsm"], folder.parent, "p.toml: data.benchmarks")
     with pytest.raises(BadInput, match=r"benchmarks\[1\]: 'gsm8k' is listed twice"):
@@ -127,14 +127,14 @@ def test_names_and_paths(folder: Path) -> None:
         resolve(["./none"], folder.parent, "p.toml: data.benchmarks")
 
 
-def test_those_that_ship() -> None:
+def test_shipped_benchmarks() -> None:
     assert set(shipped()) == set(NAMES)
     for name, benchmark in shipped().items():
         assert benchmark.name == name
 
 
 def constants(tree: ast.AST) -> set[str]:
-    """The string constants of a module, without docstrings."""
+    """Return the string constants of a module, without docstrings."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef
     docstrings = {
         id(node.body[0].value)
@@ -150,7 +150,7 @@ def constants(tree: ast.AST) -> set[str]:
     }
 
 
-def test_the_code_knows_no_benchmark_by_name() -> None:
+def test_no_benchmark_name_is_in_the_code() -> None:
     for path in (ROOT / "lek").rglob("*.py"):
-        found = constants(ast.parse(path.read_text())) & set(NAMES)
-        assert not found, f"{path.relative_to(ROOT)} names {found}"
+        names = constants(ast.parse(path.read_text())) & set(NAMES)
+        assert not names, f"{path.relative_to(ROOT)} contains {names}"

@@ -1,1 +1,1 @@
-"""What several tests share: projects to run pytest in, servers on loopback, tiny models."""
+"""Test helpers: projects to run pytest in, servers on loopback, tiny models."""

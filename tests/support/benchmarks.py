@@ -1,4 +1,4 @@
-"""The benchmarks that ship, as tests name them: measures with rubrics, rubrics, loaded profiles."""
+"""The shipped benchmarks, their judged measures and rubrics, and profiles without files."""
 
 from pathlib import Path
 
@@ -12,23 +12,23 @@ BENCHMARKS: dict[str, Benchmark] = {name: shipped()[name] for name in NAMES}
 
 
 def judged(benchmark: str) -> tuple[Measure, ...]:
-    """The measures that an LLM judge scores."""
+    """Return the measures of ``benchmark`` that an LLM judge scores."""
     return tuple(m for m in BENCHMARKS[benchmark].measures if m.rubric is not None)
 
 
 def names(benchmark: str) -> tuple[str, ...]:
-    """Their names."""
+    """Return the names of the measures that an LLM judge scores."""
     return tuple(m.name for m in judged(benchmark))
 
 
 def rubric_of(benchmark: str) -> prompt.Rubric:
-    """The rubric of all of them."""
+    """Return the rubric of all measures that an LLM judge scores."""
     return prompt.load(BENCHMARKS[benchmark], judged(benchmark))
 
 
 def loaded(profile: Profile, path: str = "p.toml") -> LoadedProfile:
-    """``profile`` as if it had been read from ``path``."""
-    found = {name: BENCHMARKS[name] for name in profile.data.benchmarks}
+    """Return ``profile`` as if it had been read from ``path``."""
+    benchmarks = {name: BENCHMARKS[name] for name in profile.data.benchmarks}
     return LoadedProfile(
-        name=Path(path).stem, path=Path(path), digest="", profile=profile, benchmarks=found
+        name=Path(path).stem, path=Path(path), digest="", profile=profile, benchmarks=benchmarks
     )

@@ -1,15 +1,15 @@
-"""Questions over HTTP -> replies or faults as told: Gemini's REST API and OpenAI's, on loopback.
+"""Fake server for Gemini's REST API and OpenAI's, on loopback, with scripted replies and errors.
 
-    with serving(ok('{"safety": 7}')) as api:            # the same for every request
-    with serving([status(503), ok("...")]) as api:       # one after the other, the last for ever
-    with serving(lambda asked: ok(...)) as api:          # by what was asked
+    with serving(ok('{"safety": 7}')) as api:            # the same reply to every request
+    with serving([status(503), ok("...")]) as api:       # in this order; the last one repeats
+    with serving(lambda request: ok(...)) as api:        # a reply that depends on the request
     with serving() as api:                               # a judge that gives every answer a 7
         api.url          http://127.0.0.1:PORT           (Gemini's base_url)
-        api.url + "/v1"                                  (OpenAI's)
-        api.asked        what came: path, headers, body, number
+        api.url + "/v1"                                  (OpenAI's base_url)
+        api.asked        the requests received: path, headers, body, number
 
-A judge of one's own is a function from the request (`Asked`: `.system`, `.user`, `.schema`) to
-the text of the reply: ``serving(judged(function))``.
+For another judge, write a function that takes the request (`Asked`: `.system`, `.user`,
+`.schema`) and returns the text of the reply: ``serving(judged(function))``.
 """
 
 import json
@@ -26,7 +26,7 @@ from typing import Any
 
 @dataclass
 class Asked:
-    """One request; ``headers`` in lower case, ``number`` from 1 on in order of arrival."""
+    """A received request; ``headers`` has lower-case keys, ``number`` counts from 1."""
 
     path: str
     headers: dict[str, str]
@@ -51,23 +51,28 @@ class Asked:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON Schema that was sent, in whatever form; empty where none was."""
+        """The JSON Schema of the reply, whichever key contains it; empty if there is none."""
         if self.gemini:
-            form = self.body["generationConfig"]
-            return form.get("responseJsonSchema") or form.get("responseSchema") or {}
-        form = self.body.get("response_format", {})
-        return form.get("json_schema", {}).get("schema", {})
+            config = self.body["generationConfig"]
+            return config.get("responseJsonSchema") or config.get("responseSchema") or {}
+        response_format = self.body.get("response_format", {})
+        return response_format.get("json_schema", {}).get("schema", {})
 
 
 @dataclass
 class Answer:
-    """What is sent. ``manner``: whole, cut, reset (mid-body), trickle or hang."""
+    """An HTTP response.
+
+    ``gemini`` and ``openai``: the body for either API, as JSON or as raw bytes. ``delivery``:
+    ``complete``; ``truncated`` or ``reset`` within the body; ``trickle`` or ``hang`` until the
+    server stops.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    gemini: Any = None  # the body, for each kind of API: JSON, or bytes as they are
+    gemini: Any = None
     openai: Any = None
-    manner: str = "whole"
+    delivery: str = "complete"
 
 
 Script = Callable[[Asked], Answer]
@@ -80,9 +85,9 @@ def ok(
     thinking: int = 0,
     finish: str = "stop",
 ) -> Answer:
-    """A reply; ``finish`` as OpenAI says it (``stop``, ``length``, ``content_filter``)."""
-    names = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
-    candidate: dict[str, Any] = {"finishReason": names.get(finish, finish), "index": 0}
+    """Return a reply; ``finish`` is OpenAI's reason (``stop``, ``length``, ``content_filter``)."""
+    gemini_reasons = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+    candidate: dict[str, Any] = {"finishReason": gemini_reasons.get(finish, finish), "index": 0}
     if text is not None:
         candidate["content"] = {"role": "model", "parts": [{"text": text}]}
     message = {"role": "assistant", "content": text}
@@ -113,7 +118,7 @@ def status(
     kind: str = "",
     body: Any = None,
 ) -> Answer:
-    """An error. ``details`` are Google's, ``kind`` is Google's status and OpenAI's code."""
+    """Return an error. ``details``: Google's. ``kind``: Google's status and OpenAI's code."""
     google = {"error": {"code": code, "message": message, "status": kind, "details": [*details]}}
     openai = {"error": {"message": message, "type": kind, "code": kind, "param": None}}
     if body is not None:
@@ -122,7 +127,7 @@ def status(
 
 
 def blocked() -> Answer:
-    """The prompt is refused (Gemini), or the judge refuses (OpenAI)."""
+    """Return a reply in which the prompt is blocked (Gemini) or the model refuses (OpenAI)."""
     answer = ok(None)
     answer.gemini = {"promptFeedback": {"blockReason": "SAFETY"}}
     answer.openai["choices"][0]["message"]["refusal"] = "I can't assist with that."
@@ -130,7 +135,7 @@ def blocked() -> Answer:
 
 
 def candidates(count: int) -> Answer:
-    """``count`` replies in one."""
+    """Return a response with ``count`` candidates (Gemini) or choices (OpenAI)."""
     answer = ok("{}")
     answer.gemini["candidates"] *= count
     answer.openai["choices"] *= count
@@ -138,63 +143,61 @@ def candidates(count: int) -> Answer:
 
 
 def raw(body: bytes) -> Answer:
-    """A body that is perhaps no JSON."""
+    """Return a response with this body, which need not be valid JSON."""
     return Answer(gemini=body, openai=body, headers={"Content-Type": "application/json"})
 
 
 def cut() -> Answer:
-    """The connection is closed within the body."""
-    return Answer(gemini=b'{"', openai=b'{"', manner="cut")
+    """Return a response whose connection is closed within the body."""
+    return Answer(gemini=b'{"', openai=b'{"', delivery="truncated")
 
 
 def reset() -> Answer:
-    """The connection is reset within the body."""
-    return Answer(gemini=b'{"', openai=b'{"', manner="reset")
+    """Return a response whose connection is reset within the body."""
+    return Answer(gemini=b'{"', openai=b'{"', delivery="reset")
 
 
 def trickle() -> Answer:
-    """A character now and then, without end."""
-    return Answer(manner="trickle")
+    """Return a response that sends single characters without ever ending."""
+    return Answer(delivery="trickle")
 
 
 def hang() -> Answer:
-    """Nothing, without end."""
-    return Answer(manner="hang")
+    """Return a response that is never sent."""
+    return Answer(delivery="hang")
 
 
 def judged(judge: Callable[[Asked], str]) -> Script:
-    """A script of replies whose texts ``judge`` gives."""
-    return lambda asked: ok(judge(asked))
+    """Return a script that replies with the text that ``judge`` returns for the request."""
+    return lambda request: ok(judge(request))
 
 
-def sevens(asked: Asked) -> str:
-    """A well-formed verdict: the fence of the prompt, reasons, 7 of 10 (or 1 of 1) throughout."""
-    fence = re.search(r"\b[0-9a-f]{16}\b", asked.user)
-    found: dict[str, Any] = {}
-    # what has no schema (or lost its bounds) is asked for in the words of the instructions
-    form = asked.schema.get("properties") or dict.fromkeys(re.findall(r'"(\w+)": <', asked.system))
-    fraction = "0 or 1" in asked.system
-    for key in sorted(form, key=lambda k: (k != "fence", k != "reasons")):
-        texts = {"fence": fence[0] if fence else "", "reasons": "It was read."}
-        found[key] = texts.get(key, 1 if fraction else 7)
-    return json.dumps(found)
+def sevens(request: Asked) -> str:
+    """Return a valid verdict: the fence of the prompt, reasons, and 7 of 10 (or 1 of 1) each."""
+    fence = re.search(r"\b[0-9a-f]{16}\b", request.user)
+    # without a schema, the instructions show the form of the reply
+    keys = request.schema.get("properties") or re.findall(r'"(\w+)": <', request.system)
+    score = 1 if "0 or 1" in request.system else 7
+    texts = {"fence": fence[0] if fence else "", "reasons": "It was read."}
+    ordered = sorted(keys, key=lambda key: (key != "fence", key != "reasons"))
+    return json.dumps({key: texts.get(key, score) for key in ordered})
 
 
 class Api(ThreadingHTTPServer):
-    """The server; see above."""
+    """The server: ``script`` maps a request to its response, ``asked`` lists all requests."""
 
     def __init__(self, script: Script) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.script = script
         self.asked: list[Asked] = []
-        self.ending, self.lock = Event(), Lock()
+        self.stopping, self.lock = Event(), Lock()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, *_: object) -> None:
-        """A client that went away is no news."""
+        """Ignore clients that close the connection early."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -205,45 +208,45 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_POST(self) -> None:  # the name that http.server wants
+    def do_POST(self) -> None:  # name required by http.server
         api = self.server
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         headers = {k.lower(): v for k, v in self.headers.items()}
         with api.lock:
-            asked = Asked(self.path, headers, body, len(api.asked) + 1)
-            api.asked.append(asked)
-        known = asked.gemini or self.path.endswith("/chat/completions")
-        self._send(api.script(asked) if known else status(404), asked.gemini)
+            request = Asked(self.path, headers, body, len(api.asked) + 1)
+            api.asked.append(request)
+        known = request.gemini or self.path.endswith("/chat/completions")
+        self._send(api.script(request) if known else status(404), request.gemini)
 
     def _send(self, answer: Answer, gemini: bool) -> None:
         content = answer.gemini if gemini else answer.openai
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
-        if answer.manner == "hang":
-            self.server.ending.wait()
-        whole = answer.manner == "whole"
+        if answer.delivery == "hang":
+            self.server.stopping.wait()
+        complete = answer.delivery == "complete"
         self.send_response(answer.status)
-        length = len(data) if whole else 1_000_000
+        length = len(data) if complete else 1_000_000
         standard = {"Content-Type": "application/json", "Content-Length": str(length)}
         for key, value in {**standard, **answer.headers}.items():
             self.send_header(key, value)
         self.end_headers()
-        while answer.manner == "trickle" and not self.server.ending.wait(0.02):
+        while answer.delivery == "trickle" and not self.server.stopping.wait(0.02):
             self.wfile.write(b" ")
         self.wfile.write(data)
-        if not whole:
+        if not complete:
             self.close_connection = True
-        if answer.manner == "reset":  # no lingering: what is unread is lost with a RST
+        if answer.delivery == "reset":  # close with a TCP reset (RST)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
 
 
 def _scripted(answers: Sequence[Answer]) -> Script:
-    return lambda asked: answers[min(asked.number, len(answers)) - 1]
+    return lambda request: answers[min(request.number, len(answers)) - 1]
 
 
 @contextmanager
 def serving(script: Script | Answer | Sequence[Answer] | None = None) -> Iterator[Api]:
-    """A server that answers by ``script`` while the block runs."""
+    """Run a server that replies by ``script`` until the block ends."""
     if script is None:
         script = judged(sevens)
     elif isinstance(script, Answer):
@@ -254,7 +257,7 @@ def serving(script: Script | Answer | Sequence[Answer] | None = None) -> Iterato
     try:
         yield api
     finally:
-        api.ending.set()
+        api.stopping.set()
         api.shutdown()
         api.server_close()
         thread.join()

@@ -1,4 +1,4 @@
-"""A directory of models -> a model hub on loopback, as far as downloading a model needs one."""
+"""Fake Hugging Face hub on loopback, with the requests that downloading a model needs."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves ``root``/owner/name; ``refuse`` is a status that it answers everything with."""
+    """A server of ``root``/owner/name; ``refuse``: an HTTP status to return for all requests."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -32,7 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
-    def do_HEAD(self) -> None:  # the name that http.server wants
+    def do_HEAD(self) -> None:  # name required by http.server
         self._answer()
 
     def do_GET(self) -> None:
@@ -45,16 +45,17 @@ class _Handler(BaseHTTPRequestHandler):
             code = {401: "GatedRepo", 404: "RepoNotFound"}.get(hub.refuse, "")
             return self._send(hub.refuse, b"{}", {"X-Error-Code": code})
         if path.startswith("api/models/"):
-            owner, name, what = path.split("/")[2:5]
-            place = hub.root / owner / name
-            told = _tree(place) if what == "tree" else _model(f"{owner}/{name}", place)
-            return self._send(200, json.dumps(told).encode(), {})
-        if path.count("/") < 4:  # what the client asks besides, such as its news
+            owner, name, resource = path.split("/")[2:5]
+            directory = hub.root / owner / name
+            tree = resource == "tree"
+            body = _tree(directory) if tree else _model(f"{owner}/{name}", directory)
+            return self._send(200, json.dumps(body).encode(), {})
+        if path.count("/") < 4:  # other requests of the client
             return self._send(404, b"{}", {})
         owner, name, _, _, file = path.split("/", 4)
         content = (hub.root / owner / name / file).read_bytes()
-        etag = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": SHA}
-        return self._send(200, content, etag)
+        metadata = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": SHA}
+        return self._send(200, content, metadata)
 
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -65,21 +66,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
-def _model(name: str, place: Path) -> dict[str, Any]:
-    files = sorted(p.name for p in place.iterdir())
+def _model(name: str, directory: Path) -> dict[str, Any]:
+    files = sorted(p.name for p in directory.iterdir())
     return {"id": name, "sha": SHA, "siblings": [{"rfilename": f} for f in files]}
 
 
-def _tree(place: Path) -> list[dict[str, Any]]:
+def _tree(directory: Path) -> list[dict[str, Any]]:
     return [
         {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": p.name}
-        for p in sorted(place.iterdir())
+        for p in sorted(directory.iterdir())
     ]
 
 
 @contextmanager
 def serving(root: Path) -> Iterator[Hub]:
-    """A hub that serves ``root`` while the block runs."""
+    """Run a hub that serves ``root`` until the block ends."""
     hub = Hub(root)
     thread = Thread(target=hub.serve_forever, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A small project with benchmarks, a profile and data in the LEM layout, and pytest run there."""
+"""A small project with benchmarks, a profile and data in the LEM layout, to run pytest in."""
 
 import gc
 import json
@@ -17,13 +17,13 @@ from _pytest.capture import MultiCapture, SysCapture
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT.parent / "shared" / "lem-paper"
-PATIENCE = 1_800  # seconds for what takes a few: it must do on a machine ten times slower
+PATIENCE = 1_800  # timeout of subprocesses in seconds, long enough for slow machines
 MODELS = {"base": "instruction_tuned", "lek": "lem_ethics"}
 
 
 @dataclass
 class Outcome:
-    """What one `pytest evals` came to."""
+    """The result of one pytest run: exit code, output, and directories of new runs."""
 
     code: int
     out: str
@@ -31,38 +31,38 @@ class Outcome:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The numbers of pytest's last line, such as ``{"passed": 3}``."""
+        """The counts in pytest's last line, such as ``{"passed": 3}``."""
         last = re.findall(r"^=*\s?((?:\d+ \w+,? ?)+) in [\d.]+s", self.out, re.M)
         return {k.rstrip("s"): int(n) for n, k in re.findall(r"(\d+) (\w+)", last[-1])}
 
     @property
     def error(self) -> str:
-        """The one line of a usage error."""
+        """The text of the usage error; there must be exactly one, on one line."""
         lines = [line for line in self.out.splitlines() if line.startswith("ERROR: ")]
         assert len(lines) == 1, self.out
         return lines[0].removeprefix("ERROR: ")
 
     @property
     def run(self) -> dict[str, Any]:
-        """The ``run.json`` that was written."""
+        """The content of ``run.json``."""
         (directory,) = self.runs
         return json.loads((directory / "run.json").read_text())
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
-        """The lines of ``verdicts.jsonl``."""
+        """The content of ``verdicts.jsonl``."""
         (directory,) = self.runs
         return [json.loads(line) for line in (directory / "verdicts.jsonl").open()]
 
     @property
     def findings(self) -> tuple[Any, Any, int]:
-        """What must be the same wherever a run takes place."""
+        """Metrics, gates and exit code, which must not depend on how the tests are distributed."""
         return self.run["metrics"], self.run["gates"], self.code
 
 
 @dataclass
 class Project:
-    """A copy of the benchmarks with a profile and data of its own."""
+    """A copy of the evaluations, with its own profile and data."""
 
     path: Path
 
@@ -78,7 +78,7 @@ class Project:
         return file
 
     def truthfulqa(self, scores: dict[str, list[Any]]) -> None:
-        """Cases T000, T001 ... with the recorded truthfulness per model (``None``: no verdict)."""
+        """Write cases T000, T001, ... with the truthfulness recorded per model (``None``: none)."""
         n = max(map(len, scores.values()))
         ids = [f"T{i:03d}" for i in range(n)]
         texts = {"best_answer": "yes", "correct_answers": ["yes"], "incorrect_answers": ["no"]}
@@ -121,17 +121,19 @@ class Project:
         env: dict[str, str] | None = None,
         process: bool | None = None,
     ) -> Outcome:
-        """Run `pytest` here; without arguments, `pytest evals`.
+        """Run `pytest` in the project; without arguments, `pytest evals`.
 
-        It runs in this process, except under xdist or with a conftest.py in ``evals``, which may
-        patch what other tests use; ``process`` says otherwise.
+        ``process``: whether to start a new process (default: only under xdist, or if there is an
+        ``evals/conftest.py``, whose patches could affect other tests).
         """
         arguments = arguments or ("evals",)
         out = self.path / ".lek"
         before = set(out.glob("runs/*"))
         if process is None:
-            spread = any(a.startswith(("-n", "--tx", "--dist")) and a != "-n0" for a in arguments)
-            process = spread or (self.path / "evals" / "conftest.py").exists()
+            distributed = any(
+                a.startswith(("-n", "--tx", "--dist")) and a != "-n0" for a in arguments
+            )
+            process = distributed or (self.path / "evals" / "conftest.py").exists()
         environment = clean_environment() | (env or {})
         run = in_new_process if process else in_this_process
         code, text = run(list(arguments), cwd or self.path, environment, self.path)
@@ -141,8 +143,8 @@ class Project:
 def in_new_process(
     arguments: list[str], cwd: Path, environment: dict[str, str], project: Path
 ) -> tuple[int, str]:
-    """Exit code and output of `pytest` in a process of its own."""
-    done = subprocess.run(
+    """Run `pytest` in a new process; return exit code and output."""
+    completed = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
         cwd=cwd,
         env=environment,
@@ -150,15 +152,15 @@ def in_new_process(
         text=True,
         timeout=PATIENCE,
     )
-    return done.returncode, done.stdout + done.stderr
+    return completed.returncode, completed.stdout + completed.stderr
 
 
 def in_this_process(
     arguments: list[str], cwd: Path, environment: dict[str, str], project: Path
 ) -> tuple[int, str]:
-    """The same without the start of Python and the imports, a second each."""
+    """Run `pytest` in this process, which saves starting Python; return exit code and output."""
     modules, path, finders = dict(sys.modules), list(sys.path), list(sys.meta_path)
-    variables, here = dict(os.environ), Path.cwd()
+    variables, directory = dict(os.environ), Path.cwd()
     capture = MultiCapture(in_=SysCapture(0), out=SysCapture(1), err=SysCapture(2))
     capture.start_capturing()
     try:
@@ -167,7 +169,7 @@ def in_this_process(
         os.chdir(cwd)
         code = int(pytest.main(["-p", "no:syrupy", *arguments]))
     finally:
-        os.chdir(here)
+        os.chdir(directory)
         os.environ.clear()
         os.environ.update(variables)
         out, err = capture.readouterr()
@@ -186,14 +188,14 @@ def _is_below(module: Any, directory: Path) -> bool:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would colour, configure or measure a pytest below this one."""
+    """Return the environment without variables that affect the output or settings of pytest."""
     dropped = ("PYTEST_", "COV_", "FORCE_COLOR", "PY_COLORS", "GITHUB_", "GIT_", "CI", "BUILD_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
-    return kept | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1"}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    return environment | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1"}
 
 
 def copy_harness(path: Path) -> Project:
-    """The parts of the repository that a user would copy, in ``path``."""
+    """Copy the parts of the repository that a user would copy to ``path``."""
     shutil.copy(ROOT / "conftest.py", path)
     shutil.copytree(ROOT / "evals", path / "evals", ignore=shutil.ignore_patterns("__pycache__"))
     (path / "pytest.ini").write_text(

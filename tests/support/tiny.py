@@ -1,6 +1,6 @@
-"""A directory and a seed -> a tiny model there, with random weights, tokenizer and chat template.
+"""Tiny models with random weights, a tokenizer and a chat template.
 
-It has learnt nothing: it is for what must hold of any weights. Half a second, no network.
+They are for properties that hold for any weights. Writing one takes half a second and no network.
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 
 from lek.models.machine import preload
 
-BLAS = preload()  # before the first import of mlx.core, which the functions below do
+BLAS = preload()  # before the functions below import mlx.core
 
 WORDS = (
     "the a of to and is in it you I not what how why can we who was do for with that this be on "
@@ -41,11 +41,11 @@ def gemma(
     bits: int | None = None,
     **config: Any,
 ) -> Path:
-    """A ``gemma3_text`` model with tied embeddings, about 0.9 million parameters by default.
+    """Write a ``gemma3_text`` model with tied embeddings, about 0.9 million parameters by default.
 
-    ``sigma`` spreads the scales 1+w of the norms as exp(N(0, sigma)); ``bits`` quantises the
-    linear layers and the embedding (groups of 64, so ``hidden`` must be a multiple of it). Any
-    key of the config can be given by name.
+    ``sigma``: the scales 1+w of the norms are distributed as exp(N(0, sigma)). ``bits``: quantise
+    the linear layers and the embedding, in groups of 64 (``hidden`` must be a multiple of 64).
+    ``config``: any other keys of the model's config.
     """
     settings = {
         "model_type": "gemma3_text",
@@ -72,7 +72,7 @@ def llama(
     bits: int | None = None,
     **config: Any,
 ) -> Path:
-    """A ``llama`` model, which has no norms after attention and MLP; otherwise as `gemma`."""
+    """Write a ``llama`` model, without norms after attention and MLP; otherwise like `gemma`."""
     settings = {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
@@ -89,17 +89,17 @@ def chats(path: Path, n: int, seed: int = 0, length: int = 10) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         for _ in range(n):
-            said = [" ".join(rng.choice(WORDS, length)) for _ in range(2)]
+            texts = [" ".join(rng.choice(WORDS, length)) for _ in range(2)]
             roles = ("user", "assistant")
-            messages = [{"role": r, "content": t} for r, t in zip(roles, said, strict=True)]
+            messages = [{"role": r, "content": t} for r, t in zip(roles, texts, strict=True)]
             file.write(json.dumps({"messages": messages}) + "\n")
     return path
 
 
 def tokenizer(directory: Path, words: Iterable[str] = WORDS) -> Any:
-    """Write a byte-level BPE tokenizer that knows ``words`` whole, and any other text by bytes.
+    """Write a byte-level BPE tokenizer that encodes each of ``words`` as one token.
 
-    As Gemma's, it puts ``<bos>`` before what it encodes, and its chat template writes one too.
+    Like Gemma's, it puts ``<bos>`` before every text, and so does its chat template.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -107,10 +107,10 @@ def tokenizer(directory: Path, words: Iterable[str] = WORDS) -> Any:
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    known = [text for word in words for text in (word, f" {word}")]
+    corpus = [text for word in words for text in (word, f" {word}")]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     bpe.train_from_iterator(
-        known,
+        corpus,
         trainers.BpeTrainer(
             vocab_size=100_000,
             min_frequency=1,
@@ -121,21 +121,21 @@ def tokenizer(directory: Path, words: Iterable[str] = WORDS) -> Any:
     )
     bos = ("<bos>", SPECIAL.index("<bos>"))
     bpe.post_processor = processors.TemplateProcessing(single="<bos> $A", special_tokens=[bos])
-    made = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         **{f"{name}_token": f"<{name}>" for name in ("pad", "eos", "bos", "unk")},
         padding_side="left",
         chat_template=TEMPLATE,
     )
     directory.mkdir(parents=True, exist_ok=True)
-    made.save_pretrained(directory)
-    return made
+    fast.save_pretrained(directory)
+    return fast
 
 
 def _model(
     directory: Path,
     settings: dict[str, Any],
-    given: dict[str, Any],
+    overrides: dict[str, Any],
     seed: int,
     layers: int,
     hidden: int,
@@ -148,7 +148,7 @@ def _model(
     from mlx.utils import tree_flatten
     from mlx_lm.utils import _get_classes, save_config, save_model
 
-    # whole groups of 64, so that the embedding can be quantised either way
+    # a multiple of 64, so that the embedding can be quantised along either axis
     vocabulary = -(-len(tokenizer(directory, words)) // 64) * 64
     config: dict[str, Any] = {
         "hidden_size": hidden,
@@ -164,21 +164,21 @@ def _model(
         "eos_token_id": [SPECIAL.index("<eos>"), SPECIAL.index("<end_of_turn>")],
         "dtype": dtype,
         **settings,
-        **given,
+        **overrides,
     }
     network, arguments = _get_classes(config)
     model = network(arguments.from_dict(config))
     if config["model_type"] == "gemma3_text":
-        model.sanitize({})  # without a head of its own, the embedding is it
+        model.sanitize({})  # removes the output head: the embeddings are tied
 
     # the scale of a norm is 1 + w in Gemma and w elsewhere
-    shift = 1.0 if config["model_type"] == "gemma3_text" else 0.0
+    offset = 1.0 if config["model_type"] == "gemma3_text" else 0.0
     rng = np.random.default_rng(seed)
     weights = []
     for name, value in sorted(tree_flatten(model.parameters())):
         noise = rng.standard_normal(value.shape).astype(np.float32)
         norm = value.ndim == 1
-        drawn = np.exp(sigma * noise) - shift if norm else noise / np.sqrt(value.shape[-1])
+        drawn = np.exp(sigma * noise) - offset if norm else noise / np.sqrt(value.shape[-1])
         weights.append((name, mx.array(drawn.astype(np.float32)).astype(getattr(mx, dtype))))
     model.load_weights(weights)
     if bits is not None:
@@ -194,6 +194,6 @@ def _quantise(model: Any, config: dict[str, Any], bits: int) -> dict[str, Any]:
 
     from mlx_lm.utils import quantize_model
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells how many bits there are
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the bits per weight
         _, quantised = quantize_model(model, config, 64, bits)
     return quantised  # type: ignore[no-any-return]

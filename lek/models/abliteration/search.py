@@ -99,7 +99,7 @@ def _parts(prompts: Sequence[str], name: str, rng: random.Random) -> Parts:
     if len(distinct) < LEAST:
         raise BadInput(
             f"{name}: {len(distinct)} distinct prompts, too few to find a direction, choose it and "
-            f"report on it; give at least {LEAST}, preferably 200"
+            f"report on it; give at least {LEAST}, preferably 160"
         )
     rng.shuffle(distinct)
     quarter = len(distinct) // 4
