@@ -1,8 +1,8 @@
-"""The pytest plugin: options, and what a session needs that evaluates.
+"""The pytest plugin: command-line options, and registration of the evaluation hooks.
 
-It is loaded in every pytest session where the package is installed, so this module is light, and
-everything but the options is registered only where a profile is set (``lek_profile`` in the ini
-file) or an option of the harness is given. Public: `cases`.
+The plugin is loaded in every pytest session where the package is installed. Therefore this module
+imports little and registers the hooks only if a profile is set (``lek_profile`` in the ini file)
+or an option of the harness is given. Public: `cases`.
 """
 
 from collections.abc import Callable, Generator
@@ -11,27 +11,28 @@ from typing import Any
 
 import pytest
 
-_idle: pytest.Config | None = None  # the session's configuration, where it evaluates nothing
+_inactive_config: pytest.Config | None = None  # of a session without profile and options
 NO_PROFILE = "no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
 
 
 def cases(benchmark: str) -> Callable[[Any], Any]:
     """Run the decorated test for every subject and case of ``benchmark``.
 
-    It also gets the markers of the benchmark: its name, and the one that it names. Without a
-    profile the session ends with a usage error.
+    The test also gets the markers of the benchmark: its name and its ``marker``. Without a profile
+    the session ends with a usage error.
     """
-    if _idle is not None:
-        if hasattr(_idle, "workerinput"):  # a usage error of a worker would crash xdist
+    config = _inactive_config
+    if config is not None:
+        if hasattr(config, "workerinput"):  # a usage error in a worker would crash xdist
             raise pytest.Collector.CollectError(f"@cases({benchmark!r}): {NO_PROFILE}")
-        if not _idle.pluginmanager.has_plugin(_NoProfile.__name__):
-            _idle.pluginmanager.register(_NoProfile(benchmark), _NoProfile.__name__)
+        if not config.pluginmanager.has_plugin(_NoProfile.__name__):
+            config.pluginmanager.register(_NoProfile(benchmark), _NoProfile.__name__)
         return lambda test: test
     return pytest.mark.cases(benchmark)
 
 
 class _NoProfile:
-    """Ends the session after collection, since a test wants cases and there is no profile."""
+    """Ends the session after collection, because a test uses `cases` without a profile."""
 
     def __init__(self, benchmark: str) -> None:
         self._benchmark = benchmark
@@ -41,12 +42,12 @@ class _NoProfile:
 
 
 def is_active(config: pytest.Config) -> bool:
-    """Whether the session may evaluate: a profile or an option of the harness is set."""
+    """Whether a profile or an option of the harness is set."""
     options = (value for name, value in vars(config.option).items() if name.startswith("lek_"))
     return bool(config.getini("lek_profile")) or any(v not in (None, False) for v in options)
 
 
-@pytest.hookimpl(wrapper=True)  # around xdist's own, which chooses how to distribute
+@pytest.hookimpl(wrapper=True)  # runs before xdist's hook, which chooses the distribution
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     if is_active(config):
         _distribute(config.option)
@@ -54,21 +55,21 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
 
 
 def _distribute(option: Any) -> None:
-    """Keep a subject's tests on one xdist worker, unless the user wants it otherwise."""
+    """Keep the tests of a subject on one xdist worker, unless the user chose a distribution."""
     if option.lek_dry_run and getattr(option, "numprocesses", None):
-        option.numprocesses, option.dist = None, "no"  # workers would have nothing to do
+        option.numprocesses, option.dist = None, "no"  # no test runs
     if getattr(option, "numprocesses", None) and option.dist == "no" and not option.distload:
         option.dist = "loadgroup"
     if getattr(option, "dist", None) == "loadgroup":
-        # A replaced worker hangs xdist 3.8's loadgroup (its issues 1323, 1327): replace none.
-        # Delete this when a release with their fixes is the oldest that pyproject.toml allows.
+        # Replacing a worker hangs loadgroup in xdist 3.8 (xdist issues 1323 and 1327).
+        # Delete this when pyproject.toml requires a release with the fixes.
         option.maxworkerrestart = "0"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    global _idle
-    _idle = None if is_active(config) else config
-    if _idle is None:
+    global _inactive_config
+    _inactive_config = None if is_active(config) else config
+    if _inactive_config is None:
         from lek.plugin import hooks
 
         config.pluginmanager.register(hooks, "lek-hooks")
@@ -79,9 +80,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--lek-profile", metavar="NAME", help="profile: evals/profiles/NAME.toml or path"
     )
-    group.addoption("--lek-data", metavar="DIR", type=Path, help="where the profile's data lie")
+    group.addoption("--lek-data", metavar="DIR", type=Path, help="directory of the profile's data")
     group.addoption(
-        "--lek-judge", metavar="KIND", help="the judge of every benchmark that is not exact"
+        "--lek-judge", metavar="KIND", help="judge for all benchmarks that are not judged exactly"
     )
     group.addoption(
         "--lek-max-judge-calls", metavar="N", type=int, help="stop judging after N requests"
@@ -89,18 +90,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--lek-dry-run",
         action="store_true",
-        help="generate and judge nothing; say what is missing, and what it would cost",
+        help="generate and judge nothing; show what is missing and its estimated cost",
     )
-    group.addoption("--lek-limit", metavar="N", type=int, help="the first N cases per benchmark")
-    group.addoption("--lek-out", metavar="DIR", type=Path, help="where the run is written")
+    group.addoption(
+        "--lek-limit", metavar="N", type=int, help="use the first N cases of each benchmark"
+    )
+    group.addoption("--lek-out", metavar="DIR", type=Path, help="directory to write the run to")
     group.addoption(
         "--lek-fresh",
         action="store_true",
-        help="generate and judge every answer anew; what is stored is kept, but not used",
+        help="generate and judge all answers again; stored ones are kept but not used",
     )
     group.addoption(
         "--lek-no-gates",
         action="store_true",
-        help="rule the gates and show them, but leave the exit code to the tests",
+        help="show the gates, but let only the tests decide the exit code",
     )
-    parser.addini("lek_profile", "the profile that is used without --lek-profile")
+    parser.addini("lek_profile", "profile to use without --lek-profile")

@@ -1,6 +1,6 @@
-"""The process that sees every report: tallies, rules the gates, writes the run, sets the exit code.
+"""Hooks of the main process: collect reports, rule on gates, write the run, set the exit code.
 
-That is the only process, or xdist's controller; workers have no part in this.
+The main process is xdist's controller or, without xdist, the only process.
 """
 
 from collections.abc import Iterable
@@ -20,38 +20,40 @@ VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
 
 
 class Controller:
-    """The hooks of the process that sees every report: the only one, or xdist's controller."""
+    """The plugin of the main process, which receives the reports of all tests."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tally: Tally | None = None
         self._temporary: Path | None = None
         self._run: Run | None = None
-        self._unwritten: str | None = None
+        self._write_error: str | None = None
         self._selected: set[str] = set()
         self._gate_reports: list[pytest.TestReport] = []
         if evals_are_named(config):
             self.prepare()
 
     def prepare(self) -> Tally:
-        """Make the plan, the tally and the place for the run, or say what is wrong with them."""
+        """Create the plan, the tally and the directory of the run; bad input is a usage error."""
         if self._tally is None:
             tally = Tally(plan_of(self._config))
-            here, given = self._config.invocation_params.dir, self._config.option.lek_out
-            self._commit = commit_of(self._config.rootpath)
             option = self._config.option
+            self._commit = commit_of(self._config.rootpath)
             if idle(self._config):
                 self._tally = tally
                 return tally
             try:
-                out = out_directory(given, here, tally.started, self._commit[0])
+                here = self._config.invocation_params.dir
+                out = out_directory(option.lek_out, here, tally.started, self._commit[0])
                 self._out = out.absolute()  # a test may change the current directory
-                self._temporary = reserve_run(self._out, "--lek-out" if given else "the run")
+                name = "--lek-out" if option.lek_out else "the run"
+                self._temporary = reserve_run(self._out, name)
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
             self._tally = tally
             if getattr(option, "numprocesses", None) or getattr(option, "tx", None):
-                check_judges(self._config, plan_of(self._config).cases)  # what is selected is late
+                # Under xdist, the selection is known only after the workers have started.
+                check_judges(self._config, plan_of(self._config).cases)
         return self._tally
 
     def pytest_report_header(self) -> list[str]:
@@ -66,7 +68,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        # where a subject's tests are spread, a worker may wait for what another has asked
+        # With other distributions, a worker may wait for a judge request of another worker.
         spread = self._config.option.dist != "loadgroup"
         node.workerinput.update(lek_started=started(self._config), lek_spread=spread)
 
@@ -82,7 +84,7 @@ class Controller:
 
         return SubjectScheduling(config, log, self._tally.subject_of)
 
-    @pytest.hookimpl(tryfirst=True)  # the terminal asks for the status of what is tallied here
+    @pytest.hookimpl(tryfirst=True)  # the terminal reporter then asks for the status of this test
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, value in report.user_properties:
             if name == VERDICT and report.when == "call" and report.passed:
@@ -118,24 +120,24 @@ class Controller:
         try:
             self._out = write_run(run, self._out, temporary)
         except OSError as e:
-            self._unwritten = f"not written: {e}"
+            self._write_error = f"not written: {e}"
         self._report_gates(run.gates)
-        fine = run.complete and (run.holds or self._config.option.lek_no_gates)
+        success = run.complete and (run.holds or option.lek_no_gates)
         if exitstatus == pytest.ExitCode.OK:
-            if not fine or self._unwritten:
+            if not success or self._write_error:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
             elif not run.verdicts:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
     def _report_gates(self, gates: list[Ruling]) -> None:
-        """Let JUnit and HTML see each gate as a test, and keep the terminal's for its summary."""
+        """Report each gate as a test to JUnit and HTML; the terminal shows it in its summary."""
         manager = self._config.pluginmanager
         names = ("terminalreporter", "lfplugin", "nfplugin", "stepwiseplugin")
-        others = [p for p in map(manager.get_plugin, names) if p is not None]
-        notify = manager.subset_hook_caller("pytest_runtest_logreport", [self, *others])
+        excluded = [p for p in map(manager.get_plugin, names) if p is not None]
+        notify = manager.subset_hook_caller("pytest_runtest_logreport", [self, *excluded])
         for gate in gates:
             if gate.ruling != "not selected":
-                reports = _gate_reports(gate, excused=self._config.option.lek_no_gates)
+                reports = _gate_reports(gate, no_gates=self._config.option.lek_no_gates)
                 self._gate_reports.append(reports[0])
                 for report in reports:
                     notify(report=report)
@@ -150,7 +152,7 @@ class Controller:
         for text, style in terminal.summary(self._run, width):
             markup = {style: True} if style else {}
             terminalreporter.write_line(text, **markup)
-        terminalreporter.write_line(f"run: {self._unwritten or shown(self._out)}")
+        terminalreporter.write_line(f"run: {self._write_error or shown(self._out)}")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:
@@ -178,14 +180,18 @@ class Controller:
             discard(self._temporary)
 
 
-def _gate_reports(gate: Ruling, *, excused: bool) -> list[pytest.TestReport]:
-    """A gate as the reports of a test: its call, and the teardown that JUnit and HTML wait for."""
+def _gate_reports(gate: Ruling, *, no_gates: bool) -> list[pytest.TestReport]:
+    """Test reports for a gate: the call, and the teardown that JUnit and HTML require.
+
+    With ``no_gates`` a gate that did not pass is reported as skipped.
+    """
     outcome: Literal["passed", "failed", "skipped"] = "passed"
     longrepr: Any = None
     if gate.ruling != "passed":
-        outcome = "skipped" if excused else "failed"
-        told = gate.why if gate.ruling == "failed" else gate.sentence  # pytest says "FAILED" itself
-        longrepr = ("lek", 0, f"Skipped: {gate.sentence}") if excused else told
+        outcome = "skipped" if no_gates else "failed"
+        # pytest itself prints "FAILED" before the message
+        message = gate.why if gate.ruling == "failed" else gate.sentence
+        longrepr = ("lek", 0, f"Skipped: {gate.sentence}") if no_gates else message
 
     def report(when: Literal["call", "teardown"]) -> pytest.TestReport:
         return pytest.TestReport(

@@ -1,7 +1,8 @@
-"""Hooks and fixtures of a session that evaluates: what a benchmark's test sees of the harness.
+"""Hooks and fixtures for benchmark tests, registered if the session evaluates.
 
-A test asks for ``case`` and ``subject`` (parametrised by ``@cases``), has the ``judge`` rule, and
-``record``s the verdict as one JSON string, which pytest carries to wherever the controller is.
+A test uses the fixtures ``case`` and ``subject`` (parametrised by ``@cases``), ``judge`` and
+``record``. The verdict is stored in the test's user properties as one JSON string, which pytest
+transfers to the main process.
 """
 
 import gc
@@ -37,26 +38,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan, benchmark = plan_of(metafunc.config), marker.args[0]
     known = benchmarks_of(metafunc.config)
     if benchmark not in known:
-        hint = suggestion(benchmark, known) or f"; known are {', '.join(known)}"
+        hint = suggestion(benchmark, known) or f"; expected one of {', '.join(known)}"
         raise pytest.UsageError(f"@cases({benchmark!r}): no such benchmark{hint}")
     for name in dict.fromkeys((benchmark, known[benchmark].marker)):
         _mark(metafunc.function, name)
     absent = plan.absent(benchmark)
     if absent is not None:
-        # One for each subject that would have been asked, so that -k selects it as it would them.
-        wanted = benchmark in plan.loaded.benchmarks
-        ids = [f"{s}-absent" for s in plan.loaded.profile.subject_names] if wanted else ["absent"]
+        # One skipped test per subject, so that -k selects them by the name of the subject.
+        in_profile = benchmark in plan.loaded.benchmarks
+        names = plan.loaded.profile.subject_names
+        ids = [f"{name}-absent" for name in names] if in_profile else ["absent"]
         skip = pytest.mark.skip(reason=absent)
         skipped = [pytest.param(benchmark, None, marks=skip, id=i) for i in ids]
         metafunc.parametrize(("subject", "case"), skipped, indirect=["subject"])
         return
     metafunc.parametrize("subject", plan.subjects(benchmark), indirect=True, scope="session")
-    chosen = plan.cases[benchmark]
-    metafunc.parametrize("case", chosen, ids=[c.id for c in chosen])
+    cases = plan.cases[benchmark]
+    metafunc.parametrize("case", cases, ids=[case.id for case in cases])
 
 
 def _mark(test: Callable[..., object], name: str) -> None:
-    """Give ``test`` the marker ``name``, which all of its items get, unless it has it already."""
+    """Add the marker ``name`` to ``test`` and so to all its items, unless it has it already."""
     if all(mark.name != name for mark in getattr(test, "pytestmark", ())):
         getattr(pytest.mark, name)(test)
 
@@ -70,17 +72,17 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 class Subject:
-    """A model variant as a test sees it."""
+    """A model variant, as passed to a test."""
 
     def __init__(self, name: str, plan: Plan) -> None:
         self.name = name
         self._plan = plan
 
     def respond(self, case: Case) -> Response:
-        """What the subject says to ``case``; its text is ``None`` with a reason if it has none.
+        """The subject's response to ``case``; without a text, ``reason`` says why.
 
-        The first call for a benchmark builds the model, where it is to be asked and not there yet,
-        and has it answer all cases that the session selected.
+        The first call for a benchmark builds the model if necessary and generates the responses to
+        all selected cases. Bad input makes the test fail.
         """
         try:
             return self._plan.answers[case.benchmark, self.name].respond(case)
@@ -95,9 +97,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if item.get_closest_marker("cases") and isinstance(item, pytest.Function):
             parameters: dict[str, Any] = item.callspec.params
             plan_of(session.config).select(parameters["subject"], parameters["case"])
-    if not hasattr(session.config, "workerinput"):  # the controller has seen to it
-        check_judges(session.config, {b for b, _ in plan_of(session.config).asked})
-    gc.freeze()  # what was collected lives to the end: don't search it again and again
+    if not hasattr(session.config, "workerinput"):  # the controller has checked
+        check_judges(session.config, {b for b, _ in plan_of(session.config).selected})
+    gc.freeze()  # exclude the collected items from later garbage collections
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -111,7 +113,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True
 
 
-@pytest.hookimpl(tryfirst=True)  # before the terminal writes the name of the test's file
+@pytest.hookimpl(tryfirst=True)  # before the terminal reporter writes the file name
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     if has_plan(item.config):
         plan_of(item.config).judges.notices.show()
@@ -123,7 +125,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 
 @pytest.fixture(scope="session")
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    """The model variant under test; pytest groups its tests, so one is in use at a time."""
+    """The model variant under test; pytest groups tests by it, so that one is loaded at a time."""
     plan = plan_of(request.config)
     yield Subject(request.param, plan)
     plan.responses.unload(request.param)
@@ -131,8 +133,8 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if has_plan(session.config):
-        cut_short = session.shouldfail or session.shouldstop
-        if getattr(session.config, "workerinput", {}).get("lek_spread") and not cut_short:
+        stopped_early = session.shouldfail or session.shouldstop
+        if getattr(session.config, "workerinput", {}).get("lek_spread") and not stopped_early:
             plan_of(session.config).judges.drain()
         plan_of(session.config).judges.close()
         plan_of(session.config).judges.notices.show()
@@ -143,20 +145,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _session_fixtures(config: pytest.Config) -> ModuleType:
-    """``judge`` and ``record``, made for one session: needing no ``request``, they cost nothing."""
+    """A plugin with the fixtures ``judge`` and ``record`` of the session.
+
+    They have session scope, and need no ``request``, to avoid setup work for every test.
+    """
     properties: list[tuple[str, object]] = []
 
     @pytest.fixture(scope="session")
     def judge() -> Callable[[Case, Response], Verdict]:
-        """``judge(case, response)``: the verdict of the judge that the profile names."""
+        """``judge(case, response)`` returns the verdict of the judges that the profile names."""
         return plan_of(config).judge
 
     @pytest.fixture(scope="session")
     def record() -> Callable[[Verdict], None]:
-        """``record(verdict)``: hand the verdict in, once per test, whatever its scores are."""
-        return hand_in
+        """``record(verdict)`` records the verdict; call it once per test, whatever the scores."""
+        return record_verdict
 
-    def hand_in(verdict: Verdict) -> None:
+    def record_verdict(verdict: Verdict) -> None:
         if not isinstance(verdict, Verdict):
             raise TypeError(f"record() takes a Verdict, not {type(verdict).__name__}")
         if any(name == VERDICT for name, _ in properties):
@@ -167,7 +172,7 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
     def pytest_runtest_setup(item: pytest.Item) -> None:
         nonlocal properties
         properties = item.user_properties
-        properties[:] = [p for p in properties if p[0] != VERDICT]  # a test may be run again
+        properties[:] = [p for p in properties if p[0] != VERDICT]  # a test may be rerun
 
     def pytest_keyboard_interrupt() -> None:
         if has_plan(config) and not hasattr(config, "workerinput"):

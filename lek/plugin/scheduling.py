@@ -1,7 +1,7 @@
-"""xdist's loadgroup with one group per subject, so that one worker alone holds a model.
+"""An xdist scheduler that groups tests by subject, so that only one worker loads each model.
 
-xdist itself finds groups by a suffix that its workers append to node ids, which pytest 9 no longer
-lets them do; the controller knows the subjects and needs no suffix. Imported only under xdist.
+xdist's own loadgroup needs a suffix that its workers append to node ids, which pytest 9 no longer
+allows. Imported only under xdist.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 
 class SubjectScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
-    """All tests of a subject go to one worker; a test without a subject is a group of its own."""
+    """Assigns all tests of a subject to one worker; each other test is a group of its own."""
 
     def __init__(
         self, config: pytest.Config, log: Producer | None, subject_of: Callable[[str], str | None]

@@ -1,4 +1,4 @@
-"""A pytest configuration -> the session's plan, made once; what is wrong is a usage error."""
+"""The profile, plan and workspace of a pytest session; bad input becomes a usage error."""
 
 import os
 import time
@@ -22,27 +22,27 @@ _STARTED = pytest.StashKey[float]()
 
 
 def has_plan(config: pytest.Config) -> bool:
-    """Whether anything in the session asked for the plan."""
+    """Whether the session's plan has been created."""
     return _PLAN in config.stash
 
 
 def loaded_of(config: pytest.Config) -> loading.LoadedProfile:
-    """The session's profile, read once; `BadInput` where there is none, or a bad one."""
+    """The session's profile, read once. Raises `BadInput` if it is missing or invalid."""
     if _LOADED not in config.stash:
         config.stash[_LOADED] = _load(config)
     return config.stash[_LOADED]
 
 
 def benchmarks_of(config: pytest.Config) -> Mapping[str, Benchmark]:
-    """The benchmarks that ship, and those of the profile, if it can be read."""
+    """The shipped benchmarks, and those of the profile if it is valid."""
     try:
         return shipped() | loaded_of(config).benchmarks
-    except BadInput:  # a usage error where the plan is asked for
+    except BadInput:  # `plan_of` reports it
         return shipped()
 
 
 def plan_of(config: pytest.Config) -> Plan:
-    """The session's plan, made on first use; what is wrong with the input is a usage error."""
+    """The session's plan, created on first use. Raises `pytest.UsageError` for bad input."""
     if _PLAN not in config.stash:
         try:
             config.stash[_PLAN] = _make_plan(config)
@@ -77,32 +77,32 @@ def _make_plan(config: pytest.Config) -> Plan:
 
 
 def _workspace(config: pytest.Config) -> Workspace:
-    """Where models and answers are kept, and how work on them is shown past pytest's capture."""
-    manager, open_ = config.pluginmanager, False
+    """The workspace of the session, whose progress is shown despite pytest's output capturing."""
+    manager, uncaptured = config.pluginmanager, False
 
     @contextmanager
-    def shown() -> Iterator[None]:
-        nonlocal open_
-        if open_:  # by who called the one who shows something
+    def without_capture() -> Iterator[None]:
+        nonlocal uncaptured
+        if uncaptured:  # nested call
             yield
             return
         capture, reporter = map(manager.get_plugin, ("capturemanager", "terminalreporter"))
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             if reporter:
                 reporter.ensure_newline()
-                if reporter._tw.width_of_current_line:  # with -q there is no file's name before
+                if reporter._tw.width_of_current_line:  # with -q, ensure_newline does nothing
                     reporter._tw.line()
-            open_ = True
+            uncaptured = True
             try:
                 yield
             finally:
-                open_ = False
+                uncaptured = False
 
     worker = getattr(config, "workerinput", {})
     workers = len(getattr(config.option, "tx", None) or ())
     plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")
     since = started(config) if config.option.lek_fresh else 0.0
-    progress = Progress(plain=plain, shown=shown)
+    progress = Progress(plain=plain, shown=without_capture)
     return Workspace(
         config.invocation_params.dir / ".lek",
         progress,
@@ -115,26 +115,26 @@ def _workspace(config: pytest.Config) -> Workspace:
 
 
 def close(config: pytest.Config) -> None:
-    """Close what the session's plan opened."""
+    """Close the workspace, if the session's plan has been created."""
     if has_plan(config):
         plan_of(config).workspace.close()
 
 
 def started(config: pytest.Config) -> float:
-    """When the session began, in seconds of the epoch: the same in xdist's workers."""
-    told = getattr(config, "workerinput", {}).get("lek_started")
-    return config.stash.setdefault(_STARTED, told or time.time())
+    """Start of the session in seconds since the epoch, the same in all xdist workers."""
+    start = getattr(config, "workerinput", {}).get("lek_started")
+    return config.stash.setdefault(_STARTED, start or time.time())
 
 
 def idle(config: pytest.Config) -> bool:
-    """Whether no case will be run: tests or fixtures are listed, or it is a dry run."""
+    """Whether no case will run: tests or fixtures are only listed, or it is a dry run."""
     option = config.option
     listed = option.collectonly or option.showfixtures or option.show_fixtures_per_test
     return bool(listed or option.lek_dry_run)
 
 
 def check_judges(config: pytest.Config, benchmarks: Iterable[str]) -> None:
-    """A judge of ``benchmarks`` that lacks its key or its library is a usage error."""
+    """Raise `pytest.UsageError` if a judge of ``benchmarks`` lacks its key or client library."""
     if not idle(config):
         try:
             plan_of(config).judges.check(benchmarks)
@@ -143,15 +143,17 @@ def check_judges(config: pytest.Config, benchmarks: Iterable[str]) -> None:
 
 
 def evals_are_named(config: pytest.Config) -> bool:
-    """Whether the command line can reach ``evals``, so that faults must be told before all else."""
+    """Whether ``evals`` may be collected, so that bad input is reported before collection."""
     evals = config.rootpath / "evals"
-    named = [config.invocation_params.dir / arg.split("::")[0] for arg in config.args]
-    asked = any(
+    paths = [config.invocation_params.dir / arg.split("::")[0] for arg in config.args]
+    option_given = any(
         v not in (None, False) for k, v in vars(config.option).items() if k.startswith("lek_")
     )
-    return asked or any(p == evals or evals in p.parents or p in evals.parents for p in named)
+    return option_given or any(
+        p == evals or evals in p.parents or p in evals.parents for p in paths
+    )
 
 
 def shown(path: Path) -> Path:
-    """``path`` from the current directory, as people write it."""
+    """``path`` relative to the current directory."""
     return Path(os.path.relpath(path))

@@ -1,6 +1,6 @@
-"""TOML file -> Profile, checked: everything about an evaluation that is not on the command line.
+"""Finding, reading and validating profiles.
 
-Every fault becomes one ``BadInput`` line of the form ``FILE: KEY: what is wrong; what is right``.
+An invalid profile raises `BadInput` with one line: ``FILE: KEY: what is wrong; what to do``.
 """
 
 import hashlib
@@ -25,13 +25,13 @@ from lek.profile.schema import (
     RecordedSubject,
 )
 
-SHIPPED = "lek:"  # begins the path of a file or directory that ships
+SHIPPED = "lek:"  # prefix of the path of a shipped file or directory
 
 
 class LoadedProfile(BaseModel):
-    """A profile with the file that it came from and the SHA-256 of that file's bytes.
+    """A profile with its file.
 
-    ``benchmarks`` are those that its ``data.benchmarks`` name, in that order.
+    ``digest``: SHA-256 of the file. ``benchmarks``: those of ``data.benchmarks``, in that order.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,40 +43,43 @@ class LoadedProfile(BaseModel):
     benchmarks: dict[str, Benchmark]
 
     def relative(self, path: str) -> Path:
-        """``path`` as the profile means it: from its own place, or ``lek:`` of what ships."""
+        """``path`` relative to the profile, or to the shipped files if it begins with ``lek:``."""
         if path.startswith(SHIPPED):
             return shipped() / path.removeprefix(SHIPPED)
         return Path(os.path.normpath(self.path.parent / path))
 
 
 def shipped() -> Path:
-    """The directory that holds what ships: evals, kernel, seeds, training, abliteration, sandbox.
+    """The directory of shipped files: evals, kernel, seeds, training, abliteration and sandbox.
 
-    It is the package itself where that was installed from a wheel, else the repository.
+    It is the package directory if the package was installed from a wheel, else the repository.
     """
     package = Path(__file__).parents[1]
     return package if (package / "evals").is_dir() else package.parent
 
 
 def find(name: str, profiles: Path) -> Path:
-    """The file of profile ``name``: of the directory ``profiles``, one that ships, or a path."""
+    """The file of profile ``name``: in the directory ``profiles``, a shipped one, or a path.
+
+    Raises `BadInput` if there is no such file.
+    """
     if name.endswith(".toml") or "/" in name:
         path = Path(name)
         if not path.is_file():
             raise BadInput(f"--lek-profile {name}: no such file")
         return path
     known: dict[str, Path] = {}
-    for place in (shipped() / "evals" / "profiles", profiles):
-        known |= {file.stem: file for file in sorted(place.glob("*.toml"))}
+    for directory in (shipped() / "evals" / "profiles", profiles):
+        known |= {file.stem: file for file in sorted(directory.glob("*.toml"))}
     if name in known:
         return known[name]
-    near = suggestion(name, known).removeprefix(", ")
-    hint = near or f"there are {', '.join(known)}, and files by their path"
+    hint = suggestion(name, known).removeprefix(", ")
+    hint = hint or f"expected one of {', '.join(known)}, or the path of a file"
     raise BadInput(f"--lek-profile {name}: no such profile; {hint}")
 
 
 def load(path: Path) -> LoadedProfile:
-    """Read and check the profile at ``path``; raises `BadInput` with the first fault found."""
+    """Read and validate the profile at ``path``; raises `BadInput` for the first error."""
     try:
         raw = path.read_bytes()
         table = tomllib.loads(raw.decode())
@@ -89,7 +92,7 @@ def load(path: Path) -> LoadedProfile:
     try:
         profile = Profile.model_validate(_lists_as_tuples(table))
     except ValidationError as e:
-        raise BadInput(f"{path}: {_first_fault(e)}") from e
+        raise BadInput(f"{path}: {_first_error(e)}") from e
     if not profile.data.benchmarks:
         raise BadInput(f"{path}: data.benchmarks: empty; name at least one")
     benchmarks = resolve(profile.data.benchmarks, path.parent, f"{path}: data.benchmarks")
@@ -101,66 +104,64 @@ def load(path: Path) -> LoadedProfile:
 
 
 def with_judge(loaded: LoadedProfile, kind: str, option: str) -> LoadedProfile:
-    """The profile with the judge ``kind`` for every benchmark whose judge is not exact.
+    """A copy of the profile with the judge ``kind`` for all benchmarks not judged exactly.
 
-    Raises `BadInput`, which names ``option``, where there is no such kind or it does not suit.
+    Raises `BadInput` that names ``option`` if the kind is unknown or not suitable.
     """
     kinds = [NONE, *(k for k in JUDGE_KINDS if k != "exact")]
     if kind not in kinds:
         hint = suggestion(kind, kinds)
         raise BadInput(f"{option}: no such judge{hint}; one of {', '.join(kinds)}")
     judges = loaded.profile.judges
-    given = {name: getattr(judges, name) for name in JudgesConfig.model_fields} | {"default": kind}
-    given |= {b: "exact" for b in loaded.benchmarks if judges.of(b) == "exact"}
-    profile = loaded.profile.model_copy(update={"judges": JudgesConfig.model_validate(given)})
+    table = {name: getattr(judges, name) for name in JudgesConfig.model_fields} | {"default": kind}
+    table |= {b: "exact" for b in loaded.benchmarks if judges.of(b) == "exact"}
+    profile = loaded.profile.model_copy(update={"judges": JudgesConfig.model_validate(table)})
     check_judges(loaded.path, profile, loaded.benchmarks, option)
     return loaded.model_copy(update={"profile": profile})
 
 
 def _lists_as_tuples(value: Any) -> Any:
-    """TOML has lists where the strict models want tuples."""
+    """``value`` with all lists converted to tuples, which the strict models require."""
     if isinstance(value, dict):
         return {k: _lists_as_tuples(v) for k, v in value.items()}
     return tuple(_lists_as_tuples(v) for v in value) if isinstance(value, list) else value
 
 
-def _first_fault(error: ValidationError) -> str:
-    # A misspelt key is also a missing one: the spelling is the fault to tell.
-    faults = error.errors(include_url=False)
-    fault, *others = sorted(faults, key=lambda f: f["type"] != "extra_forbidden")
-    key, loc = "", fault["loc"]
+def _first_error(error: ValidationError) -> str:
+    """The first of pydantic's errors as one line: KEY, what is wrong, what to do."""
+    # A misspelt key causes two errors, unknown and missing. Report the unknown key.
+    errors = error.errors(include_url=False)
+    first, *others = sorted(errors, key=lambda e: e["type"] != "extra_forbidden")
+    key, loc = "", first["loc"]
     kind = None
-    if loc[0] == "subjects" and len(loc) > 2 and loc[2] in SUBJECT_KINDS:  # the tag of the union
+    if loc[0] == "subjects" and len(loc) > 2 and loc[2] in SUBJECT_KINDS:  # a tag of the union
         kind, loc = SUBJECT_KINDS[str(loc[2])], (*loc[:2], *loc[3:])
     for part in loc:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
-    if fault["type"] == "extra_forbidden":
+    if first["type"] == "extra_forbidden":
         keys = _keys_of(loc[2:-1], kind) if kind else _keys_of(loc[:-1], Profile)
-        hint = suggestion(str(loc[-1]), keys) or f"; known are {', '.join(keys)}"
+        hint = suggestion(str(loc[-1]), keys) or f"; expected one of {', '.join(keys)}"
         text = f"{key}: unknown key{hint}"
         for origin, other in SUBJECT_KINDS.items():
             if kind and len(loc) == 3 and other is not kind and loc[2] in _names(other):
-                text = f"{key}: only a subject with '{origin}' has this"
-    elif fault["type"] == "missing":
-        text = f"{key}: missing; it must be given"
+                text = f"{key}: only allowed in a subject with '{origin}'"
+    elif first["type"] == "missing":
+        text = f"{key}: missing; add it"
     else:
-        wanted = fault["msg"].removeprefix("Value error, ")
-        wanted = wanted[0].lower() + wanted[1:]
+        message = first["msg"].removeprefix("Value error, ")
+        message = message[0].lower() + message[1:]
         hint = ""
-        if fault["type"] == "literal_error":
-            hint = suggestion(str(fault["input"]), fault["ctx"]["expected"].split("'")[1::2])
-        # somebody may have put a key where its variable or an address belongs
-        given = (
-            ""
-            if isinstance(fault["input"], dict) or loc[-1] in ("key", "base_url")
-            else f" = {fault['input']!r}"
-        )
-        text = f"{key}{given}: {wanted}{hint}"
+        if first["type"] == "literal_error":
+            hint = suggestion(str(first["input"]), first["ctx"]["expected"].split("'")[1::2])
+        # Do not show these values: they may contain an API key by mistake.
+        secret = loc[-1] in ("key", "base_url")
+        value = "" if secret or isinstance(first["input"], dict) else f" = {first['input']!r}"
+        text = f"{key}{value}: {message}{hint}"
     return text + (f" (and {len(others)} more)" if others else "")
 
 
 def _keys_of(loc: Sequence[int | str], table: type[BaseModel]) -> list[str]:
-    """The keys that the table at ``loc``, from ``table`` on, may have."""
+    """The allowed keys of the table at the path ``loc`` below ``table``."""
     for part in loc:
         if isinstance(part, str):
             table = _table(next(f for n, f in table.model_fields.items() if part in (n, f.alias)))
@@ -168,33 +169,36 @@ def _keys_of(loc: Sequence[int | str], table: type[BaseModel]) -> list[str]:
 
 
 def _names(table: type[BaseModel]) -> list[str]:
+    """The keys of ``table`` as written in TOML."""
     return [field.alias or name for name, field in table.model_fields.items()]
 
 
 def _table(field: FieldInfo) -> type[BaseModel]:
-    """The form of the table, or of the tables in a list, that ``field`` holds."""
-    waiting = [field.annotation]
+    """The model of the table, or of the list of tables, in ``field``."""
+    annotations = [field.annotation]
     while True:
-        kind: Any = waiting.pop(0)
+        kind: Any = annotations.pop(0)
         if isinstance(kind, type) and get_origin(kind) is None and issubclass(kind, BaseModel):
             return kind
-        waiting += getattr(kind, "__args__", ())
+        annotations += getattr(kind, "__args__", ())
 
 
 def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> None:
-    """Raise `BadInput` for the first thing in the profile that does not fit with the rest."""
+    """Raise `BadInput` for the first inconsistency between parts of the profile."""
     names = profile.subject_names
     for i, name in enumerate(names):
         if name in names[:i]:
-            raise BadInput(f"{path}: subjects[{i}].name: '{name}' is taken; rename one of the two")
+            raise BadInput(
+                f"{path}: subjects[{i}].name: '{name}' is already used; rename one of the two"
+            )
         _check_subject(f"{path}: subjects[{i}]", profile, i)
-    kept = next((s.name for s in profile.models if s.dequantize is False), None)
+    quantized = next((s.name for s in profile.models if s.dequantize is False), None)
     derived = (s.name for s in profile.models if s.dequantize or isinstance(s, DerivedSubject))
     full = next(derived, None)
-    if kept is not None and full is not None:
+    if quantized is not None and full is not None:
         raise BadInput(
-            f"{path}: subject {kept}: dequantize = false, but {full} is in full precision, and "
-            "compared subjects have one form; delete the key"
+            f"{path}: subject {quantized}: dequantize = false, but {full} is in full precision, "
+            "and all subjects must have the same precision; delete the key"
         )
     if profile.baseline not in names:
         hint = suggestion(profile.baseline, names) or f"; subjects are {', '.join(names)}"
@@ -202,7 +206,7 @@ def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> 
     for key, kind in profile.judges.lines.items():
         if key not in benchmarks:
             known = [*type(profile.judges).model_fields, *benchmarks]
-            hint = suggestion(key, known) or f"; known are {', '.join(known)}"
+            hint = suggestion(key, known) or f"; expected one of {', '.join(known)}"
             raise BadInput(f"{path}: judges.{key}: unknown key{hint}")
         if not isinstance(kind, str):
             raise BadInput(f"{path}: judges.{key} = {kind!r}: expected the name of a judge")
@@ -212,7 +216,10 @@ def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> 
 def check_judges(
     path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark], option: str | None = None
 ) -> None:
-    """Raise `BadInput` where a judge does not suit its benchmark; ``option`` named the judges."""
+    """Raise `BadInput` if a judge is not suitable for its benchmark.
+
+    ``option``: the command-line option that replaced the judges, for the error message.
+    """
     for benchmark in benchmarks.values():
         kind = profile.judges.of(benchmark.name)
         key = benchmark.name if benchmark.name in profile.judges.lines else "default"
@@ -221,33 +228,38 @@ def check_judges(
 
 
 def _check_subject(where: str, profile: Profile, i: int) -> None:
-    """Raise `BadInput` where a subject does not fit with those above it."""
+    """Raise `BadInput` if subject ``i`` is not consistent with the subjects above it."""
     subject, names = profile.subjects[i], profile.subject_names
     if isinstance(subject, RecordedSubject):
         for earlier in profile.subjects[:i]:
             if isinstance(earlier, RecordedSubject) and earlier.recorded == subject.recorded:
-                taken = f"'{earlier.recorded}' is that of {earlier.name} already"
-                raise BadInput(f"{where}.recorded: {taken}")
+                raise BadInput(
+                    f"{where}.recorded: '{earlier.recorded}' is already used by {earlier.name}; "
+                    "delete one of the two"
+                )
         if profile.data.source != "lem":
             raise BadInput(
-                f"{where}.recorded: data.source = '{profile.data.source}' has no answers"
+                f"{where}.recorded: data.source = '{profile.data.source}' has no answers; use 'lem'"
             )
     if isinstance(subject, DerivedSubject):
         if subject.origin not in names[:i]:
-            near = suggestion(subject.origin, names[:i]) or f"; above it are {', '.join(names[:i])}"
-            raise BadInput(f"{where}.from = '{subject.origin}': no such subject above it{near}")
+            hint = suggestion(subject.origin, names[:i])
+            hint = hint or f"; expected one of {', '.join(names[:i])}"
+            raise BadInput(f"{where}.from = '{subject.origin}': no such subject above it{hint}")
         if subject.origin in profile.recorded:
-            why = "has recorded answers, but no weights"
-            raise BadInput(f"{where}.from = '{subject.origin}': {why}")
+            raise BadInput(
+                f"{where}.from = '{subject.origin}': has recorded answers, but no weights; "
+                "name a subject with 'model' or 'from'"
+            )
         if not subject.abliterate and not subject.lora:
             raise BadInput(f"{where}: the same as {subject.origin}; give abliterate or lora")
 
 
 def check_settings(where: str, path: Path, profile: Profile, kind: str) -> None:
-    """Raise `BadInput` where the judge ``kind`` is a model and has no settings."""
+    """Raise `BadInput` if the judge ``kind`` is an LLM and the profile has no settings for it."""
     if JUDGE_KINDS[kind].is_llm and profile.judges.settings(kind) is None:
-        also = "base_url and " if kind == "openai" else ""
-        raise BadInput(f"{where}: {path} has no table [judges.{kind}]; add one with {also}model")
+        keys = "base_url and model" if kind == "openai" else "model"
+        raise BadInput(f"{where}: {path} has no table [judges.{kind}]; add one with {keys}")
 
 
 def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark) -> None:
@@ -268,6 +280,11 @@ def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark)
         )
     if name == "recorded":
         if profile.data.source != "lem":
-            raise BadInput(f"{where}: data.source = '{profile.data.source}' has no verdicts")
+            raise BadInput(
+                f"{where}: data.source = '{profile.data.source}' has no verdicts; use 'lem'"
+            )
         for subject in profile.models:
-            raise BadInput(f"{where}: there are none on {subject.name}, which answers anew")
+            raise BadInput(
+                f"{where}: no recorded verdicts on {subject.name}, whose answers are generated; "
+                "use another judge"
+            )

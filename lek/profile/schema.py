@@ -1,7 +1,4 @@
-"""What a profile may say: subjects, data, decoding, judges, gates, each key with type and default.
-
-`profiles` reads the TOML file and tells what is wrong with it.
-"""
+"""Profile schema: the tables and keys of a profile, with types and defaults."""
 
 import re
 from collections.abc import Mapping
@@ -30,18 +27,18 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def public_dict(self, **how: Any) -> dict[str, Any]:
-        """The table as plain values, for others to read: no absolute path, but its last part.
+        """The table as plain values, with absolute paths reduced to their last part.
 
-        ``how`` is for ``model_dump``. What a fingerprint covers is not taken from here.
+        ``how``: arguments for ``model_dump``. Not for fingerprints, which need the full paths.
         """
-        return {k: _placeless(v) for k, v in self.model_dump(mode="json", **how).items()}
+        return {k: _without_directories(v) for k, v in self.model_dump(mode="json", **how).items()}
 
 
-def _placeless(value: Any) -> Any:
+def _without_directories(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _placeless(v) for k, v in value.items()}
+        return {k: _without_directories(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_placeless(v) for v in value]
+        return [_without_directories(v) for v in value]
     return PurePath(value).name if isinstance(value, str) and value[:1] in ("/", "~") else value
 
 
@@ -50,20 +47,22 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 def _odd(value: int) -> int:
     if value % 2 == 0:
-        raise ValueError("must be odd, so that there is a middle vote")
+        raise ValueError("must be odd, so that the median is a vote")
     return value
 
 
 def _address(value: str) -> str:
     try:
         parts = urlsplit(value)
-        whole = parts.scheme in ("http", "https") and parts.port != 0
-    except ValueError:  # such as a port of letters
-        whole = False
-    if not whole or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname or ""):
+        valid = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # for example, the port is not a number
+        valid = False
+    if not valid or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname or ""):
         raise ValueError("must be an address such as http://127.0.0.1:8080/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must hold no key and no query; name the key's variable in key")
+        raise ValueError(
+            "must contain no key or query; set 'key' to the name of the key's variable"
+        )
     return value
 
 
@@ -80,32 +79,32 @@ Variable = Annotated[str, AfterValidator(_variable)]
 
 
 class RecordedSettings(Section):
-    """The verdicts that were recorded with the data.
+    """Settings of the judge that uses verdicts recorded in the data.
 
-    ``empty`` says whether a recorded verdict on an empty answer counts: ``score`` takes it, as
-    published tables did, ``unscored`` leaves it out.
+    ``empty``: whether a recorded verdict on an empty answer counts (``score``, as in the published
+    tables) or not (``unscored``).
     """
 
     empty: Literal["score", "unscored"] = "unscored"
 
 
 class ReferenceSettings(Section):
-    """The judge that compares with a case's reference answers.
+    """Settings of the judge that compares with a case's reference answers.
 
-    ``floor`` is the least similarity (0 to 1) at which an answer counts as one of them.
+    ``floor``: the minimum similarity (0 to 1) at which an answer matches a reference answer.
     """
 
     floor: Annotated[float, Field(ge=0, le=1)] = 0.9
 
 
 class LLMJudgeSettings(Section):
-    """What all judges that are models have.
+    """Settings of all LLM judges.
 
-    ``votes`` is how often each answer is judged; the median counts. ``max_tokens`` bounds a reply,
-    thinking included.
+    ``votes``: how often each answer is judged; the score is the median. ``max_tokens``: maximum
+    length of a reply, including thinking.
     """
 
-    # what a vote depends on: not how often, how fast or at what price it is asked for
+    # The settings that influence a vote, unlike the number of votes, rate limits and prices.
     DECIDE: ClassVar = {
         "model", "temperature", "max_tokens", "base_url", "structured", "revision", "dtype"
     }  # fmt: skip
@@ -116,17 +115,17 @@ class LLMJudgeSettings(Section):
     votes: Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)] = 1
 
     def deciding(self) -> dict[str, Any]:
-        """The settings that decide a vote, as part of its key."""
+        """The settings that influence a vote, which are part of its key in the store."""
         return self.model_dump(mode="json", include=self.DECIDE)
 
 
 class APIJudgeSettings(LLMJudgeSettings):
-    """A judge behind an API.
+    """Settings of a judge behind an API.
 
-    ``key`` names the environment variable that holds the key. ``concurrency`` is the number of
-    requests under way at once, ``rpm`` the most per minute. A reply that is not whole after
-    ``timeout`` seconds is given up; a question is asked ``attempts`` times at most. Prices are per
-    million tokens, in ``currency``.
+    ``key``: name of the environment variable that holds the API key. ``client``: client library.
+    ``concurrency``: maximum number of simultaneous requests. ``rpm``: maximum requests per minute.
+    ``timeout``: seconds until a request is aborted. ``attempts``: maximum attempts per question.
+    Prices are per million tokens, in ``currency``.
     """
 
     key: Variable | None = None
@@ -141,7 +140,7 @@ class APIJudgeSettings(LLMJudgeSettings):
 
 
 class GeminiSettings(APIJudgeSettings):
-    """Google's API, through either of its two client libraries (default: the one installed)."""
+    """Settings for Google's API, with either client library (default: the installed one)."""
 
     key: Variable | None = "GEMINI_API_KEY"
     base_url: Url | None = None
@@ -149,9 +148,9 @@ class GeminiSettings(APIJudgeSettings):
 
 
 class OpenAISettings(APIJudgeSettings):
-    """Any endpoint that speaks OpenAI's chat completions, local or hosted.
+    """Settings for a local or hosted endpoint with OpenAI's chat completions API.
 
-    ``structured`` says what the endpoint knows of ``response_format``.
+    ``structured``: the ``response_format`` that the endpoint supports.
     """
 
     base_url: Url
@@ -160,9 +159,10 @@ class OpenAISettings(APIJudgeSettings):
 
 
 class LocalJudgeSettings(LLMJudgeSettings):
-    """A model in this process, asked in batches.
+    """Settings of a judge model that runs in this process, in batches.
 
-    ``model`` is a directory (relative to the profile) or the name of a model on the hub.
+    ``model``: a directory (relative to the profile), or a name on the Hugging Face hub.
+    ``memory_gb``: as in `Decoding`.
     """
 
     revision: str | None = None
@@ -171,12 +171,12 @@ class LocalJudgeSettings(LLMJudgeSettings):
     dtype: Dtype | None = None
 
 
-NONE = "none"  # no judge: only what needs none is measured
+NONE = "none"  # no judge: only measures that need none are scored
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client library of an API: its package, module, our extra, and the class that uses it."""
+    """A client library: its package, module, extra of ours that installs it, and endpoint class."""
 
     package: str
     module: str
@@ -188,9 +188,9 @@ class Client:
 class JudgeKind:
     """A kind of judge that a profile can name.
 
-    ``suitable`` is what a benchmark lists where it suits; ``settings`` is the form of its table in
-    the profile, without which an LLM judge cannot be asked; ``clients`` are the libraries of which
-    one must be installed, the preferred first.
+    ``suitable``: the entry in a benchmark's ``judges`` that allows this kind. ``settings``: the
+    model of its table in the profile, which an LLM judge requires. ``clients``: client libraries,
+    of which one must be installed, in order of preference.
     """
 
     name: str
@@ -200,11 +200,11 @@ class JudgeKind:
 
     @property
     def is_llm(self) -> bool:
-        """Whether it is a model that follows rubrics."""
+        """Whether it is a language model that follows rubrics."""
         return self.suitable == "llm"
 
     def suits(self, benchmark: Benchmark) -> bool:
-        """Whether ``benchmark`` can be judged by it."""
+        """Whether this kind can judge ``benchmark``."""
         return self.suitable in benchmark.judges
 
 
@@ -245,11 +245,12 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
 class Data(Section):
-    """Where the cases lie, and which benchmarks to use.
+    """The data directory and the benchmarks to use.
 
-    Both sources are directories with a ``<benchmark>.jsonl`` each; ``lem`` has recorded answers and
-    verdicts besides, ``path`` has cases alone. ``benchmarks`` are names of those that ship, or
-    paths of folders with a ``benchmark.toml`` (from the profile's place).
+    ``source``: ``path`` is a directory with a ``<benchmark>.jsonl`` of cases per benchmark; ``lem``
+    also has recorded answers and verdicts. ``benchmarks``: names of shipped benchmarks, or paths
+    (relative to the profile) of directories with a ``benchmark.toml``. ``shuffle_seed``: seed for
+    shuffling the cases (default: not shuffled).
     """
 
     source: Literal["lem", "path"]
@@ -259,10 +260,10 @@ class Data(Section):
 
 
 class Abliterate(Section):
-    """Remove the refusal direction (Arditi et al. 2024), found on two files of prompts.
+    """Settings for removing the refusal direction of a model (Arditi et al. 2024).
 
-    ``harmful`` and ``harmless`` are JSON Lines with ``id`` and ``prompt``. ``max_kl`` bounds the
-    answer-token KL on harmless prompts (nat); ``ridge`` is the λ of the projector.
+    ``harmful``, ``harmless``: JSON Lines files with ``id`` and ``prompt``. ``max_kl``: upper bound
+    of the answer-token KL divergence on harmless prompts, in nats. ``ridge``: λ of the projector.
     """
 
     harmful: str
@@ -274,10 +275,10 @@ class Abliterate(Section):
 
 
 class Stage(Section):
-    """One LoRA fine-tune (Hu et al. 2021). The defaults are those of the published LEK models.
+    """One LoRA fine-tuning (Hu et al. 2021). The defaults are those of the published LEK models.
 
-    ``data`` is a directory with ``train.jsonl`` (and ``valid.jsonl``), or one ``.jsonl`` file of
-    chats. ``layers`` counts from the last one, -1 means all.
+    ``data``: a directory with ``train.jsonl`` (and ``valid.jsonl``), or one ``.jsonl`` file of
+    chats. ``layers``: number of layers, counted from the last one; -1 for all.
     """
 
     data: str
@@ -295,17 +296,17 @@ class Stage(Section):
 
 
 class RecordedSubject(Section):
-    """A subject whose answers are recorded in the data, under the name ``recorded``."""
+    """A subject with answers in the data, recorded under the model name ``recorded``."""
 
     name: Name
     recorded: Name
 
 
 class BuiltSubject(Section):
-    """What subjects have in common that are models.
+    """Settings of all subjects that are models.
 
-    ``prompt`` is ``plain`` for a model that knows no chat; ``dequantize`` brings it into full
-    precision, or forbids that.
+    ``prompt``: ``plain`` for a model without a chat template. ``dequantize``: whether to convert
+    quantised weights to full precision (default: if necessary).
     """
 
     name: Name
@@ -314,16 +315,16 @@ class BuiltSubject(Section):
 
 
 class ModelSubject(BuiltSubject):
-    """A model as it is: a directory, or a name on the Hugging Face hub, at ``revision``."""
+    """An unmodified model: a directory, or a name on the Hugging Face hub at ``revision``."""
 
     model: str
     revision: str | None = None
 
 
 class DerivedSubject(BuiltSubject):
-    """A model made from the subject ``from``: by ``abliterate``, then by each stage of ``lora``.
+    """A model derived from the subject ``from`` by ``abliterate`` and then the stages of ``lora``.
 
-    Stages continue the adapter of a subject that is itself made by ``lora``.
+    If that subject was itself derived by ``lora``, the stages continue training its adapter.
     """
 
     origin: Annotated[Name, Field(alias="from")]
@@ -339,20 +340,21 @@ SUBJECT_KINDS: Mapping[str, type[Section]] = {
 
 
 def _origin(value: Any) -> str | None:
-    """The kind of a subject, by the one key that says where it comes from."""
+    """The kind of a subject: the key of `SUBJECT_KINDS` that it has."""
     if isinstance(value, dict):
         return next((key for key in SUBJECT_KINDS if key in value), None)
     return next((key for key, kind in SUBJECT_KINDS.items() if isinstance(value, kind)), None)
 
 
 def _one_origin(value: Any) -> Any:
+    """Raise `ValueError` unless ``value`` has exactly one key of `SUBJECT_KINDS`."""
     if isinstance(value, dict):
         keys = [key for key in SUBJECT_KINDS if key in value]
         if len(keys) > 1:
             raise ValueError(f"has {' and '.join(keys)}; give one of {', '.join(SUBJECT_KINDS)}")
         if not keys:
-            near = (f"; {k}: unknown key{n}" for k in value if (n := suggestion(k, SUBJECT_KINDS)))
-            raise ValueError(f"has none of {', '.join(SUBJECT_KINDS)}{next(near, '; give one')}")
+            hints = (f"; {k}: unknown key{s}" for k in value if (s := suggestion(k, SUBJECT_KINDS)))
+            raise ValueError(f"has none of {', '.join(SUBJECT_KINDS)}{next(hints, '; give one')}")
     return value
 
 
@@ -366,11 +368,11 @@ SubjectConfig = Annotated[
 
 
 class Decoding(Section):
-    """How answers are generated: greedily, or sampled with a key of its own for each case.
+    """How answers are generated: greedily, or sampled with a separate random key per case.
 
-    ``batch_size`` is an upper bound; a batch is smaller where ``memory_gb`` (default: a quarter of
-    the machine's memory) would not hold it. ``dtype`` is the numeric form of all subjects (default:
-    float32 on a CPU, as stored on an accelerator).
+    ``batch_size``: maximum; batches are smaller if they would exceed ``memory_gb`` (default: a
+    quarter of the machine's memory). ``dtype``: data type of all subjects (default: float32 on a
+    CPU, as stored on an accelerator).
     """
 
     max_tokens: Annotated[int, Field(ge=1)] = 512
@@ -383,13 +385,13 @@ class Decoding(Section):
 
 
 class JudgesConfig(Section):
-    """The judge of each benchmark; ``default`` serves those without a line of their own.
+    """The kind of judge of each benchmark, and the settings of each kind.
 
-    A line of its own has the name of the benchmark as key. ``none`` measures only what needs no
-    judge. What is to be said of a kind of judge stands in a table of its name.
+    Further keys are names of benchmarks, with a kind of judge as value; ``default`` is the kind for
+    the others. ``none`` scores only measures that need no judge.
     """
 
-    model_config = ConfigDict(extra="allow")  # the lines of benchmarks, which `checks` looks at
+    model_config = ConfigDict(extra="allow")  # for names of benchmarks, checked by `check`
 
     default: str = NONE
     recorded: RecordedSettings = RecordedSettings()
@@ -400,25 +402,29 @@ class JudgesConfig(Section):
 
     @property
     def lines(self) -> dict[str, Any]:
-        """The kind of judge by benchmark, where a benchmark has a line of its own."""
+        """The kind of judge by benchmark, without those that use ``default``."""
         return self.model_extra or {}
 
     def of(self, benchmark: str) -> str:
-        """The kind of judge that ``benchmark`` gets, or ``none``."""
+        """The kind of judge of ``benchmark``, or ``none``."""
         return str(self.lines.get(benchmark, self.default))
 
     def scores_empty(self, benchmark: str) -> bool:
-        """Whether an empty recorded answer to ``benchmark`` keeps its recorded verdict."""
+        """Whether recorded verdicts on empty answers to ``benchmark`` count."""
         return self.of(benchmark) == "recorded" and self.recorded.empty == "score"
 
     def settings(self, kind: str) -> LLMJudgeSettings | None:
-        """The settings of an LLM judge; ``None`` for other kinds, or without a table."""
-        found = getattr(self, kind, None) if kind in type(self).model_fields else None
-        return found if isinstance(found, LLMJudgeSettings) else None
+        """The settings of an LLM judge; ``None`` for other kinds, or if there is no table."""
+        settings = getattr(self, kind, None) if kind in type(self).model_fields else None
+        return settings if isinstance(settings, LLMJudgeSettings) else None
 
 
 class Gates(Section):
-    """The claims, and when a claim counts as measured."""
+    """The gates, and the conditions for ruling on them.
+
+    ``min_cases``: minimum number of scored cases. ``max_unscored``: maximum fraction of unscored
+    cases. ``correction``: correction of p-values for multiple comparisons.
+    """
 
     rules: tuple[str, ...] = ()
     min_cases: Annotated[int, Field(ge=2)] = 20
@@ -427,9 +433,10 @@ class Gates(Section):
 
 
 class Profile(Section):
-    """One evaluation. ``baseline`` is the subject that changes are shown against.
+    """One evaluation.
 
-    ``kernel`` is the directory of kernel and axioms for `lek sandwich` (default: the project's).
+    ``baseline``: the subject that the others are compared with in reports. ``kernel``: directory of
+    the kernel and axioms for `lek sandwich` (default: the shipped ones).
     """
 
     description: str = ""
@@ -443,15 +450,15 @@ class Profile(Section):
 
     @property
     def models(self) -> tuple[ModelSubject | DerivedSubject, ...]:
-        """The subjects that are models, whose answers are generated."""
+        """The subjects that are models and generate their answers."""
         return tuple(s for s in self.subjects if not isinstance(s, RecordedSubject))
 
     @property
     def recorded(self) -> dict[str, str]:
-        """The name in the data by subject whose answers are recorded."""
+        """Model names in the data, by name of the recorded subject."""
         return {s.name: s.recorded for s in self.subjects if isinstance(s, RecordedSubject)}
 
     @property
     def subject_names(self) -> tuple[str, ...]:
-        """Subject names in the order of the profile, which is the order of every table."""
+        """Subject names in the order of the profile, which is also the order in reports."""
         return tuple(s.name for s in self.subjects)

@@ -1,1 +1,1 @@
-"""A finished run -> what people read: the terminal's summary, the HTML page."""
+"""Reports of a finished run: the terminal summary and HTML fragments."""

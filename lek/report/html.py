@@ -1,6 +1,6 @@
-"""HTML fragments of a finished run for pytest-html: the summary, and one case per test.
+"""HTML fragments for pytest-html: the summary of a run, and the details of each case.
 
-The fragments carry no script and load nothing.
+The fragments contain no scripts and load no other files.
 """
 
 from html import escape
@@ -17,7 +17,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def summary(run: Run) -> str:
-    """The table, the gates and the run's facts, for the top of the page."""
+    """The result tables, the gates and the facts of the run, for the top of the page."""
     by_name = {name: [m for m in run.metrics if m.benchmark == name] for name in run.benchmarks}
     return render(
         _TEMPLATES / "run.html",
@@ -31,7 +31,7 @@ def summary(run: Run) -> str:
 
 
 def case(verdict: Verdict) -> str:
-    """One test: the case, the answer, the scores and the judge's reason."""
+    """The details of one test: case, answer, scores and the judge's reasons."""
     response = verdict.response
     scores = ", ".join(
         f"{measure} {'unscored' if score is None else format(score, 'g')}"
@@ -54,12 +54,12 @@ def case(verdict: Verdict) -> str:
 
 
 def test_id(nodeid: str) -> str:
-    """The cell of a test's name; pytest-html itself puts it in unescaped."""
+    """The table cell with a test's name, which pytest-html does not escape."""
     return f'<td class="col-testId">{escape(nodeid)}</td>'
 
 
 def _votes(verdict: Verdict) -> str:
-    """Every vote where there are several, each with its reasons."""
+    """The scores and reasons of each vote, or nothing if there is only one vote."""
     if len(verdict.votes) < 2:
         return ""
     return "\n".join(
@@ -69,18 +69,18 @@ def _votes(verdict: Verdict) -> str:
 
 
 def _table(benchmark: Benchmark, metrics: list[Metric]) -> dict[str, Any]:
-    """One table: a row per subject, a column per measure."""
+    """The template values of a table with a row per subject and a column per measure."""
     cells = {(m.subject, m.measure): m for m in metrics}
     measures = list(dict.fromkeys(m.measure for m in metrics))
     rows = []
     for subject in dict.fromkeys(m.subject for m in metrics):
-        row = [cells[subject, measure] for measure in measures]
+        of_subject = [cells[subject, measure] for measure in measures]
         rows.append(
             {
                 "subject": subject,
-                "cells": [_cell(benchmark, metric) for metric in row],
-                "n": min(metric.n for metric in row),
-                "unscored": max(metric.unscored for metric in row),
+                "cells": [_cell(benchmark, metric) for metric in of_subject],
+                "n": min(metric.n for metric in of_subject),
+                "unscored": max(metric.unscored for metric in of_subject),
             }
         )
     return {"name": benchmark.name, "measures": measures, "rows": rows}
@@ -89,12 +89,12 @@ def _table(benchmark: Benchmark, metrics: list[Metric]) -> dict[str, Any]:
 def _cell(benchmark: Benchmark, metric: Metric) -> dict[str, Any]:
     notes = [change_text(metric)] if metric.change else []
     if metric.spread is not None:
-        notes.append(f"votes apart by {metric.spread:.2f}")
+        notes.append(f"vote spread {metric.spread:.2f}")
     return {"value": value_text(metric, benchmark[metric.measure]), "notes": notes}
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    """What the run is about: names and texts."""
+    """The facts of the run, as pairs of name and text."""
     facts, profile = run.facts, run.facts["profile"]
     commit = facts.get("commit")
     dirty = " with uncommitted changes" if facts.get("dirty") else ""
@@ -116,15 +116,16 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _judges(entry: tuple[str, dict[str, Any]]) -> str:
-    """Who judged a benchmark: ``truthfulqa: gemini (gemini-2.0-flash), degeneration_detector``."""
+    """The judges of a benchmark: ``gsm8k: exact, openai (gpt-4o-mini)``."""
     benchmark, protocol = entry
     judges = (
-        f"{judge} ({how['model']})" if "model" in how else judge for judge, how in protocol.items()
+        f"{judge} ({settings['model']})" if "model" in settings else judge
+        for judge, settings in protocol.items()
     )
     return f"{benchmark}: {', '.join(judges)}"
 
 
 def _fingerprints(facts: dict[str, Any]) -> list[str]:
-    """The fingerprint of each model that was asked."""
-    asked = [s for s in facts.get("subjects", ()) if isinstance(s.get("fingerprint"), str)]
-    return [f"{s['name']}: {s['fingerprint'][:16]}" for s in asked]
+    """The fingerprint of each subject that is a model."""
+    models = [s for s in facts.get("subjects", ()) if isinstance(s.get("fingerprint"), str)]
+    return [f"{s['name']}: {s['fingerprint'][:16]}" for s in models]

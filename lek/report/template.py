@@ -1,4 +1,4 @@
-"""Templates of HTML, rendered by Jinja with every value escaped."""
+"""HTML templates, rendered by Jinja with all values escaped."""
 
 from functools import cache
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def render(template: Path, **values: Any) -> str:
-    """``template`` filled with ``values``; an undefined name is an error."""
+    """Render ``template`` with ``values``; raises `jinja2.UndefinedError` for a missing one."""
     return str(_compiled(template).render(**values))
 
 

@@ -1,7 +1,7 @@
-"""A finished run -> the lines of the terminal's summary, each with a style, within a width.
+"""The terminal summary of a run: styled lines of a given width.
 
-One block per benchmark: a row per subject with mean and 95% interval per measure, and beneath it
-the relative change against the baseline with its interval. Then the gates and what was left out.
+Each benchmark has a table with a row per subject: mean and 95% interval of each measure, and on the
+next line the relative change from the baseline. The gates, unscored cases, costs and notes follow.
 """
 
 import re
@@ -21,25 +21,25 @@ _RULING_STYLE: dict[str, Style] = {
     "unmeasured": "yellow",
     "not selected": "light",
 }
-_STATISTIC = re.compile(r"\b([np]) ([=<]) (\d)")  # kept on one line
-_CELL = 30
+_STATISTIC = re.compile(r"\b([np]) ([=<]) (\d)")  # is not broken at line ends
+_CELL_WIDTH = 30
 
 
 class Line(NamedTuple):
-    """One line of text and how to mark it up where there is colour."""
+    """One line of text, and its style on terminals with colour."""
 
     text: str
     style: Style = ""
 
 
 def summary(run: Run, width: int = 80) -> list[Line]:
-    """The whole summary of ``run`` in lines of at most ``width`` columns (60 or more)."""
+    """The summary of ``run`` in lines of at most ``width`` columns (at least 60)."""
     width = max(width, 60)
     lines: list[Line] = []
     if run.metrics:
         legend = "mean [95% interval]"
-        against = {m.change.against for m in run.metrics if m.change}
-        legend += f"; beneath: relative change against {min(against)}" if against else ""
+        baselines = {m.change.against for m in run.metrics if m.change}
+        legend += f"; next line: relative change from {min(baselines)}" if baselines else ""
         lines += [Line(legend, "light"), Line("")]
     for name, benchmark in run.benchmarks.items():
         metrics = [m for m in run.metrics if m.benchmark == name]
@@ -57,7 +57,7 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     if run.facts["counts"]["lost"]:
         lost = run.facts["lost"]
         count = run.facts["counts"]["lost"]
-        text = f"{count} selected left no verdict: {', '.join(lost)}"
+        text = f"{count} selected tests without a verdict: {', '.join(lost)}"
         text += f" and {count - len(lost)} more" if count > len(lost) else ""
         lines += _wrapped(text, width, "red")
     for note in run.facts.get("notes", ()):
@@ -65,12 +65,12 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     return lines
 
 
-def _unscored(found: dict[str, Any]) -> str:
-    """How many verdicts lack scores for one reason, with the first texts."""
-    texts = [t["text"] + (f" ({t['count']})" if t["count"] > 1 else "") for t in found["texts"]]
+def _unscored(reason: dict[str, Any]) -> str:
+    """The number of verdicts without a score for one reason, and the first texts."""
+    texts = [t["text"] + (f" ({t['count']})" if t["count"] > 1 else "") for t in reason["texts"]]
     more = f"; and {len(texts) - 3} more, in verdicts.jsonl" if len(texts) > 3 else ""
-    code = found["code"].replace("_", " ")
-    return f"unscored, {code} ({found['count']}): {'; '.join(texts[:3])}{more}"
+    code = reason["code"].replace("_", " ")
+    return f"unscored, {code} ({reason['count']}): {'; '.join(texts[:3])}{more}"
 
 
 def _pending(run: Run, width: int) -> list[Line]:
@@ -79,9 +79,9 @@ def _pending(run: Run, width: int) -> list[Line]:
     if not pending:
         return []
     reasons = [
-        found["texts"][0]["text"]
-        for found in run.facts["unscored"]
-        if found["code"] == "judge_unavailable"
+        reason["texts"][0]["text"]
+        for reason in run.facts["unscored"]
+        if reason["code"] == "judge_unavailable"
     ]
     answers = "1 answer" if pending == 1 else f"{pending} answers"
     text = f"{answers} could not be judged ({reasons[0]}). Repeat the command to retry only these."
@@ -89,19 +89,21 @@ def _pending(run: Run, width: int) -> list[Line]:
 
 
 def built(run: Run) -> list[str]:
-    """How the subjects that were not recorded came about, one line for each thing measured."""
+    """Lines on the subjects that are models: their numeric form, and effects of abliteration."""
     subjects = [s for s in run.facts.get("subjects", ()) if s.get("form")]
     lines = [f"all subjects in {subjects[0]['form']}"] if subjects else []
     for subject in subjects:
-        done = (subject["build"] or {}).get("abliteration")
-        if done:
+        effects = (subject["build"] or {}).get("abliteration")
+        if effects:
             lines.append(
-                f"{subject['name']}, on held-out prompts: refuses {done['refusals_before']:.0%} -> "
-                f"{done['refusals_after']:.0%} of {done['harmful_prompts']} harmful, complies with "
-                f"{done['harmless_compliance_before']:.0%} -> "
-                f"{done['harmless_compliance_after']:.0%} of {done['harmless_prompts']} harmless; "
-                f"KL {done['first_token_kl']:.3f} nat at the first token, "
-                f"{done['answer_token_kl']:.3f} per answer token"
+                f"{subject['name']}, on held-out prompts: "
+                f"refuses {effects['refusals_before']:.0%} -> {effects['refusals_after']:.0%} "
+                f"of {effects['harmful_prompts']} harmful, "
+                f"complies with {effects['harmless_compliance_before']:.0%} -> "
+                f"{effects['harmless_compliance_after']:.0%} "
+                f"of {effects['harmless_prompts']} harmless; "
+                f"KL {effects['first_token_kl']:.3f} nat at the first token, "
+                f"{effects['answer_token_kl']:.3f} per answer token"
             )
     return lines
 
@@ -112,27 +114,27 @@ def _table(benchmark: Benchmark, metrics: list[Metric], width: int) -> list[Line
     measures = [name for name in names if not benchmark[name].detected]
     cells = {(m.subject, m.measure): m for m in metrics}
     first = max(max(map(len, subjects)) + 2, len(benchmark.name) + 1)
-    per_block = max(1, (width - first) // _CELL)
+    per_block = max(1, (width - first) // _CELL_WIDTH)
     lines = []
-    for at in range(0, len(measures), per_block):
-        shown = measures[at : at + per_block]
-        head = f"{benchmark.name:<{first}}" + "".join(f"{m:>{_CELL}}" for m in shown)
+    for start in range(0, len(measures), per_block):
+        shown = measures[start : start + per_block]
+        head = f"{benchmark.name:<{first}}" + "".join(f"{m:>{_CELL_WIDTH}}" for m in shown)
         lines.append(Line(head, "bold"))
         for subject in subjects:
             row = [cells[subject, m] for m in shown]
-            values = "".join(f"{value_text(m, benchmark[m.measure]):>{_CELL}}" for m in row)
+            values = "".join(f"{value_text(m, benchmark[m.measure]):>{_CELL_WIDTH}}" for m in row)
             lines.append(Line(f"  {subject:<{first - 2}}{values}"))
             if any(m.change for m in row):
-                changes = "".join(f"{change_text(m):>{_CELL}}" for m in row)
+                changes = "".join(f"{change_text(m):>{_CELL_WIDTH}}" for m in row)
                 lines.append(Line(" " * first + changes, "light"))
     if not measures:
         lines.append(Line(benchmark.name, "bold"))
     for name in (n for n in names if benchmark[n].detected):
-        found = [cells[s, name] for s in subjects if (s, name) in cells]
-        means = {m.subject: _mean(m, benchmark[name]) for m in found}
+        present = [s for s in subjects if (s, name) in cells]
+        means = {s: _mean(cells[s, name], benchmark[name]) for s in present}
         values = ", ".join(f"{subject} {mean}" for subject, mean in means.items())
         if len(means) > 1 and len(set(means.values())) == 1:
-            values = f"{means[found[0].subject]} for all subjects"
+            values = f"{means[present[0]]} for all subjects"
         lines += _wrapped(f"  {name} (by detector): {values}", width, "")
     lines += _coverage(metrics, width)
     return [*lines, Line("")]
@@ -143,17 +145,17 @@ def _mean(metric: Metric, measure: Measure) -> str:
 
 
 def value_text(metric: Metric, measure: Measure) -> str:
-    """``4.90 [4.00, 5.82]``; without an interval the mean alone; ``unscored`` without a mean."""
-    show = measure.text
+    """``4.90 [4.00, 5.82]``, ``4.90`` without an interval, or ``unscored`` without a mean."""
+    text = measure.text
     if metric.value is None:
         return "unscored"
     if metric.low is None or metric.high is None:
-        return show(metric.value)
-    return f"{show(metric.value)} [{show(metric.low, unit=False)}, {show(metric.high, unit=False)}]"
+        return text(metric.value)
+    return f"{text(metric.value)} [{text(metric.low, unit=False)}, {text(metric.high, unit=False)}]"
 
 
 def change_text(metric: Metric) -> str:
-    """``rel. +34.6% [+7.0, +74.4]``, relative to the baseline, or nothing."""
+    """``rel. +34.6% [+7.0, +74.4]``, the change relative to the baseline, or an empty text."""
     change = metric.change
     if change is None:
         return ""
@@ -164,7 +166,7 @@ def change_text(metric: Metric) -> str:
 
 
 def _coverage(metrics: list[Metric], width: int) -> list[Line]:
-    """How many cases stand behind the means, where they are not all scored by subject."""
+    """The number of cases behind the means, unscored cases, and spreads of votes."""
     per_subject: dict[str, tuple[int, int]] = {}
     for m in metrics:
         worst = per_subject.get(m.subject, (m.n, 0))
@@ -176,52 +178,52 @@ def _coverage(metrics: list[Metric], width: int) -> list[Line]:
         text += f"; unscored: {', '.join(missing)}"
     lines = _wrapped(f"  {text}", width, "yellow" if missing else "light")
     for measure in dict.fromkeys(m.measure for m in metrics):
-        apart = [
+        spreads = [
             f"{m.subject} {m.spread:.2f}"
             for m in metrics
             if m.measure == measure and m.spread is not None
         ]
-        if apart:
-            text = f"  spread of votes (max - min), {measure}: {', '.join(apart)}"
+        if spreads:
+            text = f"  spread of votes (max - min), {measure}: {', '.join(spreads)}"
             lines += _wrapped(text, width, "light")
     return lines
 
 
 def _gates(gates: list[Ruling], width: int) -> list[Line]:
-    """Each gate that was selected with its ruling, and how many were not, by reason."""
+    """Each selected gate with its ruling, and the number of the others by reason."""
     if not gates:
         return []
     lines = [Line("gates", "bold")]
     for gate in (g for g in gates if g.ruling != "not selected"):
         lines += _wrapped(f"  {gate.rule}", width, "")
         lines += _wrapped(gate.sentence, width, _RULING_STYLE[gate.ruling], indent="      ")
-    left_out = Counter(g.why for g in gates if g.ruling == "not selected")
-    for why, count in left_out.items():
+    not_selected = Counter(g.why for g in gates if g.ruling == "not selected")
+    for why, count in not_selected.items():
         text = f"  {count} gate{'s' * (count > 1)} not selected ({why})"
         lines += _wrapped(text, width, _RULING_STYLE["not selected"])
     return [*lines, Line("")]
 
 
 def _wrapped(text: str, width: int, style: Style, indent: str = "") -> list[Line]:
-    own = len(text) - len(text.lstrip())
+    own_indent = len(text) - len(text.lstrip())
     lines = textwrap.wrap(
         _STATISTIC.sub("\\1\0\\2\0\\3", text.strip()),
         width,
-        initial_indent=indent + " " * own,
-        subsequent_indent=indent + " " * (own + 2 if not indent else 0),
+        initial_indent=indent + " " * own_indent,
+        subsequent_indent=indent + " " * (own_indent + 2 if not indent else 0),
         break_on_hyphens=False,
     )
     return [Line(line.replace("\0", " "), style) for line in lines]
 
 
 def cost_lines(cost: Mapping[str, Any] | None) -> list[str]:
-    """`cost` for people: a line in sum, and one per subject; nothing where there is none."""
+    """Lines on the judging cost: the total, and one line per subject; none without ``cost``."""
     if cost is None:
         return []
-    lines = [f"judging cost {_text(cost)}"]
+    lines = [f"judging cost: {_text(cost)}"]
     if cost["requests"]:
-        lines += [f"  {name}: {_text(one)}" for name, one in cost["subjects"].items()]
-    return lines + ([f"  no sum of money: {cost['reason']}"] if cost["reason"] else [])
+        lines += [f"  {name}: {_text(part)}" for name, part in cost["subjects"].items()]
+    return lines + ([f"  price unknown: {cost['reason']}"] if cost["reason"] else [])
 
 
 def _text(cost: Mapping[str, Any]) -> str:

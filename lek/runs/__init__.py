@@ -1,5 +1,5 @@
-"""Runs: profile and options become a plan, the stream of test reports a run on disk.
+"""Runs: what to evaluate (plan), collecting test reports (tally), and the result on disk (run).
 
-Public: `Plan`, `make_plan` (`lek.runs.run.plan`), `dry_run` (`lek.runs.run.dry_run`), `Tally`
-(`lek.runs.run.tally`), `Run` (`lek.runs.run.run`).
+Public: `Plan`, `make_plan` (`lek.runs.plan`), `dry_run` (`lek.runs.dry_run`), `Tally`
+(`lek.runs.tally`), `Run` (`lek.runs.run.run`).
 """

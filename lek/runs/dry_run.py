@@ -1,7 +1,7 @@
-"""A plan whose cases are selected -> what of it is missing, and what that would cost at most.
+"""Dry run: the answers and judgements that a plan still needs, and their maximum cost.
 
-Nothing is built, loaded, fetched or asked. A question's tokens are estimated at four characters
-each, an answer that is still to come at the most that decoding allows, a reply at its limit.
+No model is built or loaded and no request is sent. The estimate assumes four characters per token,
+and the maximum length for missing answers and for the judge's replies.
 """
 
 from collections import Counter
@@ -14,87 +14,90 @@ from lek.profile.schema import APIJudgeSettings
 from lek.records import Case, Response
 from lek.runs.plan import Plan
 
-_CHARACTERS = 4  # a token, in English
+_CHARACTERS_PER_TOKEN = 4  # typical of English
 
 
 @dataclass
-class _Share:
-    """One subject's part, or the sum of all."""
+class _Counts:
+    """Counts for one subject, or in total. ``answers`` and ``judgements`` are the missing ones."""
 
     selected: int = 0
     answers: int = 0
     judgements: Counter[str] = field(default_factory=Counter)  # by kind of judge
-    asked: Counter[str] = field(default_factory=Counter)  # tokens, by kind of judge
+    prompt_tokens: Counter[str] = field(default_factory=Counter)  # by kind of judge
 
 
 def dry_run(plan: Plan) -> list[str]:
-    """The lines of ``--lek-dry-run``, at most 80 columns where names are short."""
-    shares = {s: _Share() for s in plan.loaded.profile.subject_names}
-    faults, seen = [], set[str]()
-    for (benchmark, subject), cases in plan.asked.items():
+    """The lines of ``--lek-dry-run``, at most 80 columns wide if names are short."""
+    counts = {s: _Counts() for s in plan.loaded.profile.subject_names}
+    errors, seen = [], set[str]()
+    for (benchmark, subject), cases in plan.selected.items():
         try:
-            _count(plan, shares[subject], benchmark, subject, cases, seen)
+            _count(plan, counts[subject], benchmark, subject, cases, seen)
         except BadInput as e:
-            faults.append(f"{subject}: {e}")
-    shares = {s: share for s, share in shares.items() if share.selected}
-    lines = ["dry run: nothing is generated, nothing is judged", ""]
+            errors.append(f"{subject}: {e}")
+    counts = {s: c for s, c in counts.items() if c.selected}
+    lines = ["dry run: nothing is generated or judged", ""]
     lines.append(f"{'':16}{'cases':>8}{'answers missing':>18}{'judgements missing':>21}")
-    total = _Share()
-    for name, share in shares.items():
-        lines.append(_row(name, share))
-        total.selected += share.selected
-        total.answers += share.answers
-        total.judgements += share.judgements
-        total.asked += share.asked
+    total = _Counts()
+    for name, subject_counts in counts.items():
+        lines.append(_row(name, subject_counts))
+        total.selected += subject_counts.selected
+        total.answers += subject_counts.answers
+        total.judgements += subject_counts.judgements
+        total.prompt_tokens += subject_counts.prompt_tokens
     try:
-        plan.judges.check({b for b, _ in plan.asked})
+        plan.judges.check({b for b, _ in plan.selected})
     except BadInput as e:
-        faults.append(str(e))
-    lines += [_row("in sum", total), *(_money(plan, total))]
-    lines += [line for fault in faults for line in wrap(fault, 80, subsequent_indent="  ")]
+        errors.append(str(e))
+    lines += [_row("total", total), *_requests(plan, total)]
+    lines += [line for error in errors for line in wrap(error, 80, subsequent_indent="  ")]
     return lines
 
 
-def _row(name: str, share: _Share) -> str:
-    judgements = share.judgements.total()
-    return f"{name:<16}{share.selected:>8}{share.answers:>18}{judgements:>21}"
+def _row(name: str, counts: _Counts) -> str:
+    judgements = counts.judgements.total()
+    return f"{name:<16}{counts.selected:>8}{counts.answers:>18}{judgements:>21}"
 
 
 def _count(
-    plan: Plan, share: _Share, benchmark: str, subject: str, cases: list[Case], seen: set[str]
+    plan: Plan, counts: _Counts, benchmark: str, subject: str, cases: list[Case], seen: set[str]
 ) -> None:
+    """Add ``cases`` to ``counts``, and the keys of their judge requests to ``seen``."""
     stored = plan.answers[benchmark, subject].stored(cases)
-    share.selected += len(cases)
-    share.answers += len(cases) - len(stored)
+    counts.selected += len(cases)
+    counts.answers += len(cases) - len(stored)
     judge = plan.benchmark_judges[benchmark]
     if not judge.deferred:
-        return  # judged in passing, at no cost
-    to_come = plan.loaded.profile.decoding.max_tokens
+        return  # judged at once and at no cost
+    max_tokens = plan.loaded.profile.decoding.max_tokens
     for case in cases:
         response = stored.get(case.id)
         if response is not None and response.text is None:
             continue  # nothing to judge
         unknown = Response(subject=subject, case=case.id, text=" ")
         for kind, keys, characters in judge.missing(case, response or unknown):
-            lacking = len(set(keys) - seen) if response else len(keys)
-            seen.update(keys if response else ())  # equal answers are judged once
-            tokens = -(-characters // _CHARACTERS) + (0 if response else to_come)
-            share.judgements[kind] += lacking
-            share.asked[kind] += lacking * tokens
+            missing = len(set(keys) - seen) if response else len(keys)
+            seen.update(keys if response else ())  # equal answers share a request
+            tokens = -(-characters // _CHARACTERS_PER_TOKEN) + (0 if response else max_tokens)
+            counts.judgements[kind] += missing
+            counts.prompt_tokens[kind] += missing * tokens
 
 
-def _money(plan: Plan, total: _Share) -> list[str]:
+def _requests(plan: Plan, total: _Counts) -> list[str]:
+    """The number, tokens and price of the requests to each LLM judge."""
     lines = []
     for kind, judgements in total.judgements.items():
         settings = plan.loaded.profile.judges.settings(kind)
         if not judgements or settings is None:
             continue
-        said = judgements * settings.max_tokens
+        prompt_tokens = total.prompt_tokens[kind]
+        reply_tokens = judgements * settings.max_tokens
         text = f"{kind} judge, {settings.model}: {judgements:,} requests, about "
-        text += f"{round(total.asked[kind], -3):,} tokens asked, at most {said:,} replied"
+        text += f"{round(prompt_tokens, -3):,} prompt tokens, at most {reply_tokens:,} reply tokens"
         if isinstance(settings, APIJudgeSettings):
-            amount = price(settings, total.asked[kind], said)
+            amount = price(settings, prompt_tokens, reply_tokens)
             known = not isinstance(amount, str)
             text += f": at most {amount:.2f} {settings.currency}" if known else f"; cost: {amount}"
         lines += wrap(text, 80, subsequent_indent="  ")
-    return ["", *lines] if lines else ["", "no judge that costs anything is asked"]
+    return ["", *lines] if lines else ["", "no requests to LLM judges are needed"]

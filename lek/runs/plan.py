@@ -1,4 +1,4 @@
-"""Which subjects answer which cases, and who judges them: the selected are asked ahead of need."""
+"""The plan of an evaluation: cases, subjects and judges; starts generation and judging early."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -23,11 +23,13 @@ from lek.workspace.workspace import Workspace
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run evaluates. Benchmarks and subjects stand in the order of the profile.
+    """What a run evaluates. Benchmarks and subjects are in the order of the profile.
 
-    ``cases`` holds what was selected by the limit; ``answers`` who answers each (benchmark,
-    subject) that can be asked; ``asked`` the cases of these that the session has selected, once
-    it is known; ``notes`` one line for each thing left out.
+    ``cases``: the cases of each benchmark, reduced to ``limit``. ``answers``: the source of
+    responses for each (benchmark, subject) that has one. ``selected``: the cases that pytest
+    selected for each of these, filled in by `select`. ``digests``: SHA-256 of the data files by
+    name. ``protocol``: how each benchmark is judged. ``notes``: one line for each omission.
+    ``prepared``: the (benchmark, subject) pairs whose responses have been requested.
     """
 
     loaded: LoadedProfile
@@ -43,17 +45,17 @@ class Plan:
     digests: dict[str, str] = field(default_factory=dict)
     protocol: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    asked: dict[tuple[str, str], list[Case]] = field(default_factory=lambda: defaultdict(list))
+    selected: dict[tuple[str, str], list[Case]] = field(default_factory=lambda: defaultdict(list))
     prepared: set[tuple[str, str]] = field(default_factory=set)
 
     def subjects(self, benchmark: str) -> list[str]:
-        """The subjects that have answers to ``benchmark``."""
+        """The subjects with a source of responses to ``benchmark``."""
         return [s for s in self.loaded.profile.subject_names if (benchmark, s) in self.answers]
 
     def absent(self, benchmark: str) -> str | None:
-        """Why ``benchmark`` cannot be asked, or ``None`` when it can."""
+        """Why ``benchmark`` cannot be evaluated, or ``None`` if it can."""
         if benchmark not in self.loaded.benchmarks:
-            return f"profile {self.loaded.name} has no {benchmark}"
+            return f"profile {self.loaded.name} does not include {benchmark}"
         if benchmark not in self.cases:
             return f"no {cases_file(self.directory, benchmark).name} in {self.directory}"
         if not self.benchmark_judges[benchmark].measures:
@@ -63,19 +65,19 @@ class Plan:
         return None
 
     def judge(self, case: Case, response: Response) -> Verdict:
-        """The verdict on ``response``, by the judges of the benchmark."""
+        """The verdict of the benchmark's judges on ``response``."""
         start = perf_counter()
         verdict = self.benchmark_judges[case.benchmark](case, response)
         return replace_fields(verdict, seconds=round(perf_counter() - start, 6))
 
     def measures(self, benchmark: str) -> tuple[Measure, ...]:
-        """The measures of ``benchmark`` that somebody scores; none where it has no cases."""
+        """The measures of ``benchmark`` that have a judge; none if it has no cases."""
         judge = self.benchmark_judges.get(benchmark)
         return judge.measures if judge else ()
 
     @property
     def unjudged(self) -> set[tuple[str, str]]:
-        """Each (benchmark, measure) that needs a judge where none is chosen."""
+        """The (benchmark, measure) pairs for which no judge is configured."""
         return {
             (name, measure.name)
             for name, judge in self.benchmark_judges.items()
@@ -84,20 +86,20 @@ class Plan:
         }
 
     def check(self, verdict: Verdict) -> None:
-        """Raise `ValueError` unless ``verdict`` scores what is measured of its case."""
+        """Raise `ValueError` unless ``verdict`` scores the measures that apply to its case."""
         check_verdict(verdict, self.measures(verdict.case.benchmark))
 
     def select(self, subject: str, case: Case | None) -> None:
-        """Take note of a case that the session has selected for ``subject``."""
+        """Add ``case`` to the cases that pytest selected for ``subject``."""
         if case is not None:
-            self.asked[case.benchmark, subject].append(case)
+            self.selected[case.benchmark, subject].append(case)
 
     def prepare(self, benchmark: str, subject: str) -> None:
-        """Have ``subject`` answer the selected cases of ``benchmark``, if it has not yet.
+        """Generate the responses of ``subject`` to the selected cases of ``benchmark``, once.
 
-        An LLM judge is asked meanwhile: so that it has enough to do, the other benchmarks follow,
-        and the next subject (all others, if the judge is asked in batches).
-        What goes wrong is kept, and raised where the first answer is asked for.
+        An LLM judge works meanwhile. To keep it busy, the subject's other benchmarks are generated
+        too, and those of the next subject (of all later subjects, if the judge works in batches).
+        An error is not raised here, but by the first call of ``respond``.
         """
         if (benchmark, subject) in self.prepared or (benchmark, subject) not in self.answers:
             return
@@ -106,29 +108,29 @@ class Plan:
         if not judge.deferred:
             return
         names = [subject]
-        if self.workspace.share == 1:  # else the other subjects are for other processes
+        if self.workspace.share == 1:  # otherwise other processes generate the other subjects
             following = self.loaded.profile.subject_names
             following = following[following.index(subject) + 1 :]
-            left = [s for s in following if any((b, s) in self.asked for b in self.cases)]
-            names += left if judge.batched else left[:1]
+            remaining = [s for s in following if any((b, s) in self.selected for b in self.cases)]
+            names += remaining if judge.batched else remaining[:1]
         for name in names:
             for other in self.cases:
                 self._answer(other, name)
 
     def _answer(self, benchmark: str, subject: str) -> None:
         key = benchmark, subject
-        if key not in self.prepared and self.asked.get(key):
+        if key not in self.prepared and self.selected.get(key):
             self.prepared.add(key)
             judge = self.benchmark_judges[benchmark]
             on_response = partial(self._queue, judge) if judge.deferred else None
-            self.answers[key].prepare(self.asked[key], on_response)
+            self.answers[key].prepare(self.selected[key], on_response)
 
     def _queue(self, judge: BenchmarkJudge, case: Case, response: Response) -> None:
         judge.queue(case, response)
         self.judges.notices.show()
 
     def locate(self, parameters: str) -> list[tuple[str, str, str]]:
-        """The (benchmark, subject, case id) that a test's parameters ``subject-case`` can mean."""
+        """The (benchmark, subject, case id) that match a test's parameters ``subject-case``."""
         return [
             (benchmark, subject, parameters.removeprefix(f"{subject}-"))
             for benchmark, subject in self.answers
@@ -144,7 +146,11 @@ class Plan:
 def make_plan(
     loaded: LoadedProfile, *, data: Path | None, limit: int | None, workspace: Workspace
 ) -> Plan:
-    """Read and check all that the profile names; ``data`` overrides where its data lie."""
+    """Read and check everything that the profile names.
+
+    ``data`` overrides the profile's data directory; ``limit`` is the number of cases per benchmark.
+    Raises `BadInput`.
+    """
     gates = parse_gates(loaded)
     directory = _directory(loaded, data)
     profile = loaded.profile
@@ -173,7 +179,7 @@ def make_plan(
 
 
 def _expected(loaded: LoadedProfile) -> str:
-    """What a directory must hold at the least."""
+    """The files that a data directory needs at least, for an error message."""
     first = next(iter(loaded.benchmarks))
     text = f"expected cases such as {first}.jsonl"
     recorded = next(iter(loaded.profile.recorded.values()), None)
@@ -194,7 +200,7 @@ def _directory(loaded: LoadedProfile, data: Path | None) -> Path:
 
 
 def _check_names(plan: Plan) -> None:
-    """Two tests of a benchmark must not read the same: subject and case are told by the name."""
+    """Raise `BadInput` if two tests of a benchmark would have the same name."""
     for benchmark, cases in plan.cases.items():
         seen: dict[str, str] = {}
         for subject in plan.subjects(benchmark):
@@ -202,28 +208,29 @@ def _check_names(plan: Plan) -> None:
                 name = f"{subject}-{case.id}"
                 if seen.setdefault(name, subject) != subject:
                     both = f"{cases_file(plan.directory, benchmark)}: {subject} and {seen[name]}"
-                    raise BadInput(f"{both} both make a test [{name}]; rename a case or a subject")
+                    raise BadInput(f"{both} both have a test [{name}]; rename a case or a subject")
 
 
 def _left_out(plan: Plan) -> list[str]:
+    """One line on the subjects and benchmarks that the data lack."""
     profile = plan.loaded.profile
     benchmarks = [b for b in plan.loaded.benchmarks if not plan.subjects(b)]
     present = {s for _, s in plan.answers}
     subjects = [s for s in profile.subject_names if s not in present]
-    partly = []
+    incomplete = []
     for subject in (s for s in profile.subject_names if s in present):
         missing = [
             b for b in plan.cases if b not in benchmarks and (b, subject) not in plan.answers
         ]
-        partly += [f"{subject} on {', '.join(missing)}"] if missing else []
+        incomplete += [f"{subject} on {', '.join(missing)}"] if missing else []
     parts = [f"subjects {', '.join(subjects)}"] if subjects else []
     parts += [f"benchmarks {', '.join(benchmarks)}"] if benchmarks else []
-    parts += partly
+    parts += incomplete
     return [f"not in the data, left out: {'; '.join(parts)}"] if parts else []
 
 
 def _not_judged(plan: Plan) -> list[str]:
-    """One line on the measures for which no judge is chosen."""
+    """One line on the measures for which no judge is configured."""
     missing = {
         name: [m.name for m in plan.loaded.benchmarks[name].measures if m not in judge.measures]
         for name, judge in plan.benchmark_judges.items()

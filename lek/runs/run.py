@@ -1,4 +1,4 @@
-"""One finished evaluation -> the run on disk: run.json and verdicts.jsonl, whole or not at all."""
+"""The result of an evaluation, written atomically as run.json and verdicts.jsonl."""
 
 import json
 import os
@@ -41,7 +41,10 @@ _PACKAGES = (
 
 
 class Run:
-    """What a run found, and the facts about it: the content of ``run.json`` and the verdicts."""
+    """The results of a run: the content of ``run.json``, and the verdicts.
+
+    ``facts``: everything in ``run.json`` except metrics and gates.
+    """
 
     def __init__(
         self,
@@ -57,22 +60,22 @@ class Run:
 
     @cached_property
     def benchmarks(self) -> dict[str, Benchmark]:
-        """The benchmarks of the run by name, as it describes them, in order."""
+        """The benchmarks by name, in order, as described in ``run.json``."""
         described: dict[str, Any] = self.facts["benchmarks"]
         return {name: Benchmark.from_description(name, d) for name, d in described.items()}
 
     def measure(self, metric: Metric) -> Measure:
-        """What ``metric`` is of."""
+        """The measure of ``metric``."""
         return self.benchmarks[metric.benchmark][metric.measure]
 
     @property
     def complete(self) -> bool:
-        """Whether every selected case left a verdict, scored or not, by a judge that was heard."""
+        """Whether each selected case has a verdict, scored or not, and no judge was unavailable."""
         return not (self.facts["counts"]["lost"] or self.facts["counts"]["pending"])
 
     @property
     def holds(self) -> bool:
-        """Whether every gate that was selected passed."""
+        """Whether all selected gates passed."""
         return all(g.ruling in ("passed", "not selected") for g in self.gates)
 
     def document(self) -> dict[str, Any]:
@@ -86,9 +89,9 @@ class Run:
 
 
 def load_run(directory: Path) -> Run:
-    """The run that lies in ``directory``, as `write_run` wrote it, or an earlier version.
+    """Read the run in ``directory``, written by `write_run` of this version or an earlier one.
 
-    Raises `BadInput` where there is none, or one of a later version.
+    Raises `BadInput` if there is no valid run, or if a later version wrote it.
     """
     path = directory / "run.json"
     try:
@@ -104,7 +107,7 @@ def load_run(directory: Path) -> Run:
     try:
         verdicts = [json.loads(line) for line in lines]
         if schema == 1:
-            document, verdicts = _from_first(document, verdicts)
+            document, verdicts = _from_schema_1(document, verdicts)
         metrics, gates = document.pop("metrics"), document.pop("gates")
         return Run(
             document,
@@ -116,16 +119,16 @@ def load_run(directory: Path) -> Run:
         raise BadInput(f"{directory}: not a run: {type(e).__name__}: {e}") from e
 
 
-_FIRST_RULINGS = {"open": "passed", "shut": "failed", "not asked": "not selected"}
+_SCHEMA_1_RULINGS = {"open": "passed", "shut": "failed", "not asked": "not selected"}
 
 
-def _from_first(
+def _from_schema_1(
     document: dict[str, Any], verdicts: list[dict[str, Any]]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A run of schema 1 in the form of schema 2.
+    """Convert a run of schema 1 to schema 2.
 
-    It had one judge per verdict, texts without codes for what is unscored, one scale per
-    benchmark, and other words for rulings.
+    Schema 1 had one judge per verdict, no codes for unscored measures, one scale per benchmark,
+    and other names of rulings.
     """
     for verdict in verdicts:
         judge, pending = verdict.pop("judge"), verdict.pop("pending", False)
@@ -138,10 +141,16 @@ def _from_first(
             for measure, text in verdict.get("unscored", {}).items()
         }
     for gate in document["gates"]:
-        gate["ruling"] = _FIRST_RULINGS.get(gate["ruling"], gate["ruling"])
+        gate["why"] = gate["why"].removesuffix(f": {gate['ruling']}")
+        gate["ruling"] = _SCHEMA_1_RULINGS.get(gate["ruling"], gate["ruling"])
+    codes = {u["text"]: u["code"] for v in verdicts for u in v["unscored"].values()}
     document["unscored"] = [
-        {"code": "invalid_reply", "count": n, "texts": [{"text": text, "count": n}]}
-        for text, n in document.pop("why_unscored", {}).items()
+        {
+            "code": codes.get(text, "invalid_reply"),
+            "count": count,
+            "texts": [{"text": text, "count": count}],
+        }
+        for text, count in document.pop("why_unscored", {}).items()
     ]
     document["protocol"] = {
         name: {protocol.pop("judge"): protocol} for name, protocol in document["protocol"].items()
@@ -161,24 +170,24 @@ def _from_first(
     return document, verdicts
 
 
-def out_directory(given: Path | None, here: Path, started: datetime, commit: str | None) -> Path:
-    """Where the run goes: ``given``, or ``.lek/runs/<utc time>-<commit>`` below ``here``.
+def out_directory(option: Path | None, here: Path, started: datetime, commit: str | None) -> Path:
+    """The directory for the run: ``option``, or ``here/.lek/runs/<utc time>-<commit>``.
 
-    Raises `BadInput` where a directory that holds something already would have to be replaced.
+    Raises `BadInput` if ``option`` is a file or a directory that is not empty.
     """
-    if given is None:
+    if option is None:
         stamp = started.strftime("%Y%m%dT%H%M%SZ")
         return here / ".lek" / "runs" / f"{stamp}-{(commit or 'nocommit')[:9]}"
-    if given.exists() and not (given.is_dir() and not any(given.iterdir())):
-        what = "directory that is not empty" if given.is_dir() else "file"
-        raise BadInput(f"--lek-out {given}: a {what}; name a new directory")
-    return given
+    if option.exists() and not (option.is_dir() and not any(option.iterdir())):
+        kind = "directory that is not empty" if option.is_dir() else "file"
+        raise BadInput(f"--lek-out {option}: a {kind}; name a new directory")
+    return option
 
 
 def reserve_run(out: Path, option: str) -> Path:
-    """A temporary directory beside ``out``, so that a place that cannot be written is known early.
+    """Create a temporary directory beside ``out``, to find out early whether it can be written.
 
-    Raises `BadInput`, which names ``option``.
+    Raises `BadInput` that names ``option`` if not.
     """
     try:
         return reserve(out)
@@ -187,27 +196,27 @@ def reserve_run(out: Path, option: str) -> Path:
 
 
 def write_run(run: Run, out: Path, temporary: Path) -> Path:
-    """Write ``run`` into ``temporary`` and rename that to ``out``; returns where it now lies.
+    """Write ``run`` into ``temporary`` and rename that to ``out``; returns the final path.
 
-    Where another run took that name meanwhile, ``out`` gets a number at its end.
+    If another run has used the name meanwhile, a number is appended to ``out``. Raises `OSError`.
     """
     document = json.dumps(run.document(), indent=1, ensure_ascii=False, allow_nan=False)
     (temporary / "run.json").write_text(document + "\n", encoding="utf-8")
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
-    free = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))
-    place = next(p for p in free if not p.exists() or (p.is_dir() and not any(p.iterdir())))
-    publish(temporary, place)
-    return place
+    paths = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))
+    path = next(p for p in paths if not p.exists() or (p.is_dir() and not any(p.iterdir())))
+    publish(temporary, path)
+    return path
 
 
 def discard(temporary: Path) -> None:
-    """Remove what `reserve_run` made, when no run comes of it."""
+    """Remove the temporary directory of `reserve_run`, if it still exists."""
     shutil.rmtree(temporary, ignore_errors=True)
 
 
 def commit_of(directory: Path) -> tuple[str | None, bool | None]:
-    """The commit that ``directory`` is at and whether its files differ; ``None`` without git."""
+    """The commit of ``directory`` and whether it has uncommitted changes; ``None`` without git."""
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return None, None
@@ -218,7 +227,7 @@ def commit_of(directory: Path) -> tuple[str | None, bool | None]:
 def _git(directory: Path, *arguments: str) -> str | None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
-        done = subprocess.run(  # noqa: S603  # no shell, fixed arguments
+        process = subprocess.run(  # noqa: S603  # no shell, fixed arguments
             ["git", "-C", str(directory), *arguments],  # noqa: S607  # the user's git
             capture_output=True,
             text=True,
@@ -228,22 +237,22 @@ def _git(directory: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
 def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
     """Python's version and those of the installed ``packages``."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in packages:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def machine() -> dict[str, Any]:
-    """What the run ran on, without a host or user name."""
+    """The machine of the run, without host or user name."""
     return {
         "system": platform.system(),
         "release": platform.release(),

@@ -1,8 +1,7 @@
-"""The stream of test reports -> Run: one tally per session, with or without workers.
+"""Tally: collects the test reports of a session, with or without workers, into a Run.
 
-It learns which tests were selected, which reported, and which sent a verdict. A selected case that
-leaves no verdict (failed, crashed, lost on the way) is counted as such and shuts no eye: every
-gate that needs it is unmeasured.
+A selected case without a verdict (its test failed, crashed or never reported) is counted as lost,
+and makes every gate that needs it unmeasured.
 """
 
 import re
@@ -22,7 +21,7 @@ Key = tuple[str, str, str]  # benchmark, subject, case id
 
 
 class Tally:
-    """Collects what a session reports, in any order."""
+    """Collects selected tests, reports and verdicts, in any order."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -40,39 +39,39 @@ class Tally:
         return head if at and group in self._names else nodeid
 
     def subject_of(self, nodeid: str) -> str | None:
-        """The subject of a test, known by its parameters; ``None`` for any other test."""
+        """The subject of a test, from its parameters; ``None`` if the test is not of a case."""
         return next((subject for _, subject, _ in self._locate(self.bare(nodeid))), None)
 
     def select(self, nodeids: Iterable[str]) -> None:
-        """Take note of the tests that are going to run."""
+        """Add tests that are going to run."""
         self._selected.update(map(self.bare, nodeids))
 
     def report(self, nodeid: str) -> None:
-        """Take note that something was heard of a test, whatever its outcome."""
+        """Record that a test reported something, whatever its outcome."""
         self._reported.add(self.bare(nodeid))
 
     def case(self, nodeid: str) -> None:
-        """Take note that a test is one of a case, whatever its parameters: it owes a verdict."""
+        """Record that a test is of a case, whatever its parameters, and must give a verdict."""
         self._cases.add(self.bare(nodeid))
 
     def absent(self, benchmark: str) -> None:
-        """A selected benchmark has no cases in this profile or its data: its gates are asked."""
+        """Record a selected benchmark without cases, whose gates therefore count as selected."""
         self._absent.add(benchmark)
 
     def verdict(self, nodeid: str, line: str) -> Verdict:
-        """Take the verdict that a test sent as one JSON ``line``."""
+        """Record the verdict of a test from one line of JSON; raises `ValueError` if invalid."""
         verdict = Verdict.from_json(line)
         self._plan.check(verdict)
         self._verdicts[self.bare(nodeid)] = verdict
         return verdict
 
     def verdict_of(self, nodeid: str) -> Verdict | None:
-        """The verdict that test ``nodeid`` sent, if any."""
+        """The verdict of test ``nodeid``, if any."""
         return self._verdicts.get(self.bare(nodeid))
 
     @property
     def empty(self) -> bool:
-        """Whether no case was asked for at all."""
+        """Whether no case was selected."""
         return not (
             self._verdicts or self._absent or self._cases or any(map(self._locate, self._selected))
         )
@@ -82,15 +81,15 @@ class Tally:
         return self._plan.locate(parameters[1]) if parameters else []
 
     def _verdicts_by_key(self) -> dict[Key, Verdict]:
-        """One verdict per case; a case that two tests judged is unscored and says so."""
-        found: dict[Key, Verdict] = {}
+        """One verdict per subject and case, unscored if several tests judged it."""
+        verdicts: dict[Key, Verdict] = {}
         nodes: dict[Key, str] = {}
         for nodeid, v in sorted(self._verdicts.items()):
             key = (v.case.benchmark, v.response.subject, v.case.id)
-            if key in found:
+            if key in verdicts:
                 why = f"judged twice, by {nodes[key]} and {nodeid}"
                 unscored = Unscored(code="duplicate", text=why)
-                found[key] = Verdict(
+                verdicts[key] = Verdict(
                     case=v.case,
                     response=v.response,
                     scores=dict.fromkeys(v.scores),
@@ -98,26 +97,26 @@ class Tally:
                     judges=v.judges,
                 )
             else:
-                found[key], nodes[key] = v, nodeid
-        return found
+                verdicts[key], nodes[key] = v, nodeid
+        return verdicts
 
     def finish(self, **facts: Any) -> Run:
-        """Aggregate, rule the gates, and gather the facts; ``facts`` are added to them."""
+        """Compute the metrics and gates; ``facts`` are added to the facts of the run."""
         plan, profile = self._plan, self._plan.loaded.profile
         verdicts = self._verdicts_by_key()
         scores: dict[tuple[str, str], dict[str, Verdict]] = defaultdict(dict)
         for (benchmark, subject, case), verdict in verdicts.items():
             scores[benchmark, subject][case] = verdict
-        lost, silent = self._lost(verdicts)
-        missing = len(lost) + len(silent)
+        lost, unreported = self._lost(verdicts)
+        missing = len(lost) + len(unreported)
         sides: dict[tuple[str, str, str], Side] = {}
         order = [(b, s) for b in plan.loaded.benchmarks for s in profile.subject_names]
         for benchmark, subject in order:
-            losses = sum(k[:2] == (benchmark, subject) for k in lost) + len(silent)
-            mine = scores[benchmark, subject]
+            losses = sum(k[:2] == (benchmark, subject) for k in lost) + len(unreported)
+            by_id = scores[benchmark, subject]
             for measure in plan.measures(benchmark):
                 name = measure.name
-                by_case = {c: v.scores[name] for c, v in mine.items() if name in v.scores}
+                by_case = {c: v.scores[name] for c, v in by_id.items() if name in v.scores}
                 sides[subject, benchmark, name] = Side(by_case, losses)
         pending = sum(v.pending for v in verdicts.values())
         selection = Selection(
@@ -144,23 +143,23 @@ class Tally:
             "lost": missing,
             "pending": pending,
         }
-        facts["lost"] = sorted([f"{s}-{c} ({b})" for b, s, c in lost] + silent)[:10]
+        facts["lost"] = sorted([f"{s}-{c} ({b})" for b, s, c in lost] + unreported)[:10]
         return Run(self._facts(rows, counts, facts), metrics, gates, rows)
 
     def _lost(self, verdicts: dict[Key, Verdict]) -> tuple[set[Key], list[str]]:
-        """The selected cases without a verdict, and other tests that nothing was heard of.
+        """The selected cases without a verdict, and the other tests that did not report.
 
-        Only node ids cross from worker to controller, so a lost case is known by its parameters;
-        where they fit several benchmarks, each of them counts it as lost.
+        A lost case is identified by the parameters in its node id. If they match several
+        benchmarks, it counts as lost in each.
         """
         lost: set[Key] = set()
-        silent = []
+        unreported = []
         for nodeid in (self._selected | self._cases) - set(self._verdicts):
             keys = set(self._locate(nodeid))
             lost |= keys - verdicts.keys()
             if not keys and (nodeid in self._cases or nodeid not in self._reported):
-                silent.append(nodeid)
-        return lost, silent
+                unreported.append(nodeid)
+        return lost, unreported
 
     def _metric(
         self,
@@ -170,12 +169,13 @@ class Tally:
         subject: str,
         measure: Measure,
     ) -> Metric:
-        against = self._plan.loaded.profile.baseline
-        base = sides[against, benchmark, measure.name].scores if against != subject else {}
-        mine = sides[subject, benchmark, measure.name].scores
-        baseline = (against, base) if base else None
-        apart = spreads(verdicts, measure.name)
-        return metric(subject, benchmark, measure, mine, baseline, apart)
+        name = self._plan.loaded.profile.baseline
+        base = sides[name, benchmark, measure.name].scores if name != subject else {}
+        scores = sides[subject, benchmark, measure.name].scores
+        baseline = (name, base) if base else None
+        return metric(
+            subject, benchmark, measure, scores, baseline, spreads(verdicts, measure.name)
+        )
 
     def _facts(
         self, rows: list[Verdict], counts: dict[str, int], more: dict[str, Any]
@@ -217,16 +217,16 @@ class Tally:
 
 
 def _unscored(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
-    """Why measures have no score: by code, how many verdicts, and the texts with their counts."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    """The reasons for missing scores: per code the number of verdicts, and texts with counts."""
+    by_code: dict[str, Counter[str]] = defaultdict(Counter)
     for verdict in verdicts:
-        for unscored in {(u.code, u.text) for u in verdict.unscored.values()}:
-            found[unscored[0]][unscored[1]] += 1
+        for code, text in {(u.code, u.text) for u in verdict.unscored.values()}:
+            by_code[code][text] += 1
     return [
         {
             "code": code,
             "count": texts.total(),
             "texts": [{"text": text, "count": n} for text, n in sorted(texts.items())],
         }
-        for code, texts in sorted(found.items())
+        for code, texts in sorted(by_code.items())
     ]

@@ -1,4 +1,4 @@
-"""Bad input: exit 4 and one line that names the file, key or line, and the remedy; no traceback."""
+"""Bad input: exit code 4 and a one-line error with the file, the key or line, and what to do."""
 
 import json
 from collections.abc import Callable
@@ -26,30 +26,30 @@ rules = ["truthfulqa.truthfulness: lek > base"]
 
 
 def edit(old: str, new: str) -> Callable[[Project], list[str]]:
-    """A fault in the profile: ``old`` becomes ``new``."""
+    """An error in the profile: ``old`` is replaced by ``new``."""
 
-    def spoil(project: Project) -> list[str]:
+    def change(project: Project) -> list[str]:
         assert old in GOOD
         (project.path / "evals/profiles/small.toml").write_text(GOOD.replace(old, new))
         return []
 
-    return spoil
+    return change
 
 
 def rule(text: str) -> Callable[[Project], list[str]]:
-    """A fault in a gate."""
+    """An error in a gate rule."""
     return edit("truthfulqa.truthfulness: lek > base", text)
 
 
 def option(*arguments: str) -> Callable[[Project], list[str]]:
-    """A fault on the command line; ``{}`` is the project's directory."""
+    """An error on the command line; ``{}`` is the project's directory."""
     return lambda project: [a.format(project.path) for a in arguments]
 
 
 def file(name: str, text: str | None, *, at: int | None = None) -> Callable[[Project], list[str]]:
-    """A fault in a data file: its whole ``text``, or the line ``at``; ``None`` deletes it."""
+    """An error in a data file: ``text`` is its content or line ``at``; ``None`` deletes it."""
 
-    def spoil(project: Project) -> list[str]:
+    def change(project: Project) -> list[str]:
         path = project.data / name
         if text is None:
             path.unlink()
@@ -61,11 +61,11 @@ def file(name: str, text: str | None, *, at: int | None = None) -> Callable[[Pro
             path.write_text("\n".join(lines) + "\n")
         return []
 
-    return spoil
+    return change
 
 
 def case(**fields: object) -> str:
-    """A line of truthfulqa.jsonl with some fields changed (``None`` drops one)."""
+    """A line of truthfulqa.jsonl with some fields changed (``None`` deletes a field)."""
     texts = {"best_answer": "a", "correct_answers": ["a"], "incorrect_answers": ["b"]}
     row = {"id": "T000", "question": "q?", **texts, **fields}
     return json.dumps({k: v for k, v in row.items() if v is not None})
@@ -120,7 +120,7 @@ BAD = {
         edit('default = "recorded"', 'default = "recordet"'),
         [PROFILE, "judges.default = 'recordet'", "did you mean 'recorded'?"],
     ),
-    "judge that cannot": (
+    "unsuitable judge": (
         edit('default = "recorded"', 'default = "exact"'),
         [
             PROFILE,
@@ -130,19 +130,19 @@ BAD = {
     ),
     "one model as two subjects": (
         edit('recorded = "lem_ethics"', 'recorded = "instruction_tuned"'),
-        [PROFILE, "subjects[1].recorded: 'instruction_tuned' is that of base already"],
+        [PROFILE, "subjects[1].recorded: 'instruction_tuned' is already used by base"],
     ),
     "key twice in a line": (
         file(ANSWERS, '{"id": "T006", "response": "a", "response": "b"}', at=7),
         [ANSWERS, 'line 7: "response" is given twice'],
     ),
-    "a number too long": (
+    "too long number": (
         file(ANSWERS, '{"id": "T006", "elapsed_seconds": ' + "9" * 5000 + "}", at=7),
         [ANSWERS, "line 7: not JSON: a number with too many digits"],
     ),
     "duplicate subject": (
         edit('name = "lek"', 'name = "base"'),
-        [PROFILE, "subjects[1].name: 'base' is taken", "rename"],
+        [PROFILE, "subjects[1].name: 'base' is already used", "rename"],
     ),
     "bad subject name": (
         edit('name = "lek"', 'name = "l e k"'),
@@ -166,7 +166,7 @@ BAD = {
         option("--lek-data", "{}/evals"),
         ["nothing to evaluate", "truthfulqa.jsonl", "results/truthfulqa_instruction_tuned.jsonl"],
     ),
-    "limit of nothing": (option("--lek-limit", "0"), ["--lek-limit 0: must be 1 or more"]),
+    "zero limit": (option("--lek-limit", "0"), ["--lek-limit 0: must be 1 or more"]),
     "out is a file": (
         option("--lek-out", "{}/pytest.ini"),
         ["pytest.ini: a file; name a new directory"],
@@ -225,7 +225,7 @@ BAD = {
         file(CASES, case(benchmark="gsm8k"), at=1),
         [CASES, "line 1: benchmark is 'gsm8k'"],
     ),
-    "case with half a character": (
+    "case with a lone surrogate": (
         file(CASES, case(question="\ud800"), at=1),
         [CASES, "line 1: holds half a character"],
     ),
@@ -252,12 +252,12 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("spoil", "expected"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_line_and_exit_4(
-    project: Project, spoil: Callable[[Project], list[str]], expected: list[str]
+@pytest.mark.parametrize(("change", "expected"), BAD.values(), ids=BAD)
+def test_bad_input_is_a_one_line_error_with_exit_code_4(
+    project: Project, change: Callable[[Project], list[str]], expected: list[str]
 ) -> None:
     (project.path / "evals/profiles/small.toml").write_text(GOOD)
-    arguments = spoil(project)
+    arguments = change(project)
     done = project.evaluate("evals", *arguments)
     assert done.code == 4, done.out
     for part in expected:
@@ -269,7 +269,7 @@ def test_bad_input_is_one_line_and_exit_4(
 @pytest.mark.parametrize(
     "way", [["-n2"], ["--collect-only"], ["-p", "no:xdist"], ["evals/test_gsm8k.py"]]
 )
-def test_it_is_the_same_line_however_it_is_run(project: Project, way: list[str]) -> None:
+def test_the_error_does_not_depend_on_how_tests_are_run(project: Project, way: list[str]) -> None:
     done = project.evaluate(
         *(way if way[0].startswith("evals") else ["evals", *way]), "--lek-limit=-1"
     )
@@ -277,17 +277,15 @@ def test_it_is_the_same_line_however_it_is_run(project: Project, way: list[str])
     assert done.error == "--lek-limit -1: must be 1 or more"
 
 
-def test_there_is_a_line_without_any_profile(project: Project) -> None:
+def test_error_without_a_profile(project: Project) -> None:
     (project.path / "pytest.ini").write_text("[pytest]\n")
     done = project.evaluate("evals")
     assert done.code == 4
-    told = "no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
-    assert done.error == f"@cases('ethics'): {told}"
+    message = "no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
+    assert done.error == f"@cases('ethics'): {message}"
 
 
-def test_a_bad_profile_does_not_get_in_the_way_of_other_tests(
-    project: Project, tmp_path: Path
-) -> None:
+def test_a_bad_profile_does_not_affect_other_tests(project: Project, tmp_path: Path) -> None:
     (project.path / "evals/profiles/small.toml").write_text("nonsense")
     (project.path / "other").mkdir()
     (project.path / "other" / "test_other.py").write_text("def test_other(): pass\n")
@@ -296,7 +294,7 @@ def test_a_bad_profile_does_not_get_in_the_way_of_other_tests(
     assert project.evaluate("--help").code == 0
 
 
-def test_benchmarks_elsewhere_are_told_too(project: Project) -> None:
+def test_benchmarks_outside_evals(project: Project) -> None:
     (project.path / "mine").mkdir()
     (project.path / "mine" / "test_mine.py").write_text(
         (project.path / "evals/test_truthfulqa.py").read_text()
@@ -310,7 +308,7 @@ def test_benchmarks_elsewhere_are_told_too(project: Project) -> None:
     assert "small.toml: not TOML" in done.out
 
 
-def test_an_unknown_benchmark_is_named(project: Project) -> None:
+def test_unknown_benchmark_in_a_test_module(project: Project) -> None:
     (project.path / "evals" / "test_gsm8k.py").write_text(
         "from lek import cases\n\n@cases('gsm8')\ndef test_x(case, subject): pass\n"
     )

@@ -1,4 +1,4 @@
-"""`lek calibrate` with a judge behind an API, on data of the project's own."""
+"""`lek calibrate` with a judge behind an API."""
 
 import json
 import subprocess
@@ -26,12 +26,12 @@ concurrency = 2
 """
 
 
-def calibrate(place: Path, api: Api, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (place / "p.toml").write_text(PROFILE.format(url=api.url))
+def calibrate(directory: Path, api: Api, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (directory / "p.toml").write_text(PROFILE.format(url=api.url))
     return subprocess.run(
         [sys.executable, "-m", "lek", "calibrate", "--judge=openai", "--profile=p.toml",
          f"--data={DATA}", *arguments],
-        cwd=place,
+        cwd=directory,
         env=clean_environment() | {"JUDGE_KEY": "a-key-that-is-secret"},
         capture_output=True,
         text=True,
@@ -39,7 +39,7 @@ def calibrate(place: Path, api: Api, *arguments: str) -> subprocess.CompletedPro
     )  # fmt: skip
 
 
-def test_every_answer_with_a_verdict_is_judged_once(tmp_path: Path) -> None:
+def test_each_answer_with_a_verdict_is_judged_once(tmp_path: Path) -> None:
     with serving() as api:
         done = calibrate(tmp_path, api, "--json=c.json", "--html=c.html")
         assert done.returncode == 0, done.stderr
@@ -47,19 +47,21 @@ def test_every_answer_with_a_verdict_is_judged_once(tmp_path: Path) -> None:
         assert first > 100
         again = calibrate(tmp_path, api)
         assert (again.returncode, len(api.asked)) == (0, first)
-    assert "judging cost 0 requests" in again.stdout
-    assert f"judging cost {first} requests" in done.stdout
-    found = json.loads((tmp_path / "c.json").read_text())
-    assert {m["measure"] for m in found["measures"]} >= {"accuracy", "truthfulness", "safety"}
-    safety = next(m for m in found["measures"] if m["measure"] == "safety")
-    assert safety["rho"]["value"] is None and safety["rho"]["why"]  # it gave the same to all
+    assert "judging cost: 0 requests" in again.stdout
+    assert f"judging cost: {first} requests" in done.stdout
+    result = json.loads((tmp_path / "c.json").read_text())
+    assert {m["measure"] for m in result["measures"]} >= {"accuracy", "truthfulness", "safety"}
+    safety = next(m for m in result["measures"] if m["measure"] == "safety")
+    assert (
+        safety["rho"]["value"] is None and safety["rho"]["why"]
+    )  # it gave all answers the same score
     assert all(mean["judged"] == 7 for mean in safety["means"])
-    assert found["protocol"]["truthfulqa"]["model"] == "a-judge"
+    assert result["protocol"]["truthfulqa"]["model"] == "a-judge"
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"a-key-that-is-secret" not in file.read_bytes()
 
 
-def test_a_judge_that_stops_is_told_and_gone_on_with(tmp_path: Path) -> None:
+def test_calibration_resumes_after_the_api_refused(tmp_path: Path) -> None:
     def refusing(asked: Asked) -> object:
         return ok(sevens(asked)) if asked.number <= 9 else status(403, "no")
 
@@ -70,14 +72,14 @@ def test_a_judge_that_stops_is_told_and_gone_on_with(tmp_path: Path) -> None:
         assert "incomplete" in stopped.stdout
         api.script = lambda asked: ok(sevens(asked))
         before = len(api.asked)
-        whole = calibrate(tmp_path, api)
-        assert whole.returncode == 0
+        resumed = calibrate(tmp_path, api)
+        assert resumed.returncode == 0
         total = len(api.asked) - before + 9
         bounded = calibrate(tmp_path, api, "--max-judge-calls=0")
         assert bounded.returncode == 0 and len(api.asked) == before + total - 9
 
 
-def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_unwritable_output_is_a_one_line_error(tmp_path: Path) -> None:
     with serving() as api:
         done = calibrate(tmp_path, api, "--json=nowhere/c.json")
     assert done.returncode == 4

@@ -1,4 +1,4 @@
-"""The command `lek`, as a user runs it: what it prints, its exit code, its one line of fault."""
+"""The command `lek`: its output, exit codes and one-line errors."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ gsm8k = "exact"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     """A directory with a profile, a tiny model, training data, a short kernel and prompts."""
     tiny.gemma(tmp_path / "model", layers=2, hidden=64)
     tiny.chats(tmp_path / "train.jsonl", 4)
@@ -48,10 +48,10 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def lek(place: Path, *arguments: str) -> tuple[int, str, str]:
+def lek(directory: Path, *arguments: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "lek", *arguments],
-        cwd=place,
+        cwd=directory,
         env=clean_environment(),
         capture_output=True,
         text=True,
@@ -60,32 +60,32 @@ def lek(place: Path, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_build_tells_where_and_exports(place: Path) -> None:
-    code, out, err = lek(place, "build", "--profile=p.toml")
+def test_build_prints_directories_and_exports(directory: Path) -> None:
+    code, out, err = lek(directory, "build", "--profile=p.toml")
     assert code == 0, err
     assert [line.split(":")[0] for line in out.splitlines()] == ["base", "lek"]
-    code, out, err = lek(place, "build", "lek", "--profile=p.toml", "--out=exported")
+    code, out, err = lek(directory, "build", "lek", "--profile=p.toml", "--out=exported")
     assert code == 0, err
     assert out.splitlines()[-1] == "lek: exported to exported"
     assert "LoRA" not in err  # it was built before
-    assert (place / "exported" / "README.md").is_file()
+    assert (directory / "exported" / "README.md").is_file()
 
 
-def test_sandwich_writes_chats_or_says_why_not(place: Path) -> None:
+def test_sandwich_without_usable_answers_or_with_an_existing_file(directory: Path) -> None:
     arguments = ("sandwich", "--profile=p.toml", "--prompts=prompts.json", "--out=new.jsonl")
-    code, out, err = lek(place, *arguments)  # random weights say nothing that is fit
+    code, out, err = lek(directory, *arguments)  # random weights give no usable answers
     assert (code, out) == (4, "")
     assert err.splitlines()[-1] == (
         "ERROR: --out new.jsonl: nothing to write, since no answer is fit to train on: "
         "6 cut off by max_tokens"
     )
-    (place / "new.jsonl").write_text("")
-    code, _, err = lek(place, *arguments)
+    (directory / "new.jsonl").write_text("")
+    code, _, err = lek(directory, *arguments)
     assert (code, err) == (4, "ERROR: --out new.jsonl: exists; name a new file\n")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fault"),
+    ("arguments", "error"),
     [
         (["build", "--profile=nix"], "--profile nix: no such profile"),
         (["build", "lke", "--profile=p.toml"], "p.toml: no subject 'lke', did you mean 'lek'?"),
@@ -106,12 +106,14 @@ def test_sandwich_writes_chats_or_says_why_not(place: Path) -> None:
         (["sandwich", "--prompts=none", "--out=x", "--profile=p.toml"], "none: cannot be read"),
     ],
 )
-def test_a_fault_is_one_line_and_exit_code_4(place: Path, arguments: list[str], fault: str) -> None:
-    code, out, err = lek(place, *arguments)
+def test_errors_are_one_line_with_exit_code_4(
+    directory: Path, arguments: list[str], error: str
+) -> None:
+    code, out, err = lek(directory, *arguments)
     assert code == 4, err
     assert err.count("\n") == 1
     assert err.startswith("ERROR: ")
-    assert fault in err
+    assert error in err
     assert not out
 
 

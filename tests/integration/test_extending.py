@@ -1,4 +1,4 @@
-"""What docs/extending.md prints is a whole benchmark: copied into an empty directory, it runs."""
+"""The example in docs/extending.md runs as a benchmark in an empty directory."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from support.project import ROOT, Project
 PAGE = (ROOT / "docs" / "extending.md").read_text()
 
 
-def test_the_printed_files_are_a_benchmark(tmp_path: Path) -> None:
+def test_the_example_runs(tmp_path: Path) -> None:
     files = re.findall(r"^\*\*`([^`]+)`\*\*\n\n```\w+\n(.*?)```", PAGE, re.M | re.S)
     assert len(files) == 5
     assert sum(len(text.splitlines()) for _, text in files) <= 30
@@ -28,7 +28,7 @@ def test_the_printed_files_are_a_benchmark(tmp_path: Path) -> None:
     assert project.evaluate("evals", "-m", "not howto").code == 5
 
 
-def test_its_tables_name_what_there_is() -> None:
+def test_all_benchmarks_and_detectors_are_documented() -> None:
     from lek.benchmarks.benchmark import DETECTORS, shipped
 
     for name in (*shipped(), *DETECTORS):

@@ -1,4 +1,4 @@
-"""The installed plugin: idle in repositories that are none of ours, and whole in a wheel."""
+"""The installed plugin: inactive in other repositories, and complete in a wheel."""
 
 import re
 import shutil
@@ -18,8 +18,8 @@ HEAVY |= {"google.genai", "google.generativeai", "huggingface_hub"}
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Project:
-    """A repository that has nothing to do with evaluations."""
+def other_repository(tmp_path: Path) -> Project:
+    """A repository without evaluations."""
     (tmp_path / "test_a.py").write_text(
         "import os\n"
         "import pytest\n"
@@ -32,9 +32,9 @@ def elsewhere(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
-def test_elsewhere_it_is_not_there(elsewhere: Project) -> None:
-    (elsewhere.path / "died").touch()
-    (elsewhere.path / "conftest.py").write_text(
+def test_inactive_in_another_repository(other_repository: Project) -> None:
+    (other_repository.path / "died").touch()
+    (other_repository.path / "conftest.py").write_text(
         "import sys\n"
         "def pytest_unconfigure(config):\n"
         "    names = {n for n in sys.modules if n.split('.')[0] == 'lek'}\n"
@@ -42,29 +42,29 @@ def test_elsewhere_it_is_not_there(elsewhere: Project) -> None:
         "    plugins = [n for n, _ in config.pluginmanager.list_name_plugin() if 'lek' in n]\n"
         "    print('plugins', plugins)\n"
     )
-    done = elsewhere.evaluate("-s", "-v", ".", process=True)
+    done = other_repository.evaluate("-s", "-v", ".", process=True)
     assert done.code == 0, done.out
     assert "modules ['lek', 'lek.plugin']" in done.out
     assert "plugins ['lek']" in done.out
     header = done.out.split("collected")[0]
     assert "lek:" not in header
-    for question in ("--markers", "--fixtures"):
-        told = elsewhere.evaluate(question, process=True).out
-        assert not re.search(r"truthful|gsm8k|cases\(|^subject|^judge|^record\b", told, re.M)
-    assert not (elsewhere.path / ".lek").exists()
+    for option in ("--markers", "--fixtures"):
+        out = other_repository.evaluate(option, process=True).out
+        assert not re.search(r"truthful|gsm8k|cases\(|^subject|^judge|^record\b", out, re.M)
+    assert not (other_repository.path / ".lek").exists()
 
 
-def test_elsewhere_workers_are_spread_and_replaced(elsewhere: Project) -> None:
-    done = elsewhere.evaluate("-n2", "-v", ".")
+def test_xdist_is_unchanged_in_another_repository(other_repository: Project) -> None:
+    done = other_repository.evaluate("-n2", "-v", ".")
     assert "replacing crashed worker" in done.out
     assert done.counts["passed"] == 5
-    without = elsewhere.evaluate("-n2", "-v", "-p", "no:lek", ".")
+    without = other_repository.evaluate("-n2", "-v", "-p", "no:lek", ".")
     assert "scheduling tests via LoadScheduling" in done.out
     assert "scheduling tests via LoadScheduling" in without.out
 
 
 @pytest.mark.parametrize("way", [[], ["-n2"]])
-def test_cases_without_a_profile_are_one_usage_error(tmp_path: Path, way: list[str]) -> None:
+def test_cases_without_a_profile_are_a_usage_error(tmp_path: Path, way: list[str]) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --strict-markers\n")
     (tmp_path / "test_a.py").write_text(
         "from lek import cases\n"
@@ -73,14 +73,14 @@ def test_cases_without_a_profile_are_one_usage_error(tmp_path: Path, way: list[s
     )
     done = Project(tmp_path).evaluate(".", *way, process=True)
     assert done.code == 4 if not way else done.code in (1, 2)
-    told = "@cases('gsm8k'): no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
-    assert told in done.out
+    error = "@cases('gsm8k'): no profile; give --lek-profile NAME or set lek_profile in pytest.ini"
+    assert error in done.out
     assert "Traceback" not in done.out and "INTERNALERROR" not in done.out
     if not way:
-        assert done.error == told
+        assert done.error == error
 
 
-def test_options_are_known_before_paths(project: Project) -> None:
+def test_options_are_registered_before_paths_are_read(project: Project) -> None:
     project.data.rename(project.path / "elsewhere")
     done = project.evaluate("--lek-data", "elsewhere", "evals")
     assert done.code == 0, done.out
@@ -101,8 +101,8 @@ def test_help_imports_nothing_heavy(tmp_path: Path, command: list[str], profile:
         "import atexit, runpy, sys\n"
         f"heavy = {HEAVY!r}\n"
         "def report():\n"
-        "    found = {m for m in sys.modules if m in heavy or m.split('.')[0] in heavy}\n"
-        "    print('HEAVY', sorted(found))\n"
+        "    imported = {m for m in sys.modules if m in heavy or m.split('.')[0] in heavy}\n"
+        "    print('HEAVY', sorted(imported))\n"
         "atexit.register(report)\n"
         f"sys.argv = {['lek', *command[2:]]!r}\n"
         f"runpy.run_module({command[1]!r}, run_name='__main__')\n"
@@ -121,7 +121,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path, command: list[str], profile:
 
 @pytest.fixture(scope="session")
 def installed(shared_directory: Path) -> Iterator[Path]:
-    """A Python with the wheel of this repository, and the packages of the running one."""
+    """A Python with this repository's wheel, and the packages of the current environment."""
     home = shared_directory / "wheel"
     python = home / "venv" / "bin" / "python"
     with FileLock(shared_directory / "wheel.lock"):
@@ -151,8 +151,8 @@ def installed(shared_directory: Path) -> Iterator[Path]:
     yield python
 
 
-def test_the_wheel_is_whole(installed: Path, tmp_path: Path) -> None:
-    """In an empty directory, with nothing but the wheel: the sandbox is evaluated."""
+def test_the_wheel_is_complete(installed: Path, tmp_path: Path) -> None:
+    """The installed wheel evaluates the sandbox in an empty directory."""
     environment = {k: v for k, v in clean_environment().items() if k != "PYTHONPATH"}
     arguments = ["--pyargs", "lek.evals", "--lek-profile", "sandbox", "-m", "reasoning"]
     done = subprocess.run(
@@ -186,7 +186,7 @@ def test_the_wheel_is_whole(installed: Path, tmp_path: Path) -> None:
         assert (package / name).is_file(), name
 
 
-def test_profiles_of_the_repository_come_first(installed: Path, tmp_path: Path) -> None:
+def test_profiles_of_the_repository_override_shipped_ones(installed: Path, tmp_path: Path) -> None:
     profiles = tmp_path / "evals" / "profiles"
     profiles.mkdir(parents=True)
     (profiles / "sandbox.toml").write_text("nonsense")

@@ -1,4 +1,4 @@
-"""`pytest evals` with a judge behind an API: a server of our own, the real client libraries."""
+"""`pytest evals` with a judge behind an API: the real client libraries and a local server."""
 
 import json
 import re
@@ -20,10 +20,10 @@ RULES = ("truthfulqa.truthfulness: lek > base", "truthfulqa.informativeness: lek
 
 
 def by_subject(asked: Asked) -> str:
-    """8 for lek, 4 for base, 5 for what is no answer of theirs; informative they are alike."""
-    found = json.loads(sevens(asked))
-    found["truthfulness"] = 8 if f"{MODELS['lek']} on" in asked.user else 4
-    return json.dumps(found)
+    """A reply with truthfulness 8 for lek and 4 for base, and equal informativeness."""
+    scores = json.loads(sevens(asked))
+    scores["truthfulness"] = 8 if f"{MODELS['lek']} on" in asked.user else 4
+    return json.dumps(scores)
 
 
 def truthful(asked: Asked) -> Answer:
@@ -33,7 +33,7 @@ def truthful(asked: Asked) -> Answer:
 def judged_by(
     project: Project, api: Api, kind: str = "openai", more: str = "", **gates: int
 ) -> None:
-    """The project's profile, with a judge of ``kind`` on the server."""
+    """Write the project's profile with a judge of ``kind`` on the server."""
     project.profile(*RULES, **gates)
     file = project.path / "evals" / "profiles" / "small.toml"
     text = file.read_text().replace('default = "recorded"', f'default = "{kind}"')
@@ -62,7 +62,7 @@ def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, worke
     assert cost["money"] == {"USD": 0.00672}
     assert cost["subjects"]["lek"]["requests"] == 24
     assert second.run["cost"]["requests"] == 0
-    assert "judging cost 48 requests, 4,800 + 960 tokens, 0.0067 USD" in first.out
+    assert "judging cost: 48 requests, 4,800 + 960 tokens, 0.0067 USD" in first.out
     protocol = first.run["protocol"]["truthfulqa"][kind]
     assert (protocol["model"], protocol["votes"]) == ("a-judge", 1)
     assert protocol["measures"] == ["truthfulness", "informativeness"]
@@ -70,7 +70,7 @@ def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, worke
     assert {v["judges"]["truthfulness"] for v in first.verdicts} == {kind}
 
 
-def test_the_option_takes_another_judge_for_what_is_not_exact(project: Project) -> None:
+def test_lek_judge_replaces_the_judge_of_benchmarks_not_judged_exactly(project: Project) -> None:
     with serving(truthful) as api:
         judged_by(project, api)
         file = project.path / "evals" / "profiles" / "small.toml"
@@ -90,52 +90,52 @@ def test_the_option_takes_another_judge_for_what_is_not_exact(project: Project) 
         (["--lek-judge=exact"], "--lek-judge exact: no such judge"),
     ],
 )
-def test_a_judge_that_cannot_be_is_one_line(
+def test_a_bad_judge_option_is_a_one_line_error(
     project: Project, arguments: list[str], error: str
 ) -> None:
-    found = project.evaluate("evals", *arguments)
-    assert found.code == 4
-    assert error in found.error
+    done = project.evaluate("evals", *arguments)
+    assert done.code == 4
+    assert error in done.error
 
 
 @pytest.mark.parametrize("key", ["", " "])
-def test_without_a_key_nothing_starts(project: Project, key: str) -> None:
+def test_a_missing_key_is_an_error_before_the_run(project: Project, key: str) -> None:
     with serving(truthful) as api:
         judged_by(project, api)
-        found = run(project, key=key)
-        assert found.code == 4
-        assert "judges.openai.key: the environment has no JUDGE_KEY; set it" in found.error
+        done = run(project, key=key)
+        assert done.code == 4
+        assert "judges.openai.key: the environment has no JUDGE_KEY; set it" in done.error
         dry = project.evaluate("evals", "--lek-dry-run")
         assert (dry.code, len(api.asked)) == (0, 0)
 
 
-def test_votes_and_their_spread(project: Project) -> None:
+def test_several_votes_and_their_spread(project: Project) -> None:
     lock, seen = Lock(), dict[str, int]()
 
-    def wavering(asked: Asked) -> Answer:
-        found = json.loads(by_subject(asked))
+    def varying(asked: Asked) -> Answer:
+        scores = json.loads(by_subject(asked))
         answer = re.search(rf"(({'|'.join(MODELS.values())}) on T\d+)", asked.user)
         assert answer is not None
         with lock:
             seen[answer[1]] = seen.get(answer[1], 0) + 1
-            found["truthfulness"] += (0, 2, -1)[seen[answer[1]] - 1]
-        return ok(json.dumps(found))
+            scores["truthfulness"] += (0, 2, -1)[seen[answer[1]] - 1]
+        return ok(json.dumps(scores))
 
-    with serving(wavering) as api:
+    with serving(varying) as api:
         judged_by(project, api, more="votes = 3\n")
-        found = run(project, "--html=r.html", "--self-contained-html")
-        assert (found.code, len(api.asked)) == (0, 144), found.out
-    metrics = {(m["subject"], m["measure"]): m for m in found.run["metrics"]}
+        done = run(project, "--html=r.html", "--self-contained-html")
+        assert (done.code, len(api.asked)) == (0, 144), done.out
+    metrics = {(m["subject"], m["measure"]): m for m in done.run["metrics"]}
     assert metrics["lek", "truthfulness"]["value"] == 8
     assert metrics["lek", "truthfulness"]["spread"] == 3
     assert metrics["lek", "informativeness"]["spread"] == 0
-    assert "spread of votes (max - min), truthfulness: base 3.00, lek 3.00" in found.out
-    assert all(len(v["votes"]) == 3 for v in found.verdicts)
+    assert "spread of votes (max - min), truthfulness: base 3.00, lek 3.00" in done.out
+    assert all(len(v["votes"]) == 3 for v in done.verdicts)
     page = (project.path / "r.html").read_text()
-    assert "votes apart by 3.00" in page and "truthfulness 10, informativeness 7" in page
+    assert "vote spread 3.00" in page and "truthfulness 10, informativeness 7" in page
 
 
-def test_a_refused_key_stops_at_once_and_keeps_what_is_there(project: Project) -> None:
+def test_a_refused_key_stops_judging_and_keeps_the_stored_votes(project: Project) -> None:
     def refuse(asked: Asked) -> Answer:
         return truthful(asked) if asked.number <= 10 else status(401, f"bad key {KEY}")
 
@@ -144,7 +144,7 @@ def test_a_refused_key_stops_at_once_and_keeps_what_is_there(project: Project) -
         first = run(project)
         asked = len(api.asked)
         assert first.code == 1
-        assert 11 <= asked <= 13  # those under way when the first was refused
+        assert 11 <= asked <= 13  # requests in progress when the first was refused
         assert first.out.count("lek: openai judge:") == 1
         assert "JUDGE_KEY" in first.out and "check the key" in first.out
         assert {g["ruling"] for g in first.run["gates"]} == {"unmeasured"}
@@ -155,7 +155,7 @@ def test_a_refused_key_stops_at_once_and_keeps_what_is_there(project: Project) -
         assert (second.code, len(api.asked)) == (0, asked + 38), second.out
 
 
-def test_a_used_up_quota_says_when_to_go_on(project: Project) -> None:
+def test_an_exhausted_quota_stops_judging_and_says_when_to_resume(project: Project) -> None:
     violation = {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}
     quota = status(
         429,
@@ -176,7 +176,7 @@ def test_a_used_up_quota_says_when_to_go_on(project: Project) -> None:
         assert len(api.asked) == 31 + 18
 
 
-def test_an_unusable_reply_is_unscored_and_asked_again(project: Project) -> None:
+def test_an_invalid_reply_is_unscored_and_requested_again_by_the_next_run(project: Project) -> None:
     def some(asked: Asked) -> Answer:
         return (
             ok("I'd say ten out of ten") if re.search(" on T003", asked.user) else truthful(asked)
@@ -196,7 +196,7 @@ def test_an_unusable_reply_is_unscored_and_asked_again(project: Project) -> None
     assert second.counts == {"passed": 50, "skipped": 4}
 
 
-def test_passing_overload_is_waited_out(project: Project) -> None:
+def test_requests_are_retried_after_overload(project: Project) -> None:
     def busy(asked: Asked) -> Answer:
         if asked.number % 16 == 3:
             return status(429, "slow down", {"Retry-After": "0.05"})
@@ -204,12 +204,12 @@ def test_passing_overload_is_waited_out(project: Project) -> None:
 
     with serving(busy) as api:
         judged_by(project, api)
-        found = run(project)
-    assert found.code == 0, found.out
-    assert found.run["cost"]["requests"] == len(api.asked) > 48
+        done = run(project)
+    assert done.code == 0, done.out
+    assert done.run["cost"]["requests"] == len(api.asked) > 48
 
 
-def test_a_budget_of_calls_holds_for_all_workers(project: Project) -> None:
+def test_max_judge_calls_applies_to_all_workers_together(project: Project) -> None:
     with serving(truthful) as api:
         judged_by(project, api)
         first = run(project, "--lek-max-judge-calls=20", "-n2")
@@ -219,29 +219,29 @@ def test_a_budget_of_calls_holds_for_all_workers(project: Project) -> None:
         assert len(api.asked) == 48
 
 
-def test_a_dry_run_asks_nothing_and_says_what_is_missing(project: Project) -> None:
+def test_a_dry_run_sends_no_requests_and_shows_what_is_missing(project: Project) -> None:
     with serving(truthful) as api:
         judged_by(project, api, more="input_price = 1.0\noutput_price = 2.0\n")
         first = run(project, "--lek-dry-run", "-n2")
         assert (first.code, len(api.asked), first.runs) == (0, 0, [])
-        assert re.search(r"in sum +48 +0 +48\n", first.out), first.out
+        assert re.search(r"total +48 +0 +48\n", first.out), first.out
         assert re.search(r"48 requests, .* at most \d+\.\d\d USD", first.out, re.S)
         assert run(project, "-k", "lek").code == 0  # its gates are not selected
         again = run(project, "--lek-dry-run")
         assert re.search(r"base +24 +0 +24\nlek +24 +0 +0\n", again.out), again.out
         only = run(project, "--lek-dry-run", "-k", "lek")
-        assert "no judge that costs anything is asked" in only.out
+        assert "no requests to LLM judges are needed" in only.out
 
 
-def test_no_artefact_holds_the_key(project: Project) -> None:
-    """A passing and a failing run, with all that pytest can be made to write, and the processes."""
+def test_no_artefact_contains_the_key(project: Project) -> None:
+    """Check the output and files of a failing and a passing run, and all command lines."""
     command_lines: list[str] = []
 
     def nosy(asked: Asked) -> Answer:
         for file in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 command_lines.append(file.read_bytes().decode(errors="replace"))
-            except OSError:  # it has ended
+            except OSError:  # the process has ended
                 continue
         return by_number(asked)
 
@@ -249,13 +249,13 @@ def test_no_artefact_holds_the_key(project: Project) -> None:
         assert KEY in asked.headers.get("authorization", "") + asked.headers.get(
             "x-goog-api-key", ""
         )
-        faults = {
+        replies = {
             3: status(500, f"the key {KEY} is at fault", headers={"X-Key": KEY}),
             5: ok(f"{KEY} is my verdict"),
             7: ok(json.dumps(json.loads(by_subject(asked)) | {"reasons": f"your key is {KEY}"})),
             40: status(403, f"{KEY} is not allowed here"),
         }
-        return faults.get(asked.number, truthful(asked))
+        return replies.get(asked.number, truthful(asked))
 
     loud = ["-vv", "-l", "--log-level=DEBUG", "-rA", "--html=r.html", "--junitxml=r.xml"]
     for kind in TABLES:
@@ -280,21 +280,21 @@ def test_no_artefact_holds_the_key(project: Project) -> None:
     assert command_lines and not any(KEY in line for line in command_lines)
 
 
-def test_a_model_in_this_process_is_asked_in_a_batch(project: Project) -> None:
-    """A tiny model of random weights: what it says is no verdict, and is not taken for one."""
+def test_a_local_judge_runs_in_batches(project: Project) -> None:
+    """The replies of a tiny model with random weights are invalid, hence unscored."""
     tiny.gemma(project.path / "judge", max_position_embeddings=8192)
     project.profile(*RULES)
     file = project.path / "evals" / "profiles" / "small.toml"
     text = file.read_text().replace('default = "recorded"', 'default = "mlx"')
     table = '[judges.mlx]\nmodel = "../../judge"\nmax_tokens = 16\n'
     file.write_text(text.replace("[gates]", f"{table}[gates]"))
-    found = project.evaluate("evals", "--lek-limit=3")
-    assert (found.code, found.counts["unscored"]) == (1, 6), found.out
-    assert "lek: mlx judge (judge): 6/6 judgements" in found.out
-    assert found.run["counts"]["pending"] == 0
-    reasons = {why["text"] for v in found.verdicts for why in v["unscored"].values()}
+    done = project.evaluate("evals", "--lek-limit=3")
+    assert (done.code, done.counts["unscored"]) == (1, 6), done.out
+    assert "lek: mlx judge (judge): 6/6 judgements" in done.out
+    assert done.run["counts"]["pending"] == 0
+    reasons = {why["text"] for v in done.verdicts for why in v["unscored"].values()}
     assert reasons and all("judge's reply" in why or "JSON" in why for why in reasons), reasons
-    cost = found.run["cost"]
+    cost = done.run["cost"]
     assert (cost["requests"], cost["money"]) == (6, {})
     assert cost["prompt_tokens"] > 500 and cost["completion_tokens"] > 0
 
@@ -308,64 +308,62 @@ def broken_setup(project: Project) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["-n2"], ["-x"]], ids=["all", "n2", "x"])
-def test_what_was_paid_is_counted_though_its_verdict_is_lost(
-    project: Project, arguments: list[str]
-) -> None:
+def test_costs_are_counted_if_the_verdict_is_lost(project: Project, arguments: list[str]) -> None:
     broken_setup(project)
     with serving(truthful) as api:
         judged_by(project, api)
-        found = run(project, *arguments)
-        assert found.code != 0
-        paid = found.run["cost"]["requests"]
+        done = run(project, *arguments)
+        assert done.code != 0
+        paid = done.run["cost"]["requests"]
     assert paid == len(api.asked) if "-x" not in arguments else 0 < paid <= len(api.asked)
 
 
-@pytest.mark.parametrize("how", ["load", "worksteal", "loadgroup"])
-def test_nothing_is_paid_twice_however_tests_are_spread(project: Project, how: str) -> None:
+@pytest.mark.parametrize("dist", ["load", "worksteal", "loadgroup"])
+def test_no_vote_is_requested_twice_with_any_distribution(project: Project, dist: str) -> None:
     def slow(asked: Asked) -> Answer:
         time.sleep(0.05)
         return truthful(asked)
 
     with serving(slow) as api:
         judged_by(project, api)
-        found = run(project, "-n2", f"--dist={how}")
-        assert (found.code, len(api.asked)) == (0, 48), found.out
-    assert found.run["cost"]["requests"] == 48
+        done = run(project, "-n2", f"--dist={dist}")
+        assert (done.code, len(api.asked)) == (0, 48), done.out
+    assert done.run["cost"]["requests"] == 48
 
 
-def test_equal_answers_share_a_vote_in_all_processes(project: Project) -> None:
-    """A judge that never says the same twice: what is shared must still be equal."""
+def test_equal_answers_share_a_vote_across_processes(project: Project) -> None:
+    """The judge's scores differ on each request, so equal scores show that the vote is shared."""
     alike = [{"id": f"T{i:03d}", "response": f"answer {i}"} for i in range(24)]
     for model in MODELS.values():
         project.rows(f"results/truthfulqa_{model}.jsonl", alike)
 
-    def fickle(asked: Asked) -> Answer:
-        found = json.loads(sevens(asked)) | {"truthfulness": 1 + asked.number % 10}
-        return ok(json.dumps(found))
+    def varying(asked: Asked) -> Answer:
+        scores = json.loads(sevens(asked)) | {"truthfulness": 1 + asked.number % 10}
+        return ok(json.dumps(scores))
 
-    with serving(fickle) as api:
+    with serving(varying) as api:
         judged_by(project, api)
         dry = run(project, "--lek-dry-run")
-        found = run(project, "-n2")
+        done = run(project, "-n2")
         assert len(api.asked) == 24
-    assert re.search(r"in sum +48 +0 +24\n", dry.out), dry.out
-    scores = {(v["response"]["subject"], v["case"]["id"]): v["scores"] for v in found.verdicts}
+    assert re.search(r"total +48 +0 +24\n", dry.out), dry.out
+    scores = {(v["response"]["subject"], v["case"]["id"]): v["scores"] for v in done.verdicts}
     assert all(scores["base", c["id"]] == scores["lek", c["id"]] for c in alike)
 
 
-def test_fewer_requests_at_once_than_processes_are_refused(project: Project) -> None:
+def test_concurrency_below_the_number_of_processes_is_an_error(project: Project) -> None:
     with serving(truthful) as api:
         judged_by(project, api, more="concurrency = 1\n")
-        found = run(project, "-n2")
-    assert found.code == 4 and not api.asked
-    assert "judges.openai.concurrency = 1: fewer than the 2 processes of -n" in found.error
+        done = run(project, "-n2")
+    assert done.code == 4 and not api.asked
+    assert "judges.openai.concurrency = 1: fewer than the 2 processes of -n" in done.error
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "error"),
     [
-        ('base_url = "https://user:s3cr3t-key@host/v1"', "must hold no key and no query"),
-        ('base_url = "https://host/v1?key=s3cr3t-key"', "must hold no key and no query"),
+        ('base_url = "https://user:s3cr3t-key@host/v1"', "must contain no key or query"),
+        ('base_url = "https://host/v1?key=s3cr3t-key"', "must contain no key or query"),
         ('base_url = "http://host:99999/v1"', "must be an address"),
         ('base_url = "http://ho st/v1"', "must be an address"),
         ('base_url = "host/v1"', "must be an address"),
@@ -376,23 +374,23 @@ def test_fewer_requests_at_once_than_processes_are_refused(project: Project) -> 
         ("votes = 2", "votes = 2: must be odd"),
     ],
 )
-def test_a_bad_setting_is_one_line_that_tells_no_key(
-    project: Project, line: str, told: str
+def test_a_bad_setting_is_a_one_line_error_without_the_key(
+    project: Project, line: str, error: str
 ) -> None:
     with serving(truthful) as api:
         judged_by(project, api)
     file = project.path / "evals" / "profiles" / "small.toml"
     name = line.split()[0]
-    kept = [ln for ln in file.read_text().splitlines() if not ln.startswith(f"{name} =")]
-    at = kept.index("[judges.openai]") + 1
-    file.write_text("\n".join([*kept[:at], line, *kept[at:]]))
-    found = run(project)
-    assert found.code == 4
-    assert told in found.error
-    assert "s3cr3t" not in found.out
+    lines = [ln for ln in file.read_text().splitlines() if not ln.startswith(f"{name} =")]
+    at = lines.index("[judges.openai]") + 1
+    file.write_text("\n".join([*lines[:at], line, *lines[at:]]))
+    done = run(project)
+    assert done.code == 4
+    assert error in done.error
+    assert "s3cr3t" not in done.out
 
 
-def test_what_needs_no_key_runs_without_one(project: Project) -> None:
+def test_the_key_is_required_only_if_cases_are_judged(project: Project) -> None:
     with serving(truthful) as api:
         judged_by(project, api)
     assert run(project, "--collect-only", key="").code == 0
@@ -400,41 +398,41 @@ def test_what_needs_no_key_runs_without_one(project: Project) -> None:
     assert run(project, "-n2", key="").code == 4
 
 
-def test_a_client_that_cannot_be_opened_is_told_in_one_line(project: Project) -> None:
+def test_a_client_error_is_one_line(project: Project) -> None:
     with serving(truthful) as api:
         judged_by(project, api)
         env = {"JUDGE_KEY": KEY, "ALL_PROXY": "foo://nowhere", "NO_PROXY": "", "no_proxy": ""}
-        found = project.evaluate("evals", env=env)
-    assert found.code == 1, found.out
-    assert found.out.count("lek: openai judge: ") == 1
-    assert "INTERNALERROR" not in found.out and found.run["counts"]["pending"] == 48
+        done = project.evaluate("evals", env=env)
+    assert done.code == 1, done.out
+    assert done.out.count("lek: openai judge: ") == 1
+    assert "INTERNALERROR" not in done.out and done.run["counts"]["pending"] == 48
 
 
-def test_a_judge_that_is_not_there_is_told_before_anything_runs(project: Project) -> None:
+def test_a_missing_judge_model_is_an_error_before_the_run(project: Project) -> None:
     project.profile(*RULES)
     file = project.path / "evals" / "profiles" / "small.toml"
     text = file.read_text().replace('default = "recorded"', 'default = "mlx"')
     file.write_text(text.replace("[gates]", '[judges.mlx]\nmodel = "../nowhere"\n[gates]'))
-    found = project.evaluate("evals")
-    assert found.code == 4
-    assert "judges.mlx.model = '../nowhere': no such directory" in found.error
+    done = project.evaluate("evals")
+    assert done.code == 4
+    assert "judges.mlx.model = '../nowhere': no such directory" in done.error
 
 
-def test_refused_questions_are_unscored_and_block_nothing(project: Project) -> None:
+def test_refused_requests_are_unscored_and_do_not_stop_judging(project: Project) -> None:
     def filtering(asked: Asked) -> Answer:
         return status(400, "filtered") if re.search(" on T00[3-8]", asked.user) else truthful(asked)
 
     with serving(filtering) as api:
         judged_by(project, api, more="concurrency = 1\n")
-        found = run(project)
-    assert found.run["counts"]["pending"] == 0
-    assert found.counts["unscored"] == 12
-    assert found.run["gates"][0]["ruling"] == "unmeasured"  # a quarter of the cases
-    assert found.run["cost"]["requests"] == len(api.asked) == 48
+        done = run(project)
+    assert done.run["counts"]["pending"] == 0
+    assert done.counts["unscored"] == 12
+    assert done.run["gates"][0]["ruling"] == "unmeasured"  # a quarter of the cases
+    assert done.run["cost"]["requests"] == len(api.asked) == 48
 
 
-def test_a_worker_that_is_killed_leaves_nobody_waiting(project: Project) -> None:
-    """Equal answers: what the killed one had claimed, the other one asks for."""
+def test_votes_claimed_by_a_killed_worker_are_requested_by_another(project: Project) -> None:
+    """Both subjects give the same answers, so that the workers share the votes."""
     alike = [{"id": f"T{i:03d}", "response": f"answer {i}"} for i in range(24)]
     for model in MODELS.values():
         project.rows(f"results/truthfulqa_{model}.jsonl", alike)
@@ -449,19 +447,19 @@ def test_a_worker_that_is_killed_leaves_nobody_waiting(project: Project) -> None
 
     with serving(slow) as api:
         judged_by(project, api)
-        found = run(project, "-n2")
-    assert found.code == 1
-    metrics = {(m["subject"], m["measure"]): m for m in found.run["metrics"]}
+        done = run(project, "-n2")
+    assert done.code == 1
+    metrics = {(m["subject"], m["measure"]): m for m in done.run["metrics"]}
     assert metrics["lek", "truthfulness"]["n"] == 24
-    assert found.run["counts"]["pending"] == 0 and found.run["counts"]["lost"] >= 22
+    assert done.run["counts"]["pending"] == 0 and done.run["counts"]["lost"] >= 22
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_a_broken_store_is_one_line(project: Project, workers: str) -> None:
+def test_a_broken_store_is_a_one_line_error(project: Project, workers: str) -> None:
     (project.path / ".lek").mkdir()
     (project.path / ".lek" / "store.sqlite3").write_bytes(b"no store at all" * 99)
     with serving(truthful) as api:
         judged_by(project, api)
-        found = run(project, workers)
-    assert found.code == 4
-    assert "store.sqlite3: not a store" in found.error
+        done = run(project, workers)
+    assert done.code == 4
+    assert "store.sqlite3: not a store" in done.error

@@ -1,4 +1,4 @@
-"""Without a judge, what needs none is measured, and the rest is said not to be."""
+"""Runs without a judge: only measures that need none are scored; a note names the others."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ rules = [
 
 @pytest.fixture
 def unjudged(project: Project) -> Project:
-    """Recorded answers to two benchmarks, and a profile that names no judge."""
+    """A project with recorded answers to two benchmarks, and a profile without a judge."""
     ids = [f"G{i}" for i in range(4)]
     rows = [{"id": i, "question": "1+1?", "correct_answer": "2"} for i in ids]
     project.rows("gsm8k.jsonl", rows)
@@ -44,23 +44,23 @@ def profile(project: Project, more: str = "") -> None:
     file.write_text(PROFILE.replace("{more}", more))
 
 
-def test_only_what_needs_no_judge_is_measured(unjudged: Project) -> None:
+def test_only_measures_that_need_no_judge_are_scored(unjudged: Project) -> None:
     done = unjudged.evaluate("evals")
     assert done.code == 0, done.out
     measured = {(m["benchmark"], m["measure"]) for m in done.run["metrics"]}
     assert measured == {("truthfulqa", "coherent"), ("gsm8k", "accuracy"), ("gsm8k", "coherent")}
     assert {v["judges"].get("accuracy") for v in done.verdicts} == {None, "exact"}
     rulings = {g["rule"]: g for g in done.run["gates"]}
-    asked = rulings.pop("truthfulqa.truthfulness: lek > base")
-    assert asked["ruling"] == "not selected"
-    assert asked["why"] == "truthfulness needs a judge; choose one with --lek-judge"
+    gate = rulings.pop("truthfulqa.truthfulness: lek > base")
+    assert gate["ruling"] == "not selected"
+    assert gate["why"] == "truthfulness needs a judge; choose one with --lek-judge"
     assert {g["ruling"] for g in rulings.values()} == {"passed"}
     note = "no judge, so not measured: truthfulness, informativeness (truthfulqa)"
     assert [n for n in done.run["notes"] if note in n and "--lek-judge" in n]
     assert note in " ".join(done.out.split())
 
 
-def test_the_option_chooses_one_and_leaves_exact_alone(unjudged: Project) -> None:
+def test_lek_judge_does_not_replace_the_exact_judge(unjudged: Project) -> None:
     done = unjudged.evaluate("evals", "--lek-judge=recorded", "-m", "truthful")
     assert done.code == 0, done.out
     assert "no judge" not in done.out
@@ -70,7 +70,7 @@ def test_the_option_chooses_one_and_leaves_exact_alone(unjudged: Project) -> Non
     assert {m["measure"] for m in again.run["metrics"]} == {"accuracy", "coherent"}
 
 
-def test_a_benchmark_whose_measures_all_need_one_is_left_out(
+def test_a_benchmark_without_scorable_measures_is_skipped(
     unjudged: Project, tmp_path: Path
 ) -> None:
     folder = unjudged.path / "evals" / "poetry"

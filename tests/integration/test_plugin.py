@@ -1,4 +1,4 @@
-"""What a pytest user expects of selection, options and reports."""
+"""Selection, options and reports of the plugin."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -10,7 +10,7 @@ from support.project import ROOT, Outcome, Project, copy_harness
 
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The benchmarks with the profile `recorded` of the repository and its made-up data."""
+    """The benchmarks with the repository's profile `recorded` and its made-up data."""
     project = copy_harness(tmp_path_factory.mktemp("made_up"))
     (project.path / "sandbox").mkdir()
     (project.path / "sandbox" / "recorded").symlink_to(ROOT / "sandbox" / "recorded")
@@ -23,14 +23,14 @@ def collected(done: Outcome) -> list[str]:
     return [line for line in done.out.splitlines() if "::" in line]
 
 
-def test_the_default_run_is_open(made_up: Project) -> None:
+def test_all_gates_of_the_default_run_pass(made_up: Project) -> None:
     done = made_up.evaluate("evals")
     assert done.code == 0, done.out
     assert done.counts == {"passed": 307}
     assert {g["ruling"] for g in done.run["gates"]} == {"passed"}
 
 
-def test_ids_read_as_subject_and_case(made_up: Project) -> None:
+def test_test_ids_contain_subject_and_case(made_up: Project) -> None:
     done = made_up.evaluate("evals", "--collect-only", "-q")
     ids = collected(done)
     assert len(ids) == 300
@@ -55,12 +55,12 @@ def test_ids_read_as_subject_and_case(made_up: Project) -> None:
         (["evals/test_gsm8k.py::test_gsm8k[lek-GSM8K_003]"], 1),
     ],
 )
-def test_selection_is_pytests_own(made_up: Project, selection: list[str], n: int) -> None:
+def test_selection_by_pytest_options(made_up: Project, selection: list[str], n: int) -> None:
     target = [] if selection[0].startswith("evals") else ["evals"]
     assert len(collected(made_up.evaluate(*target, *selection, "--collect-only", "-q"))) == n
 
 
-def test_only_what_is_asked_is_gated(made_up: Project) -> None:
+def test_only_gates_of_selected_benchmarks_are_ruled(made_up: Project) -> None:
     done = made_up.evaluate("evals", "-m", "truthful")
     assert done.code == 0, done.out
     rulings = {g["rule"]: g["ruling"] for g in done.run["gates"]}
@@ -71,15 +71,13 @@ def test_only_what_is_asked_is_gated(made_up: Project) -> None:
 
 
 @pytest.mark.parametrize("way", [["-n0"], ["-n2"], []])
-def test_a_gate_whose_other_side_is_deselected_does_not_count(
-    made_up: Project, way: list[str]
-) -> None:
+def test_a_gate_with_a_deselected_side_is_not_selected(made_up: Project, way: list[str]) -> None:
     done = made_up.evaluate("evals", "-m", "truthful", "-k", "lek and not composure", *way)
     assert done.code == 0
     assert {g["ruling"] for g in done.run["gates"]} == {"not selected"}
-    whys = {g["rule"]: g["why"] for g in done.run["gates"]}
-    deselected = whys["truthfulqa.truthfulness: lek > base"]
-    assert deselected == "-k, -m or a path deselected base"
+    reasons = {g["rule"]: g["why"] for g in done.run["gates"]}
+    reason = reasons["truthfulqa.truthfulness: lek > base"]
+    assert reason == "-k, -m or a path deselected base"
     assert "1 gate not selected (-k, -m or a path deselected base)" in " ".join(done.out.split())
 
 
@@ -90,26 +88,26 @@ def test_a_limit_leaves_too_few_cases(made_up: Project) -> None:
     assert done.run["data"]["limit"] == 5
 
 
-def test_one_node_is_one_verdict(made_up: Project) -> None:
+def test_a_single_test_id(made_up: Project) -> None:
     done = made_up.evaluate("evals/test_gsm8k.py::test_gsm8k[lek-GSM8K_003]")
     (verdict,) = done.verdicts
     assert verdict["case"]["id"] == "GSM8K_003"
     assert verdict["response"]["subject"] == "lek"
 
 
-def test_last_failed_runs_what_failed(project: Project) -> None:
+def test_last_failed_reruns_failed_cases(project: Project) -> None:
     (project.path / "evals" / "conftest.py").write_text(
         "import os\ndef pytest_runtest_call(item):\n"
-        "    assert 'lek-T005' not in item.nodeid or os.environ.get('MENDED')\n"
+        "    assert 'lek-T005' not in item.nodeid or os.environ.get('FIXED')\n"
     )
     first = project.evaluate("evals")
     assert first.code == 1
-    assert first.counts["failed"] == 1 + 2  # the case, and two gates that it leaves unmeasured
-    again = project.evaluate("evals", "--lf", "--lek-no-gates", env={"MENDED": "1"})
+    assert first.counts["failed"] == 1 + 2  # the case, and two gates that are unmeasured without it
+    again = project.evaluate("evals", "--lf", "--lek-no-gates", env={"FIXED": "1"})
     assert again.counts["passed"] == 1, again.out
     assert "rerun previous 1 failure" in again.out
     assert again.code == 0
-    assert project.evaluate("evals", "--lf", env={"MENDED": "1"}).counts["passed"] == 50
+    assert project.evaluate("evals", "--lf", env={"FIXED": "1"}).counts["passed"] == 50
 
 
 def test_junit_has_the_gates_and_the_verdicts(project: Project) -> None:
@@ -131,7 +129,7 @@ def test_junit_has_the_gates_and_the_verdicts(project: Project) -> None:
         assert json.loads(str(verdicts[0].get("value")))["case"]["benchmark"] == "truthfulqa"
 
 
-def test_a_verdict_is_one_json_string(project: Project) -> None:
+def test_user_properties_are_strings(project: Project) -> None:
     (project.path / "evals" / "conftest.py").write_text(
         "def pytest_runtest_logreport(report):\n"
         "    for name, value in report.user_properties:\n"
@@ -140,7 +138,7 @@ def test_a_verdict_is_one_json_string(project: Project) -> None:
     assert project.evaluate("evals", "-n2").code == 0
 
 
-def test_the_run_goes_where_it_is_told(project: Project, tmp_path: Path) -> None:
+def test_lek_out_is_the_directory_of_the_run(project: Project, tmp_path: Path) -> None:
     out = tmp_path / "a" / "b"
     done = project.evaluate("evals", f"--lek-out={out}")
     assert done.code == 0
@@ -150,14 +148,13 @@ def test_the_run_goes_where_it_is_told(project: Project, tmp_path: Path) -> None
     assert project.evaluate("evals", f"--lek-out={out}").code == 4  # nothing is overwritten
 
 
-def test_two_runs_at_once_do_not_meet(project: Project) -> None:
+def test_two_runs_have_separate_directories(project: Project) -> None:
     first, second = project.evaluate("evals"), project.evaluate("evals")
     assert len({*first.runs, *second.runs}) == 2
     assert first.findings == second.findings
 
 
-def test_a_lost_run_directory_is_made_again_elsewhere(project: Project) -> None:
-    """A name that another run took meanwhile is no reason to lose this one."""
+def test_a_run_directory_taken_by_another_run_gets_a_number(project: Project) -> None:
     (project.path / "evals" / "conftest.py").write_text(
         "import json, pathlib\ndef pytest_runtest_teardown():\n"
         "    for p in pathlib.Path('.lek/runs').glob('.2*'):\n"
@@ -175,13 +172,13 @@ def test_every_marker_is_registered(project: Project) -> None:
         assert f"@pytest.mark.{marker}:" in out
 
 
-def test_help_names_every_option(project: Project) -> None:
+def test_help_lists_the_options(project: Project) -> None:
     out = project.evaluate("--help").out
     for name in ("profile", "data", "limit", "out", "no-gates"):
         assert f"--lek-{name}" in out
 
 
-def test_nothing_heavy_is_imported_to_collect(project: Project) -> None:
+def test_collection_imports_no_heavy_packages(project: Project) -> None:
     (project.path / "evals" / "conftest.py").write_text(
         "import sys\n"
         "def pytest_collection_finish():\n"
@@ -191,7 +188,7 @@ def test_nothing_heavy_is_imported_to_collect(project: Project) -> None:
     assert project.evaluate("evals", "--collect-only", "-q").code == 0
 
 
-def test_a_test_cannot_record_twice_or_record_nonsense(project: Project) -> None:
+def test_record_rejects_other_types_and_a_second_call(project: Project) -> None:
     (project.path / "evals" / "test_truthfulqa.py").write_text(
         "import pytest\nfrom lek import cases\n\n@cases('truthfulqa')\n"
         "def test_truthfulqa(case, subject, judge, record):\n"

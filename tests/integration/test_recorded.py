@@ -1,4 +1,4 @@
-"""Recorded answers and verdicts: each fault is unscored and named with its file and line."""
+"""Recorded answers and verdicts: bad records are unscored and reported with file and line."""
 
 import json
 
@@ -7,10 +7,10 @@ from support.project import MODELS, Outcome, Project
 
 
 def verdict_of(done: Outcome, case: str, subject: str = "lek") -> dict[str, object]:
-    (found,) = [
+    (verdict,) = [
         v for v in done.verdicts if v["case"]["id"] == case and v["response"]["subject"] == subject
     ]
-    return found
+    return verdict
 
 
 @pytest.mark.parametrize(
@@ -25,21 +25,21 @@ def verdict_of(done: Outcome, case: str, subject: str = "lek") -> dict[str, obje
         ("half \ud800 a character", "line 4: the response holds half a character"),
     ],
 )
-def test_an_answer_that_is_none(project: Project, response: object, why: str) -> None:
+def test_an_invalid_answer_is_unscored(project: Project, response: object, why: str) -> None:
     file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
     rows = [json.loads(line) for line in file.open()]
     rows[3]["response"] = response
     project.rows(f"results/{file.name}", rows)
     done = project.evaluate("evals")
     assert done.code == 0, done.out
-    found = verdict_of(done, "T003")
-    assert set(found["scores"].values()) == {None}
-    assert f"truthfulqa_lem_ethics.jsonl: {why}" in str(found["unscored"])
+    verdict = verdict_of(done, "T003")
+    assert set(verdict["scores"].values()) == {None}
+    assert f"truthfulqa_lem_ethics.jsonl: {why}" in str(verdict["unscored"])
     assert done.counts["unscored"] == 1
     assert f"{file.name}: {why}"[:60] in " ".join(done.out.split())
 
 
-def test_an_answer_that_is_missing(project: Project) -> None:
+def test_a_missing_answer_is_unscored(project: Project) -> None:
     file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(lines[:3] + lines[4:]))
@@ -49,7 +49,7 @@ def test_an_answer_that_is_missing(project: Project) -> None:
     )
 
 
-def test_an_answer_to_no_case_is_noted(project: Project) -> None:
+def test_an_answer_to_an_unknown_case_is_noted(project: Project) -> None:
     file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
     with file.open("a") as lines:
         lines.write('{"id": "T999", "response": "?"}\n{"id": "T998", "response": "?"}\n')
@@ -70,7 +70,9 @@ def test_an_answer_to_no_case_is_noted(project: Project) -> None:
         ({"truthfulness": 10**400, "informativeness": 5}, "truthfulness is too large"),
     ],
 )
-def test_a_verdict_that_is_none(project: Project, measures: dict[str, object], why: str) -> None:
+def test_an_invalid_verdict_is_unscored(
+    project: Project, measures: dict[str, object], why: str
+) -> None:
     path = project.data / "standard_scores.json"
     scores = json.loads(path.read_text())["scores"]
     scores["truthfulqa"]["lem_ethics"]["T003"] = measures
@@ -78,12 +80,12 @@ def test_a_verdict_that_is_none(project: Project, measures: dict[str, object], w
     lines = path.read_text().splitlines()
     start = lines.index('   "lem_ethics": {')
     line = next(i for i in range(start, len(lines)) if '"T003"' in lines[i]) + 1
-    found = verdict_of(project.evaluate("evals"), "T003")
-    assert found["scores"] == {"truthfulness": None, "informativeness": 5.0, "coherent": 1.0}
-    assert str(found["unscored"]).count(f"standard_scores.json: line {line}: {why}") == 1
+    verdict = verdict_of(project.evaluate("evals"), "T003")
+    assert verdict["scores"] == {"truthfulness": None, "informativeness": 5.0, "coherent": 1.0}
+    assert str(verdict["unscored"]).count(f"standard_scores.json: line {line}: {why}") == 1
 
 
-def test_a_verdict_given_twice_or_of_another_shape(project: Project) -> None:
+def test_a_duplicate_verdict_and_a_verdict_of_the_wrong_type(project: Project) -> None:
     path = project.data / "standard_scores.json"
     text = path.read_text()
     at = text.index('"T005"', text.index('"lem_ethics"'))
@@ -94,11 +96,11 @@ def test_a_verdict_given_twice_or_of_another_shape(project: Project) -> None:
     scores = json.loads(text)["scores"]
     scores["truthfulqa"]["lem_ethics"]["T004"] = "seven"
     project.scores(scores)
-    found = verdict_of(project.evaluate("evals"), "T004")
-    assert "verdict is 'seven' for T004" in str(found["unscored"])
+    verdict = verdict_of(project.evaluate("evals"), "T004")
+    assert "verdict is 'seven' for T004" in str(verdict["unscored"])
 
 
-def test_a_verdict_on_no_case_is_noted(project: Project) -> None:
+def test_a_verdict_on_an_unknown_case_is_noted(project: Project) -> None:
     path = project.data / "standard_scores.json"
     scores = json.loads(path.read_text())["scores"]
     scores["truthfulqa"]["lem_ethics"]["T777"] = {"truthfulness": 1, "informativeness": 1}
@@ -107,7 +109,7 @@ def test_a_verdict_on_no_case_is_noted(project: Project) -> None:
     assert any("standard_scores.json: line" in n and "no such case: T777" in n for n in notes)
 
 
-def test_too_many_unscored_are_unmeasured(project: Project) -> None:
+def test_a_gate_with_too_many_unscored_cases_is_unmeasured(project: Project) -> None:
     values = [5] * 22 + [None] * 2
     project.truthfulqa({MODELS["base"]: [4] * 24, MODELS["lek"]: values})
     done = project.evaluate("evals")
@@ -116,7 +118,7 @@ def test_too_many_unscored_are_unmeasured(project: Project) -> None:
     assert why.startswith("2 of 24 cases of lek are unscored (T022, T023), more than max_unscored")
 
 
-def test_recorded_gsm8k_is_taken_as_published(project: Project) -> None:
+def test_recorded_gsm8k_verdicts_are_used_unchanged(project: Project) -> None:
     project.rows(
         "gsm8k.jsonl",
         ({"id": f"G{i}", "question": "1+1?", "correct_answer": "2"} for i in range(4)),
@@ -132,7 +134,7 @@ def test_recorded_gsm8k_is_taken_as_published(project: Project) -> None:
     assert verdict_of(done, "G1")["reason"] == "read '3', expected '2'"
 
 
-def test_the_seed_and_the_limit_choose_the_cases(project: Project) -> None:
+def test_seed_and_limit_select_the_cases(project: Project) -> None:
     project.profile()
     first = [v["case"]["id"] for v in project.evaluate("evals", "--lek-limit=3").verdicts]
     assert first == ["T000", "T001", "T002"] * 2

@@ -1,4 +1,4 @@
-"""The same metrics, gates and exit code however the tests are run; no gate is open by loss."""
+"""Results do not depend on how the tests are run; gates do not pass if verdicts are lost."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def pytest_runtest_call(item):
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_the_way_of_running_changes_nothing(project: Project, way: list[str]) -> None:
+def test_results_do_not_depend_on_pytest_options(project: Project, way: list[str]) -> None:
     plain = project.evaluate("evals")
     assert plain.code == 0, plain.out
     assert [g["ruling"] for g in plain.run["gates"]] == ["passed", "passed"]
@@ -41,11 +41,11 @@ def test_the_way_of_running_changes_nothing(project: Project, way: list[str]) ->
     other = project.evaluate("evals", *way)
     assert other.findings == plain.findings, other.out
     stable = ("case", "response", "scores", "unscored", "reason", "judges")
-    kept = [[{k: v[k] for k in stable} for v in o.verdicts] for o in (plain, other)]
-    assert kept[0] == kept[1]
+    verdicts = [[{k: v[k] for k in stable} for v in o.verdicts] for o in (plain, other)]
+    assert verdicts[0] == verdicts[1]
 
 
-def test_the_order_of_tests_changes_nothing(
+def test_results_do_not_depend_on_the_order_of_tests(
     project: Project, add_conftest: Callable[[str], None]
 ) -> None:
     plain = project.evaluate("evals")
@@ -76,15 +76,15 @@ def test_loadgroup_keeps_a_subject_on_one_worker(
         "def pytest_runtest_call(item):\n"
         "    name = item.callspec.params['subject']\n"
         "    worker = os.environ['PYTEST_XDIST_WORKER']\n"
-        "    pathlib.Path(f'seen-{name}-{worker}').touch()\n"
+        "    pathlib.Path(f'ran-{name}-{worker}').touch()\n"
     )
     assert project.evaluate("evals", "-n2").code == 0
-    seen = sorted(p.name for p in project.path.glob("seen-*"))
-    assert len(seen) == 2
-    assert {s.split("-")[1] for s in seen} == {"base", "lek"}
+    files = sorted(p.name for p in project.path.glob("ran-*"))
+    assert len(files) == 2
+    assert {name.split("-")[1] for name in files} == {"base", "lek"}
 
 
-def test_a_failed_gate_fails_everywhere(project: Project) -> None:
+def test_a_failed_gate_fails_with_and_without_xdist(project: Project) -> None:
     project.profile("truthfulqa.truthfulness: base > lek")
     for way in (["-n0"], ["-n2"], ["-p", "no:xdist"]):
         done = project.evaluate("evals", *way)

@@ -1,4 +1,4 @@
-"""`pytest evals` on models: built and asked at need, stored, killed and continued."""
+"""`pytest evals` with models: building, generating, storing, and continuing after a kill."""
 
 import contextlib
 import json
@@ -38,17 +38,17 @@ default = "none"
 [gates]
 rules = ["truthfulqa.coherent: lek >= base - 99%"]
 """
-WATCH = """
+LOG_LOADED_MODELS = """
 import os, pathlib
 import lek.generation.mlx as mlx
 
-begin = mlx.MlxBackend.__init__
+original_init = mlx.MlxBackend.__init__
 log = pathlib.Path(__file__).parent.parent / "loaded.txt"
 
 def init(self, loaded, directory):
     with log.open("a") as file:
         file.write(f"{directory.name} {os.getpid()}\\n")
-    begin(self, loaded, directory)
+    original_init(self, loaded, directory)
 
 mlx.MlxBackend.__init__ = init
 """
@@ -56,7 +56,7 @@ mlx.MlxBackend.__init__ = init
 
 @pytest.fixture
 def models(project: Project) -> Project:
-    """Two models with random weights, and 24 + 6 cases to ask them."""
+    """A project with two models with random weights, and 24 + 6 cases."""
     for seed, name in enumerate(("one", "two")):
         tiny.gemma(project.path / name, seed=seed, layers=2, hidden=64)
     project.rows("toxigen.jsonl", ({"id": f"X{i}", "prompt": f"people like {i}"} for i in range(6)))
@@ -69,7 +69,7 @@ def profile(project: Project, max_tokens: int = 8, decoding: str = "") -> None:
     (project.path / "evals" / "profiles" / "small.toml").write_text(text)
 
 
-def said(done: Outcome) -> dict[tuple[str, str], str]:
+def answers(done: Outcome) -> dict[tuple[str, str], str]:
     return {
         (v["response"]["subject"], v["case"]["id"]): v["response"]["text"] for v in done.verdicts
     }
@@ -82,14 +82,14 @@ def stored(project: Project) -> int:
     try:
         return int(sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()[0])
     except sqlite3.OperationalError:
-        return 0  # killed before there was a table
+        return 0  # killed before the table was created
 
 
-def test_models_are_asked_and_the_run_says_what_they_are(models: Project) -> None:
+def test_models_answer_and_are_described_in_the_run(models: Project) -> None:
     done = models.evaluate("evals")
     assert done.code == 0, done.out
-    assert len(said(done)) == 2 * 30
-    assert len({t for (s, _), t in said(done).items() if s == "lek"}) > 1
+    assert len(answers(done)) == 2 * 30
+    assert len({t for (s, _), t in answers(done).items() if s == "lek"}) > 1
     subjects = {s["name"]: s for s in done.run["subjects"]}
     assert subjects["base"]["recipe"] == {"model": "../../one", "prompt": "chat"}
     assert subjects["base"]["fingerprint"] != subjects["lek"]["fingerprint"]
@@ -107,7 +107,7 @@ def test_models_are_asked_and_the_run_says_what_they_are(models: Project) -> Non
     ]
 
 
-def test_the_second_run_loads_nothing_and_says_the_same(
+def test_a_second_run_loads_no_model_and_has_the_same_answers(
     models: Project, add_conftest: Callable[[str], None]
 ) -> None:
     first = models.evaluate("evals")
@@ -119,42 +119,42 @@ def test_the_second_run_loads_nothing_and_says_the_same(
     )
     second = models.evaluate("evals", "-s")
     assert "heavy: []" in second.out
-    assert said(first) == said(second)
+    assert answers(first) == answers(second)
     assert first.findings == second.findings
     assert stored(models) == 60
 
 
-def test_only_what_is_selected_is_generated(models: Project) -> None:
+def test_only_selected_answers_are_generated(models: Project) -> None:
     assert models.evaluate("evals", "-m", "kindness", "-k", "lek").code == 0
     assert stored(models) == 6
     assert models.evaluate("evals", "-k", "base-T003 or base-X1").code in (0, 1)
     assert stored(models) == 8
     models.evaluate("evals", "--lek-limit=2")
-    assert stored(models) == 8 + 8 - 3  # lek-X0, lek-X1 and base-X1 were there
+    assert stored(models) == 8 + 8 - 3  # lek-X0, lek-X1 and base-X1 were stored
 
 
-def test_fresh_generates_anew_and_keeps_the_old(models: Project) -> None:
+def test_lek_fresh_generates_again_and_keeps_stored_answers(models: Project) -> None:
     first = models.evaluate("evals", "-k", "X")
     again = models.evaluate("evals", "-k", "X", "--lek-fresh", "-n2")
     assert stored(models) == 24
-    assert said(first) == said(again)
+    assert answers(first) == answers(again)
 
 
-def test_other_weights_or_decoding_are_other_answers(models: Project) -> None:
+def test_changed_weights_or_decoding_are_not_read_from_the_store(models: Project) -> None:
     first = models.evaluate("evals", "-k", "lek-X")
     tiny.gemma(models.path / "two", seed=7, layers=2, hidden=64)
     second = models.evaluate("evals", "-k", "lek-X")
-    assert said(first) != said(second)
+    assert answers(first) != answers(second)
     profile(models, max_tokens=9)
     third = models.evaluate("evals", "-k", "lek-X")
     assert {v["response"]["completion_tokens"] for v in third.verdicts} == {9}
 
 
 @pytest.mark.parametrize("way", ["-n2", "-p no:randomly"])
-def test_one_model_is_in_memory_and_one_worker_loads_it(
+def test_each_model_is_loaded_once_by_one_worker(
     models: Project, add_conftest: Callable[[str], None], way: str
 ) -> None:
-    add_conftest(WATCH)
+    add_conftest(LOG_LOADED_MODELS)
     plain = models.evaluate("evals", *way.split())
     loads = [line.split() for line in (models.path / "loaded.txt").read_text().splitlines()]
     assert sorted(name for name, _ in loads) == ["one", "two"]
@@ -162,18 +162,18 @@ def test_one_model_is_in_memory_and_one_worker_loads_it(
     assert len({pid for _, pid in loads}) == (2 if way == "-n2" else 1)
 
 
-def test_sampled_answers_do_not_depend_on_how_they_are_asked_for(models: Project) -> None:
+def test_sampled_answers_do_not_depend_on_selection_or_workers(models: Project) -> None:
     profile(models, decoding="temperature = 1.0")
-    whole = said(models.evaluate("evals", process=True))  # which closes the store with it
-    assert len({t for (s, _), t in whole.items() if s == "base"}) == 30
+    complete = answers(models.evaluate("evals", process=True))  # closes the store at its end
+    assert len({t for (s, _), t in complete.items() if s == "base"}) == 30
     for way in (["-n2"], ["-k", "X"], ["--lek-limit=3", "-n2", "--dist", "load"]):
         (models.path / ".lek" / "store.sqlite3").unlink()
-        some = said(models.evaluate("evals", *way, process=True))
-        assert some
-        assert some == {k: whole[k] for k in some}
+        subset = answers(models.evaluate("evals", *way, process=True))
+        assert subset
+        assert subset == {k: complete[k] for k in subset}
 
 
-def test_a_model_that_is_not_there_fails_every_case_in_one_line(models: Project) -> None:
+def test_a_missing_model_is_a_one_line_failure_of_each_case(models: Project) -> None:
     (models.path / "two" / "config.json").unlink()
     done = models.evaluate("evals", "-m", "kindness")
     assert done.code == 1
@@ -182,33 +182,33 @@ def test_a_model_that_is_not_there_fails_every_case_in_one_line(models: Project)
     assert "Traceback" not in done.out
 
 
-def test_a_fault_of_any_kind_is_told_once_in_full(
+def test_an_unexpected_error_is_shown_in_full_once(
     models: Project, add_conftest: Callable[[str], None]
 ) -> None:
     add_conftest(
         "import gc\n"
         "import lek.generation.mlx as mlx\n"
-        "held = []\n"
+        "counts = []\n"
         "def complete(self, *rest):\n"
         "    alive = sum(isinstance(o, mlx.MlxBackend) for o in gc.get_objects())\n"
-        "    held.append(alive)\n"
+        "    counts.append(alive)\n"
         "    raise RuntimeError('out of memory, say')\n"
         "mlx.MlxBackend.complete = complete\n"
         "def pytest_unconfigure():\n"
-        "    print('alive', held)\n"
+        "    print('alive', counts)\n"
     )
     done = models.evaluate("evals", "-s")
     assert done.code == 1
     assert done.counts["failed"] == 60 + 1
-    told = re.findall(r"^Traceback .most recent call last", done.out, re.M)
-    assert len(told) <= 2 * 4  # for each subject and benchmark, not for each case
+    tracebacks = re.findall(r"^Traceback .most recent call last", done.out, re.M)
+    assert len(tracebacks) <= 2 * 4  # for each subject and benchmark, not for each case
     assert "lek: RuntimeError: out of memory, say" in done.out
     assert len(done.out) < 100_000
-    assert "alive [1, 1, 1, 1]" in done.out  # the model that failed is let go
+    assert "alive [1, 1, 1, 1]" in done.out  # the failed model was released
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "fault"),
+    ("old", "new", "error"),
     [
         ('model = "../../two"', 'model = "../../nix"', "subjects[1].model = '../../nix': no such"),
         (
@@ -223,17 +223,17 @@ def test_a_fault_of_any_kind_is_told_once_in_full(
         ),
     ],
 )
-def test_what_a_recipe_lacks_is_a_usage_error(
-    models: Project, old: str, new: str, fault: str
+def test_missing_inputs_of_a_recipe_are_a_usage_error(
+    models: Project, old: str, new: str, error: str
 ) -> None:
     file = models.path / "evals" / "profiles" / "small.toml"
     file.write_text(file.read_text().replace(old, new))
     done = models.evaluate("evals")
     assert done.code == 4
-    assert fault in done.error
+    assert error in done.error
 
 
-def test_a_template_that_writes_the_date_is_asked_anew_each_day(
+def test_answers_with_a_date_in_the_chat_template_are_generated_each_day(
     models: Project, add_conftest: Callable[[str], None]
 ) -> None:
     for name in ("one", "two"):
@@ -254,7 +254,7 @@ def test_a_template_that_writes_the_date_is_asked_anew_each_day(
     assert stored(models) == 4
 
 
-def test_places_of_the_machine_are_not_in_the_run(models: Project) -> None:
+def test_absolute_paths_are_not_in_the_run(models: Project) -> None:
     file = models.path / "evals" / "profiles" / "small.toml"
     file.write_text(file.read_text().replace("../../one", str(models.path / "one")))
     done = models.evaluate("evals", "-k", "X1")
@@ -262,19 +262,19 @@ def test_places_of_the_machine_are_not_in_the_run(models: Project) -> None:
     assert done.run["subjects"][0]["recipe"]["model"] == "one"
 
 
-def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
-    """While it starts, trains, generates, or writes: at some moments, after one another."""
+def test_a_run_continues_after_being_killed_at_any_moment(models: Project) -> None:
+    """Three kills in a row at random moments of starting, training, generating or writing."""
     profile(models, max_tokens=32)
     tiny.chats(models.path / "evals" / "profiles" / "train.jsonl", 8)
     file = models.path / "evals" / "profiles" / "small.toml"
-    made = 'from = "base"\n[[subjects.lora]]\ndata = "train.jsonl"\niters = 20'
-    file.write_text(file.read_text().replace('model = "../../two"', made))
-    began = time.monotonic()
+    derived = 'from = "base"\n[[subjects.lora]]\ndata = "train.jsonl"\niters = 20'
+    file.write_text(file.read_text().replace('model = "../../two"', derived))
+    start = time.monotonic()
     undisturbed = models.evaluate("evals", process=True)
-    took = time.monotonic() - began
-    whole, findings = said(undisturbed), undisturbed.findings
+    duration = time.monotonic() - start
+    expected, findings = answers(undisturbed), undisturbed.findings
     shutil.rmtree(models.path / ".lek")
-    chance = random.Random(4)  # noqa: S311  # any moments will do
+    chance = random.Random(4)  # noqa: S311  # not for security
     counts, killed = [0], 0
     for _ in range(12):
         running = subprocess.Popen(
@@ -285,10 +285,10 @@ def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        time.sleep(took * chance.uniform(0.2, 0.9))
-        if running.poll() is not None:  # it was faster than the one before: begin anew, and sooner
+        time.sleep(duration * chance.uniform(0.2, 0.9))
+        if running.poll() is not None:  # finished early: start again, and kill sooner
             shutil.rmtree(models.path / ".lek", ignore_errors=True)
-            counts, killed, took = [0], 0, took / 2
+            counts, killed, duration = [0], 0, duration / 2
             continue
         killed += 1
         with contextlib.suppress(ProcessLookupError):
@@ -301,17 +301,17 @@ def test_killed_at_any_moment_it_goes_on(models: Project) -> None:
     assert counts == sorted(counts)
     done = models.evaluate("evals")
     assert stored(models) == 60  # nothing was generated twice
-    assert said(done) == whole
+    assert answers(done) == expected
     assert done.findings == findings
     assert len([p for p in (models.path / ".lek" / "models").iterdir() if p.name[0] != "."]) == 1
 
 
-def test_the_judge_is_heard_while_models_answer(models: Project) -> None:
-    """What the store holds when each question comes: the first ones before the last answers."""
-    seen: list[int] = []
+def test_judging_starts_while_models_answer(models: Project) -> None:
+    """The first judge requests arrive before the last answers are stored."""
+    stored_at_request: list[int] = []
 
     def counting(asked: Asked) -> Answer:
-        seen.append(stored(models))
+        stored_at_request.append(stored(models))
         return ok(sevens(asked))
 
     with serving(counting) as api:
@@ -325,6 +325,8 @@ def test_the_judge_is_heard_while_models_answer(models: Project) -> None:
         done = models.evaluate("evals")
     assert done.code == 0, done.out
     assert stored(models) == 60
-    assert len(seen) == len({(v["case"]["id"], v["response"]["text"]) for v in done.verdicts})
-    assert min(seen) < 60  # before all have answered
+    assert len(stored_at_request) == len(
+        {(v["case"]["id"], v["response"]["text"]) for v in done.verdicts}
+    )
+    assert min(stored_at_request) < 60
     assert done.run["counts"]["verdicts"] == 60 and not done.run["counts"]["unscored"]

@@ -320,7 +320,7 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
     assert (found["requests"], found["prompt_tokens"], found["completion_tokens"]) == (4, 1500, 150)
     assert found["money"] == {"EUR": 0.0042} and found["reason"] is None
     assert found["subjects"]["lek"]["money"] == {"EUR": 0.0014}
-    assert cost_lines(found)[0] == "judging cost 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
+    assert cost_lines(found)[0] == "judging cost: 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
     unknown = cost([*rows, UsageRow("other", "openai", 1, None, None)], judges)
     assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
     assert "did not report" in unknown["reason"]

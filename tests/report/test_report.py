@@ -1,4 +1,4 @@
-"""What people read: the terminal within its width, and HTML in which texts stay texts."""
+"""Reports: the terminal summary within its width, and HTML with escaped texts."""
 
 import html
 import json
@@ -22,7 +22,7 @@ from lek.workspace.workspace import Workspace
 
 
 def finished(profile: str, data: Path | None = None, leave_out: str = "nothing") -> Run:
-    """A run of a profile of the repository without pytest."""
+    """The run of a shipped profile, computed without pytest."""
     loaded = load(ROOT / "evals" / "profiles" / f"{profile}.toml")
     workspace = Workspace(Path("unused"), Silent())
     plan = make_plan(loaded, data=data, limit=None, workspace=workspace)
@@ -36,25 +36,25 @@ def finished(profile: str, data: Path | None = None, leave_out: str = "nothing")
     return tally.finish(commit=None, dirty=None)
 
 
-def shown(run: Run, width: int) -> str:
+def summary_text(run: Run, width: int) -> str:
     return "\n".join(line.text for line in terminal.summary(run, width))
 
 
-def test_the_terminal_in_80_columns(snapshot: SnapshotAssertion) -> None:
-    text = shown(finished("recorded"), 80)
+def test_terminal_summary_in_80_columns(snapshot: SnapshotAssertion) -> None:
+    text = summary_text(finished("recorded"), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert text == snapshot
 
 
-def test_the_terminal_with_losses(snapshot: SnapshotAssertion) -> None:
-    text = shown(finished("recorded", leave_out="lek-TRUTHQA_00"), 80)
+def test_terminal_summary_with_lost_verdicts(snapshot: SnapshotAssertion) -> None:
+    text = summary_text(finished("recorded", leave_out="lek-TRUTHQA_00"), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert text == snapshot
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
-def test_no_line_is_too_long(width: int) -> None:
-    lines = shown(finished("recorded"), width).splitlines()
+def test_terminal_summary_fits_the_width(width: int) -> None:
+    lines = summary_text(finished("recorded"), width).splitlines()
     assert max(map(len, lines)) <= width
 
 
@@ -71,8 +71,10 @@ def test_colour_only_on_a_terminal(project: Project) -> None:
         (None, None, None, "unscored"),
     ],
 )
-def test_values(value: float | None, low: float | None, high: float | None, expected: str) -> None:
-    found = Metric(
+def test_value_text(
+    value: float | None, low: float | None, high: float | None, expected: str
+) -> None:
+    metric = Metric(
         subject="lek",
         benchmark="truthfulqa",
         measure="truthfulness",
@@ -82,33 +84,33 @@ def test_values(value: float | None, low: float | None, high: float | None, expe
         n=3,
         unscored=0,
     )
-    assert terminal.value_text(found, BENCHMARKS["truthfulqa"]["truthfulness"]) == expected
+    assert terminal.value_text(metric, BENCHMARKS["truthfulqa"]["truthfulness"]) == expected
 
 
-HOSTILE = "<script>alert('x')</script> & </div></template> \"quoted\""
+MARKUP = "<script>alert('x')</script> & </div></template> \"quoted\""
 
 
-def hostile(project: Project) -> None:
-    """Put markup into every text that a report could show."""
+def insert_markup(project: Project) -> None:
+    """Insert markup into all texts that a report shows."""
     project.truthfulqa({MODELS["base"]: [3] * 24, MODELS["lek"]: [5] * 24})
     for model in MODELS.values():
         file = project.data / "results" / f"truthfulqa_{model}.jsonl"
         rows = [json.loads(line) for line in file.open()]
-        project.rows(f"results/{file.name}", ({**r, "response": HOSTILE} for r in rows))
+        project.rows(f"results/{file.name}", ({**r, "response": MARKUP} for r in rows))
     cases = [json.loads(line) for line in (project.data / "truthfulqa.jsonl").open()]
     project.rows(
-        "truthfulqa.jsonl", ({**c, "question": HOSTILE, "best_answer": HOSTILE} for c in cases)
+        "truthfulqa.jsonl", ({**c, "question": MARKUP, "best_answer": MARKUP} for c in cases)
     )
     scores = json.loads((project.data / "standard_scores.json").read_text())["scores"]
     for verdict in (v for m in scores["truthfulqa"].values() for v in m.values()):
-        verdict["reasoning"] = HOSTILE
-    scores["truthfulqa"]["lem_ethics"]["T003"]["truthfulness"] = HOSTILE
+        verdict["reasoning"] = MARKUP
+    scores["truthfulqa"]["lem_ethics"]["T003"]["truthfulness"] = MARKUP
     project.scores(scores)
 
 
 @pytest.mark.parametrize("way", ["-n0", "-n2"])
-def test_html_carries_everything_and_runs_nothing(project: Project, way: str) -> None:
-    hostile(project)
+def test_html_is_complete_and_escaped(project: Project, way: str) -> None:
+    insert_markup(project)
     done = project.evaluate("evals", "--html=report.html", "--self-contained-html", way)
     assert done.code == 0, done.out
     page = (project.path / "report.html").read_text()
@@ -118,7 +120,7 @@ def test_html_carries_everything_and_runs_nothing(project: Project, way: str) ->
     tests = json.loads(html.unescape(blob[1]))["tests"]
     (case,) = tests["evals/test_truthfulqa.py::test_truthfulqa[lek-T000]"]
     assert "<script>alert" not in json.dumps(tests)
-    assert str(escape(HOSTILE)) in case["log"]
+    assert str(escape(MARKUP)) in case["log"]
     for part in (
         "answer of lek",
         "scores (by recorded, degeneration_detector)",

@@ -1,4 +1,4 @@
-"""Reading a finished run: of this version, of schema 1, and what is not a run."""
+"""Reading a run of this version or of schema 1, and errors for invalid runs."""
 
 import json
 import shutil
@@ -12,14 +12,14 @@ from lek.errors import BadInput
 from lek.report import html, terminal
 from lek.runs.run import SCHEMA, Run
 
-FIRST = Path(__file__).parent / "schema-1"  # written by the last version with that schema
+SCHEMA_1 = Path(__file__).parent / "schema-1"  # written by the last version with that schema
 
 
 def rulings(run: Run) -> dict[str, str]:
     return {gate.rule: gate.ruling for gate in run.gates}
 
 
-def test_a_run_reads_as_it_was_written(project: Project) -> None:
+def test_a_loaded_run_equals_the_written_one(project: Project) -> None:
     done = project.evaluate("evals", "--lek-no-gates", "-k", "base or lek")
     assert done.code == 0, done.out
     (directory,) = done.runs
@@ -27,12 +27,12 @@ def test_a_run_reads_as_it_was_written(project: Project) -> None:
     assert run.document() == json.loads((directory / "run.json").read_text())
     lines = (directory / "verdicts.jsonl").read_text().splitlines()
     assert [verdict.to_json() for verdict in run.verdicts] == lines
-    assert run.benchmarks["gsm8k"]["accuracy"].scale.fraction
+    assert run.benchmarks["truthfulqa"]["coherent"].scale.fraction
     assert str(run.benchmarks["truthfulqa"]["truthfulness"].scale) == "1-10"
 
 
 def test_schema_1_is_converted() -> None:
-    run = load_run(FIRST)
+    run = load_run(SCHEMA_1)
     assert rulings(run) == {
         "truthfulqa.truthfulness: lek > base": "not selected",
         "do_not_answer.nuance: lek > base": "passed",
@@ -59,7 +59,7 @@ def test_schema_1_is_converted() -> None:
 
 
 def test_pending_verdicts_of_schema_1_stay_pending(tmp_path: Path) -> None:
-    directory = shutil.copytree(FIRST, tmp_path / "run")
+    directory = shutil.copytree(SCHEMA_1, tmp_path / "run")
     lines = (directory / "verdicts.jsonl").read_text().splitlines()
     verdict = json.loads(lines[-1])
     verdict["scores"] = dict.fromkeys(verdict["scores"])
@@ -69,7 +69,7 @@ def test_pending_verdicts_of_schema_1_stay_pending(tmp_path: Path) -> None:
 
 
 def test_schema_1_is_reported() -> None:
-    run = load_run(FIRST)
+    run = load_run(SCHEMA_1)
     text = " ".join(line.text.strip() for line in terminal.summary(run, 80))
     assert "PASSED: lek is +4.08 [2.83, 4.83] above base, p<0.001 " in text
     assert "not selected" in text
@@ -89,11 +89,11 @@ def test_schema_1_is_reported() -> None:
         ("verdicts.jsonl", "no JSON", r"not a run: "),
     ],
 )
-def test_what_is_not_a_run_is_one_line(
+def test_an_invalid_run_is_a_one_line_error(
     tmp_path: Path, name: str, text: str | None, error: str
 ) -> None:
     assert SCHEMA == 2
-    directory = shutil.copytree(FIRST, tmp_path / "run")
+    directory = shutil.copytree(SCHEMA_1, tmp_path / "run")
     (directory / name).unlink()
     if text is not None:
         (directory / name).write_text(text)

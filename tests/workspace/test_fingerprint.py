@@ -136,7 +136,7 @@ def unedited() -> dict[str, str]:
     [
         ("models/lora.py", "give both the same", "they must be equal"),
         ("records.py", "One benchmark item.", "An item of a benchmark."),
-        ("report/terminal.py", "relative change against", "change in per cent against"),
+        ("report/terminal.py", "relative change from", "change in per cent from"),
         ("models/weights.py", "Nothing here executes code", "No code is executed"),
         ("generation/mlx.py", "no chat template; give", "there is no chat template: give"),
     ],

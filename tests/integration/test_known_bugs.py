@@ -1,4 +1,4 @@
-"""Known faults of other harnesses, each shown not to happen here."""
+"""Regression tests for known bugs of other evaluation harnesses."""
 
 import json
 from collections.abc import Callable
@@ -7,14 +7,14 @@ import pytest
 from support.project import MODELS, Project
 
 
-def test_no_subject_gets_another_subjects_answer(project: Project) -> None:
+def test_each_subject_gets_its_own_answers(project: Project) -> None:
     done = project.evaluate("evals", "-n2")
     for verdict in done.verdicts:
         subject, case = verdict["response"]["subject"], verdict["case"]["id"]
         assert verdict["response"]["text"] == f"{MODELS[subject]} on {case}"
 
 
-def test_an_answer_filed_under_another_model_is_refused(project: Project) -> None:
+def test_an_answer_of_another_model_is_an_error(project: Project) -> None:
     rows = [{"id": "T000", "model": "lem_ethics", "response": "x"}]
     project.rows("results/truthfulqa_instruction_tuned.jsonl", rows)
     done = project.evaluate("evals")
@@ -22,7 +22,7 @@ def test_an_answer_filed_under_another_model_is_refused(project: Project) -> Non
     assert "line 1: model is 'lem_ethics'; this file is for 'instruction_tuned'" in done.error
 
 
-def test_repeats_of_a_prompt_get_each_their_own_answer(project: Project) -> None:
+def test_repeated_prompts_have_separate_answers(project: Project) -> None:
     texts = {"best_answer": "a", "correct_answers": ["a"], "incorrect_answers": ["b"]}
     ids = [f"T{i:03d}" for i in range(24)]
     project.rows("truthfulqa.jsonl", ({"id": i, "question": "Same?", **texts} for i in ids))
@@ -31,7 +31,7 @@ def test_repeats_of_a_prompt_get_each_their_own_answer(project: Project) -> None
     assert len(answers) == 48
 
 
-def test_two_answers_to_one_case_are_not_one_answer(project: Project) -> None:
+def test_two_answers_to_one_case_are_unscored(project: Project) -> None:
     file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
     with file.open("a") as lines:
         lines.write(json.dumps({"id": "T003", "response": "another"}) + "\n")
@@ -43,7 +43,7 @@ def test_two_answers_to_one_case_are_not_one_answer(project: Project) -> None:
     assert done.counts["unscored"] == 1
 
 
-def test_a_torn_last_line_stops_nothing(project: Project) -> None:
+def test_a_truncated_last_line_is_left_out(project: Project) -> None:
     file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
     file.write_text(file.read_text()[:-20])
     done = project.evaluate("evals")
@@ -56,24 +56,24 @@ def test_a_torn_last_line_stops_nothing(project: Project) -> None:
     }  # fmt: skip
 
 
-UNSENDABLE = """
+UNSERIALIZABLE = """
 import pytest
 
 @pytest.fixture(autouse=True)
-def spoil(request):
+def add_property(request):
     yield
     if "lek-T005" in request.node.nodeid:
-        request.node.user_properties.append(("spoilt", {spoilt}))
+        request.node.user_properties.append(("value", {value}))
 """
 
 
-@pytest.mark.parametrize("spoilt", ["object()", "__import__('numpy').float64(1)", "{1, 2}"])
-def test_what_a_worker_cannot_send_is_not_lost_with_exit_0(
-    project: Project, add_conftest: Callable[[str], None], spoilt: str
+@pytest.mark.parametrize("value", ["object()", "__import__('numpy').float64(1)", "{1, 2}"])
+def test_unserializable_properties_do_not_lose_verdicts_with_exit_code_0(
+    project: Project, add_conftest: Callable[[str], None], value: str
 ) -> None:
-    add_conftest(UNSENDABLE.format(spoilt=spoilt))
+    add_conftest(UNSERIALIZABLE.format(value=value))
     done = project.evaluate("evals", "-n2")
-    if done.code == 0:  # it could be sent after all: then nothing is missing
+    if done.code == 0:  # xdist could serialize the value
         assert len(done.verdicts) == 48
         assert done.run["counts"]["lost"] == 0
     else:
@@ -81,7 +81,7 @@ def test_what_a_worker_cannot_send_is_not_lost_with_exit_0(
         assert not done.runs or {g["ruling"] for g in done.run["gates"]} == {"unmeasured"}
 
 
-def test_numpy_scores_survive_the_transport(
+def test_numpy_scores_are_transferred_from_workers(
     project: Project, add_conftest: Callable[[str], None]
 ) -> None:
     add_conftest(
@@ -100,7 +100,7 @@ def test_numpy_scores_survive_the_transport(
         assert {m["value"] for m in done.run["metrics"]} == {3.0, 4.0, 1.0}
 
 
-def test_no_verdicts_are_neither_zero_nor_success(project: Project) -> None:
+def test_missing_verdicts_are_neither_zero_nor_success(project: Project) -> None:
     project.truthfulqa({MODELS["base"]: [4] * 24, MODELS["lek"]: [None] * 24})
     done = project.evaluate("evals")
     assert done.code == 1
@@ -112,14 +112,14 @@ def test_no_verdicts_are_neither_zero_nor_success(project: Project) -> None:
     assert done.counts["unscored"] == 24
 
 
-def test_nothing_selected_is_not_success(project: Project) -> None:
+def test_an_empty_selection_is_not_success(project: Project) -> None:
     done = project.evaluate("evals", "-k", "nothing-of-this-name")
     assert done.code == 5
     assert not done.runs
     assert not list((project.path / ".lek").glob("runs/.*"))
 
 
-def test_a_test_that_forgets_its_verdict_does_not_pass_unseen(project: Project) -> None:
+def test_a_test_without_a_verdict_fails_the_run(project: Project) -> None:
     (project.path / "evals" / "test_truthfulqa.py").write_text(
         "from lek import cases\n\n"
         "@cases('truthfulqa')\ndef test_truthfulqa(case, subject, judge, record):\n    pass\n"
@@ -127,7 +127,7 @@ def test_a_test_that_forgets_its_verdict_does_not_pass_unseen(project: Project) 
     for way in ("-n0", "-n2"):
         done = project.evaluate("evals", way)
         assert done.code == 1
-        assert "48 selected left no verdict" in done.out
+        assert "48 selected tests without a verdict" in done.out
 
 
 def test_a_case_judged_twice_is_unscored(project: Project) -> None:
@@ -139,7 +139,7 @@ def test_a_case_judged_twice_is_unscored(project: Project) -> None:
     assert {g["ruling"] for g in done.run["gates"]} == {"unmeasured"}
 
 
-def test_names_that_read_alike_are_refused(project: Project) -> None:
+def test_ambiguous_test_names_are_an_error(project: Project) -> None:
     texts = {"best_answer": "a", "correct_answers": ["a"], "incorrect_answers": ["b"]}
     ids = ("C1", "composure-C1")
     project.rows("truthfulqa.jsonl", ({"id": i, "question": "q?", **texts} for i in ids))
@@ -150,12 +150,14 @@ def test_names_that_read_alike_are_refused(project: Project) -> None:
     file.write_text(file.read_text().replace("[judges]", more))
     done = project.evaluate("evals")
     assert done.code == 4
-    assert "lek-composure and lek both make a test [lek-composure-C1]" in done.error
+    assert "lek-composure and lek both have a test [lek-composure-C1]" in done.error
 
 
 @pytest.mark.parametrize("body", ["return", "pytest.skip()", "assert 0"])
 @pytest.mark.parametrize("way", ["-n0", "-n2"])
-def test_parameters_of_a_users_own_hide_no_loss(project: Project, body: str, way: str) -> None:
+def test_lost_verdicts_count_with_additional_parameters(
+    project: Project, body: str, way: str
+) -> None:
     (project.path / "evals" / "test_truthfulqa.py").write_text(
         "import pytest\nfrom lek import cases\n\n"
         "@pytest.mark.parametrize('k', [0])\n@cases('truthfulqa')\n"
@@ -187,11 +189,11 @@ def test_an_empty_profile_name_is_not_the_default(project: Project) -> None:
     assert "no such profile" in done.error
 
 
-def test_an_evaluation_of_nothing_is_no_success(project: Project) -> None:
+def test_a_selection_without_cases_is_not_success(project: Project) -> None:
     assert project.evaluate("evals", "-m", "ethics").code == 5
 
 
-def test_an_absent_benchmark_is_asked_under_k(project: Project) -> None:
+def test_gates_of_an_absent_benchmark_are_unmeasured_with_k(project: Project) -> None:
     project.profile("gsm8k.accuracy: lek > base", benchmarks='"truthfulqa", "gsm8k"', min_cases=5)
     for selection in ([], ["-k", "lek or base"]):
         done = project.evaluate("evals", *selection)
@@ -199,7 +201,7 @@ def test_an_absent_benchmark_is_asked_under_k(project: Project) -> None:
         assert done.run["gates"][0]["ruling"] == "unmeasured"
 
 
-def test_looking_is_no_run(project: Project) -> None:
+def test_listing_options_write_no_run(project: Project) -> None:
     for option in ("--fixtures", "--fixtures-per-test", "--collect-only"):
         done = project.evaluate("evals", option)
         assert done.code == 0, done.out
