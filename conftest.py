@@ -1,4 +1,4 @@
-"""Registers the harness where the package is not installed, which would register itself."""
+"""Register the plugin if the package, which has an entry point for it, is not installed."""
 
 from importlib.metadata import distributions
 

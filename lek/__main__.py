@@ -1,4 +1,4 @@
-"""`python -m lek` -> the command `lek`."""
+"""Run the command `lek` as ``python -m lek``."""
 
 from lek.cli import app
 

@@ -190,7 +190,7 @@ def resolve(names: Sequence[str], base: Path, where: str) -> dict[str, Benchmark
         elif "/" in name or name.startswith("."):
             benchmark = read_benchmark(base / name, f"{where}[{i}] = '{name}': ")
         else:
-            hint = suggestion(name, shipped()) or f"; known are {', '.join(shipped())}"
+            hint = suggestion(name, shipped()) or f"; expected one of {', '.join(shipped())}"
             raise BadInput(f"{where}[{i}] = '{name}': no such benchmark{hint}, or a folder's path")
         if benchmark.name in benchmarks:
             raise BadInput(f"{where}[{i}]: '{benchmark.name}' is listed twice; delete one")

@@ -245,7 +245,7 @@ def _rows(path: Path, data: _Data) -> Iterator[tuple[int, _Row]]:
             raise BadInput(f"{path}: line {n}: {what}; expected {_FORM}") from e
         except (ValueError, RecursionError) as e:
             if n < len(texts):
-                raise BadInput(f"{path}: line {n}: not JSON: {jsonl.fault(e)}; mend it") from e
+                raise BadInput(f"{path}: line {n}: not JSON: {jsonl.fault(e)}; correct it") from e
             data.notes.append(f"{path.name}: line {n}: cut off; left out")
 
 

@@ -25,14 +25,16 @@ def read_cases(directory: Path, benchmark: Benchmark) -> tuple[Rows, list[Case]]
     """
     rows = read_rows(cases_file(directory, benchmark.name))
     if rows.torn is not None:
-        raise BadInput(f"{rows.path}: line {rows.torn}: cut off; write the line whole or delete it")
+        raise BadInput(f"{rows.path}: line {rows.torn}: incomplete; complete the line or delete it")
     if not rows.rows:
         raise BadInput(f"{rows.path}: no cases; a benchmark needs at least one line")
     lines: dict[str, int] = {}
     for row in rows.rows:
         if row.id in lines:
             first = lines[row.id]
-            raise BadInput(f"{rows.path}: line {row.line}: id {row.id} is that of line {first}")
+            raise BadInput(
+                f"{rows.path}: line {row.line}: id {row.id} is already used in line {first}"
+            )
         lines[row.id] = row.line
     return rows, [_case(rows.path, benchmark, row) for row in rows.rows]
 
@@ -56,7 +58,7 @@ def _case(path: Path, benchmark: Benchmark, row: Row) -> Case:
     if not isinstance(prompt, str) or not prompt.strip():
         raise BadInput(f'{where}: no text in "question" or "prompt"')
     if not is_text(json.dumps(fields, ensure_ascii=False) + prompt):
-        raise BadInput(f"{where}: holds half a character (a lone surrogate); write it whole")
+        raise BadInput(f"{where}: contains a lone surrogate; replace it")
     for field in benchmark.fields:
         if field.required or fields.get(field.name) is not None:
             _check_type(where, field, fields.get(field.name))

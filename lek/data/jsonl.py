@@ -57,7 +57,7 @@ def _row(path: Path, line: int, text: bytes) -> Row:
     try:
         fields = json.loads(text, object_pairs_hook=keep_repeats)
     except (ValueError, RecursionError) as e:
-        raise BadInput(f"{where}: not JSON: {fault(e)}; mend or delete the line") from e
+        raise BadInput(f"{where}: not JSON: {fault(e)}; correct or delete the line") from e
     if not isinstance(fields, dict):
         raise BadInput(f'{where}: a JSON {type(fields).__name__}; expected an object with an "id"')
     for key, value in fields.items():

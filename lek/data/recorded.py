@@ -99,9 +99,7 @@ def _response(subject: str, row: Row, where: str, *, keep_empty: bool) -> Respon
     if not isinstance(text, str):
         return _missing(subject, row.id, f"{where}: the response is {text!r}, not a text")
     if not is_text(text):
-        return _missing(
-            subject, row.id, f"{where}: the response holds half a character (a surrogate)"
-        )
+        return _missing(subject, row.id, f"{where}: the response contains a lone surrogate")
     if not text.strip() and not keep_empty:
         return _missing(subject, row.id, f"{where}: the response is empty")
     if re.match(r"\s*\[?ERROR\b", text):

@@ -69,7 +69,7 @@ def parse_gates(loaded: LoadedProfile) -> list[Gate]:
         where = f"{loaded.path}: gates.rules[{i}] = {text!r}"
         gate = _parse(text, where, loaded)
         if any(replace(gate, text="") == replace(g, text="") for g in gates):
-            raise BadInput(f"{where}: stands there twice; delete one")
+            raise BadInput(f"{where}: is listed twice; delete one")
         gates.append(gate)
     return gates
 

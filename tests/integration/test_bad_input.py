@@ -206,17 +206,23 @@ BAD = {
     ),
     "gate twice": (
         rule('truthfulqa.truthfulness: lek > base", "truthfulqa.truthfulness:  lek >  base'),
-        [PROFILE, "gates.rules[1]", "stands there twice"],
+        [PROFILE, "gates.rules[1]", "is listed twice"],
     ),
     "benchmark without cases": (file(CASES, ""), [CASES, "no cases"]),
-    "broken JSON line": (file(CASES, "{oops", at=3), [CASES, "line 3: not JSON", "mend or delete"]),
-    "cut off case": (file(CASES, case() + '\n{"id": "T0'), [CASES, "line 2: cut off"]),
+    "broken JSON line": (
+        file(CASES, "{oops", at=3),
+        [CASES, "line 3: not JSON", "correct or delete"],
+    ),
+    "cut off case": (file(CASES, case() + '\n{"id": "T0'), [CASES, "line 2: incomplete"]),
     "case without id": (file(CASES, case(id=None), at=2), [CASES, "line 2: id is None"]),
     "case id unfit for a test": (
         file(CASES, case(id="a[b]"), at=2),
         [CASES, "line 2: id is 'a[b]'"],
     ),
-    "case id twice": (file(CASES, case(), at=5), [CASES, "line 5: id T000 is that of line 1"]),
+    "case id twice": (
+        file(CASES, case(), at=5),
+        [CASES, "line 5: id T000 is already used in line 1"],
+    ),
     "case without prompt": (
         file(CASES, case(id="T003", question=" "), at=4),
         [CASES, 'line 4: no text in "question"'],
@@ -227,7 +233,7 @@ BAD = {
     ),
     "case with a lone surrogate": (
         file(CASES, case(question="\ud800"), at=1),
-        [CASES, "line 1: holds half a character"],
+        [CASES, "line 1: contains a lone surrogate"],
     ),
     "scores nested too deeply": (
         file(SCORES, '{"scores": ' + "[" * 100_000 + "]" * 100_000 + "}"),

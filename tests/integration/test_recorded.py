@@ -22,7 +22,7 @@ def verdict_of(done: Outcome, case: str, subject: str = "lek") -> dict[str, obje
         ("ERROR: out of memory", "line 4: the response is an error: 'ERROR: out of memory'"),
         (None, "line 4: the response is None, not a text"),
         (7, "line 4: the response is 7, not a text"),
-        ("half \ud800 a character", "line 4: the response holds half a character"),
+        ("half \ud800 a character", "line 4: the response contains a lone surrogate"),
     ],
 )
 def test_an_invalid_answer_is_unscored(project: Project, response: object, why: str) -> None:

@@ -288,7 +288,7 @@ def test_a_margin_is_told_as_what_it_allows_or_asks(rule: str, by: float, said: 
     [
         (("toxigen.kindness: lek >= base - 100",), "is the whole scale"),
         (("gsm8k.accuracy: lek >= base - 500%",), "is the whole scale"),
-        ((RULE, "truthfulqa.truthfulness: lek>base"), "stands there twice"),
+        ((RULE, "truthfulqa.truthfulness: lek>base"), "is listed twice"),
     ],
 )
 def test_claims_that_claim_nothing(rules: tuple[str, ...], fault: str) -> None:
