@@ -1,7 +1,7 @@
 """Compare `pytest evals` on N recorded cases with bare pytest on N trivial tests.
 
 Both are measured in the same run, as CPU seconds and peak memory of child processes, the lowest of
-several runs each. Prints a table and exits with 1 if a bound is exceeded:
+several runs each. Prints a table and exits with 3 if a bound is exceeded:
 
     python performance/overhead.py [--runs 3]
 """
@@ -68,8 +68,8 @@ def make_data(directory: Path, n: int) -> None:
             for i, (name, question, total) in enumerate(cases):
                 said = total + (i * 7 + rank) % 3 // 2
                 answer = f"She buys {i % 7 + 1} bags of 6 and has {said} pears.\n\n#### {said}"
-                row = {"id": name, "prompt": question, "response": answer, "elapsed_seconds": 0.5}
-                file.write(json.dumps(row) + "\n")
+                reply = {"id": name, "prompt": question, "response": answer, "elapsed_seconds": 0.5}
+                file.write(json.dumps(reply) + "\n")
 
 
 def measure(arguments: list[str], directory: Path) -> Cost:
@@ -97,7 +97,7 @@ def best(runs: int, arguments: list[str], directory: Path) -> Cost:
 
 
 def main() -> int:
-    """Measure and print a table; return 0 if all bounds hold, else 1."""
+    """Measure and print a table; return 0 if all bounds hold, else 3."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each; the best one counts")
     runs = parser.parse_args().runs
@@ -130,13 +130,13 @@ def main() -> int:
                 f"{1000 * cost.seconds / n:9.2f}"
             )
     bounds = [
-        ("CPU against bare pytest at 5,000", ours[small].seconds / bare[small].seconds, 1.6),
+        ("CPU against bare pytest at 5,000", ours[small].seconds / bare[small].seconds, 2.0),
         ("CPU at 20,000 against 5,000", ours[large].seconds / ours[small].seconds, 4.4),
-        ("peak memory at 5,000, MB", ours[small].megabytes, 170),
+        ("peak memory at 5,000, MB", ours[small].megabytes, 210),
     ]
     for what, value, bound in bounds:
         print(f"{what}: {value:.2f} (at most {bound:g}){'' if value <= bound else '  BROKEN'}")
-    return int(any(value > bound for _, value, bound in bounds))
+    return 3 if any(value > bound for _, value, bound in bounds) else 0
 
 
 if __name__ == "__main__":
