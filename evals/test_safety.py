@@ -1,4 +1,4 @@
-"""Do-Not-Answer: risky requests; is no harm done, and is more offered than a refusal?"""
+"""Do-Not-Answer: risky requests; does the answer avoid harm, and offer more than a refusal?"""
 
 from lek import cases
 

@@ -142,9 +142,9 @@ def _pairs(data: _Data, given: _Given) -> list[Pair]:
 def _file(directory: Path, given: Path | None) -> Path:
     published, rated = lem.scores_file(directory), directory / "verdicts.jsonl"
     if given is None and (both := published.is_file()) == rated.is_file():
-        has = "has both" if both else "lacks both"
+        has, joint = ("contains both", "and") if both else ("contains neither", "nor")
         raise BadInput(
-            f"{directory}: {has} {published.name} and {rated.name}; give --verdicts FILE"
+            f"{directory}: {has} {published.name} {joint} {rated.name}; choose one with --verdicts"
         )
     return given or (published if published.is_file() else rated)
 
@@ -184,7 +184,7 @@ def _rated(path: Path, data: _Data) -> _Given:
         verdict = make_verdict(case, answer, [measure], {row.measure: row.score}, judge="rated")
         if (value := verdict.scores[row.measure]) is None:
             fault = verdict.unscored[row.measure].text
-            raise BadInput(f"{where}: {fault}; a score is on {measure.scale}")
+            raise BadInput(f"{where}: {fault}; scores must be in {measure.scale}")
         by = found.setdefault((benchmark, subject, row.case, row.measure), {})
         if row.rater in by:
             raise BadInput(
@@ -197,10 +197,11 @@ def _rated(path: Path, data: _Data) -> _Given:
         of[0][name] = mean([value for _, value, _ in by.values()])
         of[1][name] = "\n".join(reason for *_, reason in by.values() if reason)
     notes = [
-        f"{left.count(m)} on {m} left out: the judge does not score it" for m in dict.fromkeys(left)
+        f"{left.count(m)} on {m} ignored: the judge does not score this measure"
+        for m in dict.fromkeys(left)
     ]
     if (raters := len({r for by in found.values() for r in by})) > 1:
-        notes.append(f"{raters} raters; for an answer with several ratings the mean counts")
+        notes.append(f"{raters} raters; several ratings of one answer are averaged")
     data.notes += [f"{path.name}: {note}" for note in notes]
     return given
 

@@ -1,6 +1,6 @@
-"""A calibration for people: lines for a terminal, a document for JSON, a page of HTML.
+"""Format calibration results as terminal lines, JSON and HTML.
 
-In all three, characters that could hide or steer are replaced; in HTML everything is escaped.
+In all three, control characters are replaced; in HTML everything is escaped.
 """
 
 import json
@@ -78,7 +78,7 @@ def lines(
             strip_control_characters(d[key] or "-", "") for key in ("answer", "judged_reason")
         )
         shown += [f"  {_apart(d)}"]
-        shown += [f"    {shorten(t, width - 4)}" for t in (f"said: {said}", f"judge: {why}")]
+        shown += [f"    {shorten(t, width - 4)}" for t in (f"answer: {said}", f"judge: {why}")]
     if spread:
         apart = ", ".join(f"{measure} {value:.2f}" for measure, value in spread.items())
         shown += ["", f"spread of votes (max - min): {apart}"]

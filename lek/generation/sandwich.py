@@ -76,9 +76,7 @@ def write(harvest: Harvest, out: Path) -> None:
     check(out)
     if not harvest.rows:
         reasons = "; ".join(f"{n} {reason}" for reason, n in harvest.left_out.items())
-        raise BadInput(
-            f"--out {out}: nothing to write, since no answer is fit to train on: {reasons}"
-        )
+        raise BadInput(f"--out {out}: nothing to write, since no answer can be used: {reasons}")
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in harvest.rows)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -38,8 +38,8 @@ def fetch(model: str, revision: str | None, directory: Path) -> Path:
     except HfHubHTTPError as e:
         status = getattr(e.response, "status_code", "nothing")
         raise BadInput(
-            f"{model}: the hub says {status}; check the name; for a gated model, accept its terms "
-            "on the hub and log in with 'hf auth login'"
+            f"{model}: the hub returned HTTP {status}; check the name; for a gated model, accept "
+            "its terms on the hub and log in with 'hf auth login'"
         ) from e
 
 

@@ -171,9 +171,7 @@ class _Monitor:
     def check(self, iteration: int, loss: float) -> None:
         if not math.isfinite(loss):
             rate = f"learning_rate = {self._stage.learning_rate:g}"
-            raise BadInput(
-                f"{rate}: the loss is not a number by iteration {iteration}; lower the rate"
-            )
+            raise BadInput(f"{rate}: the loss is not finite at iteration {iteration}; lower it")
 
     def on_train_loss_report(self, info: dict[str, Any]) -> None:
         self.check(info["iteration"], info["train_loss"])

@@ -94,7 +94,7 @@ def examine() -> Iterator[Finding]:
 
         versions = f"mlx {version('mlx')}, mlx-lm {version('mlx-lm')}, {mx.default_device()}"
     except (ImportError, PackageNotFoundError) as e:
-        text = f"{e}; only recorded answers can be evaluated; to run models: pip install -e ."
+        text = f"{e}; only recorded answers can be evaluated; to run models: pip install mlx mlx-lm"
         yield Finding("missing", "mlx", text)
         return
     yield Finding("ok", "mlx", versions)

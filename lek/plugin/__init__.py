@@ -82,7 +82,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--lek-data", metavar="DIR", type=Path, help="directory of the profile's data")
     group.addoption(
-        "--lek-judge", metavar="KIND", help="judge for all benchmarks that are not judged exactly"
+        "--lek-judge",
+        metavar="KIND",
+        help="judge for all benchmarks that are not judged by 'exact'",
     )
     group.addoption(
         "--lek-max-judge-calls", metavar="N", type=int, help="stop judging after N requests"

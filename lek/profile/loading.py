@@ -252,7 +252,7 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
                 "name a subject with 'model' or 'from'"
             )
         if not subject.abliterate and not subject.lora:
-            raise BadInput(f"{where}: the same as {subject.origin}; give abliterate or lora")
+            raise BadInput(f"{where}: the same as {subject.origin}; add abliterate or lora")
 
 
 def check_settings(where: str, path: Path, profile: Profile, kind: str) -> None:

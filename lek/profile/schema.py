@@ -47,7 +47,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 def _odd(value: int) -> int:
     if value % 2 == 0:
-        raise ValueError("must be odd, so that the median is a vote")
+        raise ValueError("must be odd (so that the median is one of the votes)")
     return value
 
 

@@ -121,7 +121,7 @@ class RateLimitedClient:
         return Outcome(None, why, requests)
 
     def _count_rejection(self, why: str) -> None:
-        """Stop if the API has rejected every question so far: the cause is not a single one."""
+        """Stop if the API has rejected all of the first questions, whatever their content."""
         with self._lock:
             self._rejected += 1
             all_of_them = not self._replied and self._rejected >= _ALL_REJECTED

@@ -25,7 +25,7 @@ def check(kind: str, settings: APIJudgeSettings, where: str) -> None:
     if _client(kind, settings) is None:
         clients = _suitable_clients(kind, settings)
         names = " or ".join(c.package for c in clients)
-        raise BadInput(f"{where}: needs {names}; pip install -e '.[{clients[0].extra}]'")
+        raise BadInput(f"{where}: needs {names}; pip install 'lek[{clients[0].extra}]'")
 
 
 def endpoint(kind: str, settings: APIJudgeSettings) -> Endpoint:

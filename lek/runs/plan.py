@@ -238,4 +238,4 @@ def _not_judged(plan: Plan) -> list[str]:
     parts = [f"{', '.join(measures)} ({name})" for name, measures in missing.items() if measures]
     if not parts:
         return []
-    return [f"no judge, so not measured: {'; '.join(parts)}; choose one with --lek-judge=KIND"]
+    return [f"not measured without a judge: {'; '.join(parts)}; choose one with --lek-judge KIND"]

@@ -79,7 +79,7 @@ def _parse(text: str, where: str, loaded: LoadedProfile) -> Gate:
     if m is None:
         raise BadInput(
             f"{where}: not a rule; expected 'benchmark.measure: subject OP subject [- margin]' "
-            "or '... OP number', OP one of > >= < <="
+            "or '... OP number', where OP is one of >, >=, <, <="
         )
     names = loaded.benchmarks
     if m["benchmark"] not in names:
@@ -234,7 +234,7 @@ def _measure(
     }
     for name, side in by_name.items():
         if side.lost:
-            return f"{side.lost} selected {_cases(side.lost)} of {name} left no verdict"
+            return f"{side.lost} selected {_cases(side.lost)} of {name} without a verdict"
         if not side.scores:
             return f"the data have no answers of {name} to {gate.benchmark}"
     for name, side in by_name.items():
@@ -323,7 +323,7 @@ def _finding(m: _Measured, difference: float, p: float | None) -> str:
         needed = f"{'more' if gate.upward else 'less'} than" if gate.strict else (
             f"at {'least' if gate.upward else 'most'}"
         )  # fmt: skip
-        asked = f"; {needed} {show(at)} asked"
+        requirement = f"; {needed} {show(at)} required"
     else:
         distance = _distance(gate, difference)
         subject = f"{gate.left} is equal to {gate.right}"
@@ -336,9 +336,9 @@ def _finding(m: _Measured, difference: float, p: float | None) -> str:
             interval = f"{near.split()[0]} to {far}"
         else:
             interval = low if low == high else f"{low} to {high}"
-        asked = _asked(gate)
+        requirement = _requirement(gate)
     chance = "" if p is None else f", p = {p:.3f}" if p >= 0.001 else ", p < 0.001"
-    return f"{subject} (95% CI: {interval}{chance}, n = {len(m.differences)}){asked}"
+    return f"{subject} (95% CI: {interval}{chance}, n = {len(m.differences)}){requirement}"
 
 
 _EQUAL = "equal"
@@ -352,7 +352,7 @@ def _distance(gate: Gate, difference: float) -> str:
     return f"{amount} {'above' if difference > 0 else 'below'}"
 
 
-def _asked(gate: Gate) -> str:
+def _requirement(gate: Gate) -> str:
     """What the margin allows or requires, as text; empty without a margin."""
     if not gate.margin:
         return ""
@@ -361,7 +361,7 @@ def _asked(gate: Gate) -> str:
     direction = "above" if gate.margin > 0 else "below"
     if not stricter:
         return f"; {amount} allowed"
-    return f"; {'more than' if gate.strict else 'at least'} {amount} {direction} asked"
+    return f"; {'more than' if gate.strict else 'at least'} {amount} {direction} required"
 
 
 def _unpaired(gate: Gate, left: Side, right: Side) -> str:

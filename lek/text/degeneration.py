@@ -30,7 +30,7 @@ def degenerate(text: str) -> str | None:
         return "empty"
     tokens = words(stripped)[:_MAX_WORDS]
     if not tokens:
-        return "no words, only signs"
+        return "no words, only symbols"
     if stripped.count("\ufffd") * 10 > len(stripped):
         return "broken characters"
     run = _RUN.search(stripped)
@@ -65,7 +65,7 @@ def _repeated_word(tokens: Sequence[str]) -> str | None:
     for word, run in groupby(tokens):
         times = sum(1 for _ in run)
         if times >= _MIN_WORDS["word"]:
-            return f"a loop: {_quote([word])} {times} times on end"
+            return f"a loop: {_quote([word])} {times} times in a row"
     most_common, times = Counter(tokens).most_common(1)[0]
     if times >= _MIN_WORDS["word"] and times * 2 > len(tokens):
         return f"a loop: {_quote([most_common])} {times} times in {len(tokens)} words"

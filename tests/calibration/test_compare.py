@@ -199,7 +199,9 @@ def test_progress_is_reported(data: Path) -> None:
 def test_missing_files_are_errors(data: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(BadInput, match="nothing to compare"):
         calibrate(judge(recorded), data, benchmarks=["toxigen"])
-    with pytest.raises(BadInput, match=r"lacks both standard_scores\.json and verdicts\.jsonl"):
+    with pytest.raises(
+        BadInput, match=r"contains neither standard_scores\.json nor verdicts\.jsonl"
+    ):
         calibrate(judge(recorded), tmp_path_factory.mktemp("empty"))
     with pytest.raises(BadInput, match="cannot be read"):
         calibrate(judge(recorded), data, verdicts=data / "none.jsonl")
@@ -257,7 +259,7 @@ def test_the_mean_of_several_raters_counts(rated: Path) -> None:
     (means,) = result.agreements[0].means
     assert (means.subject, means.n, means.recorded) == ("a", 3, 5)
     (note,) = result.notes
-    assert note.startswith("verdicts.jsonl: 3 raters; for an answer with several ratings")
+    assert note.startswith("verdicts.jsonl: 3 raters; several ratings of one answer")
     report = document(result, {})
     assert report["worst"][0]["recorded_reason"] == "bad\ngood"
     assert report["notes"] == [note]
@@ -299,7 +301,9 @@ def test_ratings_may_use_published_or_short_subject_names(rated: Path) -> None:
 
 def test_two_files_of_verdicts_require_a_choice(data: Path, tmp_path: Path) -> None:
     write(data / "verdicts.jsonl", [row(i, "a", 3) for i in range(4)])
-    with pytest.raises(BadInput, match=r"has both standard_scores\.json and verdicts\.jsonl; give"):
+    with pytest.raises(
+        BadInput, match=r"contains both standard_scores\.json and verdicts\.jsonl; choose"
+    ):
         calibrate(judge(recorded), data)
     published = calibrate(judge(recorded), data, verdicts=data / "standard_scores.json")
     assert published.agreements[0].n == 2 * N
@@ -319,7 +323,9 @@ def test_ratings_of_other_benchmarks_are_left_out_with_a_note(rated: Path) -> No
     other = {"case": "G1", "subject": "a", "measure": "accuracy", "score": 1}
     write(rated / "verdicts.jsonl", [row(0, "a", 3), other, {**other, "case": "G2"}])
     result = calibrate(judge(recorded), rated, resamples=50)
-    assert result.notes == ("verdicts.jsonl: 2 on accuracy left out: the judge does not score it",)
+    assert result.notes == (
+        "verdicts.jsonl: 2 on accuracy ignored: the judge does not score this measure",
+    )
 
 
 def test_only_the_last_line_may_be_truncated(rated: Path) -> None:
@@ -342,7 +348,7 @@ RUN_VERDICT = {"case": {"id": "D00"}, "response": {}, "scores": {"safety": 3}, "
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (row(0, "a", 11), "safety is 11, outside 1-10; a score is on 1-10"),
+        (row(0, "a", 11), "safety is 11, outside 1-10; scores must be in 1-10"),
         (row(0, "a", 0), "safety is 0, outside 1-10"),
         (row(0, "a", "7"), "safety is '7', not a number"),
         (row(0, "a", None), "safety is None, not a number"),

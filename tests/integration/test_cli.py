@@ -76,7 +76,7 @@ def test_sandwich_without_usable_answers_or_with_an_existing_file(directory: Pat
     code, out, err = lek(directory, *arguments)  # random weights give no usable answers
     assert (code, out) == (4, "")
     assert err.splitlines()[-1] == (
-        "ERROR: --out new.jsonl: nothing to write, since no answer is fit to train on: "
+        "ERROR: --out new.jsonl: nothing to write, since no answer can be used: "
         "6 cut off by max_tokens"
     )
     (directory / "new.jsonl").write_text("")

@@ -55,7 +55,7 @@ def test_only_measures_that_need_no_judge_are_scored(unjudged: Project) -> None:
     assert gate["ruling"] == "not selected"
     assert gate["why"] == "truthfulness needs a judge; choose one with --lek-judge"
     assert {g["ruling"] for g in rulings.values()} == {"passed"}
-    note = "no judge, so not measured: truthfulness, informativeness (truthfulqa)"
+    note = "not measured without a judge: truthfulness, informativeness (truthfulqa)"
     assert [n for n in done.run["notes"] if note in n and "--lek-judge" in n]
     assert note in " ".join(done.out.split())
 

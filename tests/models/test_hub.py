@@ -82,7 +82,7 @@ def test_a_refusal_is_one_line(hub: Hub, tmp_path: Path, status: int) -> None:
     hub.refuse = status
     kind, fault = ask("some/tiny", hub, tmp_path / "home")
     assert kind == "fault"
-    assert fault.startswith(f"some/tiny: the hub says {status}; check the name")
+    assert fault.startswith(f"some/tiny: the hub returned HTTP {status}; check the name")
 
 
 def test_a_hub_that_is_not_there_is_told(tmp_path: Path) -> None:

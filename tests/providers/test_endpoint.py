@@ -52,10 +52,10 @@ def test_the_library_that_is_there_is_taken(
             "gemini",
             GEMINI,
             [],
-            r"needs google-generativeai or google-genai; pip install -e '\.\[gemini\]'",
+            r"needs google-generativeai or google-genai; pip install 'lek\[gemini\]'",
         ),
-        ("gemini", GEMINI.model_copy(update={"client": "google-genai"}), [OLD], r"'\.\[genai\]'"),
-        ("openai", OPENAI, [OLD, NEW], r"needs openai; pip install -e '\.\[openai\]'"),
+        ("gemini", GEMINI.model_copy(update={"client": "google-genai"}), [OLD], r"'lek\[genai\]'"),
+        ("openai", OPENAI, [OLD, NEW], r"needs openai; pip install 'lek\[openai\]'"),
     ],
 )
 def test_a_missing_library_is_one_line(

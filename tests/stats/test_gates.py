@@ -148,7 +148,7 @@ def test_controls_and_constants() -> None:
     above = ruled("truthfulqa.truthfulness: lek >= 5.5", BASE)
     assert above.ruling == "failed"
     assert re.fullmatch(
-        r"lek is at 5\.\d\d \(95% CI: 4\.\d\d to 6\.\d\d, n = 30\); at least 5\.50 asked; .*",
+        r"lek is at 5\.\d\d \(95% CI: 4\.\d\d to 6\.\d\d, n = 30\); at least 5\.50 required; .*",
         above.why,
     )
 
@@ -184,7 +184,7 @@ def test_unmeasured(
 def test_lost_cases_leave_a_gate_unmeasured() -> None:
     ruling = ruled(RULE, shifted(3), BASE, lost=1)
     assert ruling.ruling == "unmeasured"
-    assert ruling.why == "1 selected case of lek left no verdict"
+    assert ruling.why == "1 selected case of lek without a verdict"
 
 
 def test_ids_that_a_side_lacks_are_named() -> None:
@@ -254,7 +254,7 @@ def test_what_was_deselected_is_not_selected() -> None:
     assert ruling.sentence == "UNMEASURED: the data have no answers of base to truthfulqa"
     lost = sides | {("base", "truthfulqa", "truthfulness"): Side({}, lost=3)}
     (ruling,) = rule_gates([gate], lost, Selection({"truthfulqa"}, available), Gates())
-    assert ruling.sentence == "UNMEASURED: 3 selected cases of base left no verdict"
+    assert ruling.sentence == "UNMEASURED: 3 selected cases of base without a verdict"
 
 
 def test_a_run_with_pending_answers_rules_nothing() -> None:
@@ -269,10 +269,10 @@ def test_a_run_with_pending_answers_rules_nothing() -> None:
 @pytest.mark.parametrize(
     ("rule", "by", "said"),
     [
-        ("truthfulqa.truthfulness: lek > base + 0.5", 2.0, "; more than 0.50 above asked"),
-        ("truthfulqa.truthfulness: lek >= base + 0.5", 2.0, "; at least 0.50 above asked"),
+        ("truthfulqa.truthfulness: lek > base + 0.5", 2.0, "; more than 0.50 above required"),
+        ("truthfulqa.truthfulness: lek >= base + 0.5", 2.0, "; at least 0.50 above required"),
         ("truthfulqa.truthfulness: lek >= base - 0.5", 2.0, "; 0.50 allowed"),
-        ("truthfulqa.truthfulness: lek < base - 0.5", -2.0, "; more than 0.50 below asked"),
+        ("truthfulqa.truthfulness: lek < base - 0.5", -2.0, "; more than 0.50 below required"),
         ("truthfulqa.truthfulness: lek <= base + 0.5", -2.0, "; 0.50 allowed"),
         ("truthfulqa.truthfulness: lek > base", 2.0, ""),
     ],

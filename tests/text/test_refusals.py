@@ -69,7 +69,7 @@ DOES_NOT = (
 DEGENERATE = {
     "": "empty",
     " \n\u200b\t ": "empty",
-    "?!... ---": "no words, only signs",
+    "?!... ---": "no words, only symbols",
     "no no no no no no no no": "a loop",
     "The answer is: The answer is: The answer is: The answer is: The answer is:": "a loop",
     "Yes, they did.\n\nThey landed in 1969.\n" + "The first landing was in 1969.\n" * 20: "a loop",

@@ -121,7 +121,7 @@ def _scores(fields: dict[str, Any], measures: Sequence[Measure], nonce: str) -> 
     expected = (FENCE, REASONS, *(m.name for m in measures))
     if FENCE not in fields or fields[FENCE] != nonce:
         raise _InvalidReply(
-            "the judge's reply does not repeat the fence: may be an echo of the answer"
+            "the judge's reply does not repeat the fence (it may be copied from the answer)"
         )
     for key in expected:
         if key not in fields:
