@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -188,7 +189,9 @@ def resolve(names: Sequence[str], base: Path, where: str) -> dict[str, Benchmark
         if name in shipped():
             benchmark = shipped()[name]
         elif "/" in name or name.startswith("."):
-            benchmark = read_benchmark(base / name, f"{where}[{i}] = '{name}': ")
+            benchmark = read_benchmark(
+                Path(os.path.normpath(base / name)), f"{where}[{i}] = '{name}': "
+            )
         else:
             hint = suggestion(name, shipped()) or f"; expected one of {', '.join(shipped())}"
             raise BadInput(f"{where}[{i}] = '{name}': no such benchmark{hint}, or a folder's path")

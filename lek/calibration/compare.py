@@ -267,8 +267,8 @@ class CalibrationRun:
     ) -> None:
         kinds = [k for k in JUDGE_KINDS if k != "recorded"]
         if kind not in kinds:
-            hint = suggestion(kind, kinds)
-            raise BadInput(f"--judge {kind}: no such judge{hint}; one of {', '.join(kinds)}")
+            hint = suggestion(kind, kinds) or f"; one of {', '.join(kinds)}"
+            raise BadInput(f"--judge {kind}: no such judge{hint}")
         if most is not None and most < 0:
             raise BadInput(f"--max-judge-calls {most}: must be 0 or more")
         self._loaded, self._kind, self._directory = loaded, kind, directory

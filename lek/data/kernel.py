@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from lek.data.jsonl import read_bytes
 from lek.errors import BadInput
 
 IDS = ("sovereignty", "privacy", "transparency", "consent", "dignity")
@@ -66,20 +67,13 @@ def load_kernel(directory: Path) -> Kernel:
 
     Raises `BadInput` if a file is missing or invalid, or if the axioms are not the five in order.
     """
-    text = _read(directory / "lek-1-kernel.txt").decode()
+    text = read_bytes(directory / "lek-1-kernel.txt").decode()
     path = directory / "axioms.json"
     try:
-        file = msgspec.json.decode(_read(path), type=_File)
+        file = msgspec.json.decode(read_bytes(path), type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         raise BadInput(f"{path}: {e}; see axioms.schema.json beside it") from e
     ids = tuple(axiom.id for axiom in file.axioms)
     if ids != IDS:
         raise BadInput(f"{path}: axioms are {', '.join(ids)}; expected {', '.join(IDS)}")
     return Kernel(text, file.axioms, file.version)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as e:
-        raise BadInput(f"{path}: cannot be read: {e.strerror}") from e

@@ -59,7 +59,8 @@ def check(case: Case, measures: Sequence[Measure], where: str) -> None:
     entries = case.reference.get(KEY)
     if not isinstance(entries, list) or not entries:
         raise BadInput(
-            f'{where}: case {case.id} has no "{KEY}"; the reference judge needs {expected_form}'
+            f'{where}: case {case.id} has no "{KEY}"; add {expected_form}, '
+            f"or choose another judge with judges.{case.benchmark}"
         )
     for i, entry in enumerate(entries):
         has_keys = isinstance(entry, dict) and entry.keys() == {"answer", "scores"}

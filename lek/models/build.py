@@ -14,7 +14,7 @@ from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
 from lek.models.weights import load, save, stored_form
 from lek.profile.schema import DerivedSubject, ModelSubject
-from lek.workspace.atomic import new_directory
+from lek.workspace.atomic import is_free, new_directory
 from lek.workspace.progress import Progress
 
 
@@ -59,14 +59,14 @@ class Builder:
 
         Raises `BadInput` unless ``out`` is new or an empty directory.
         """
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not is_free(out):
             raise BadInput(f"--out {out}: not an empty directory; name a new directory")
         source, recipe = self.directory(name), self.recipes.of(name)
         facts = self.facts(name) or self._facts(name, recipe)
         try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copytree(source, out, dirs_exist_ok=True)
-            (out / "README.md").write_text(card(name, facts), encoding="utf-8")
+            with new_directory(out) as temporary:
+                shutil.copytree(source, temporary, dirs_exist_ok=True)
+                (temporary / "README.md").write_text(card(name, facts), encoding="utf-8")
         except OSError as e:
             raise BadInput(f"--out {out}: cannot be written: {e.strerror or e}") from e
 
@@ -78,7 +78,7 @@ class Builder:
         subject, form = start.subject, self.recipes.form
         # where LoRA stages follow, the name of the subject itself is kept for their result
         final = not (isinstance(subject, DerivedSubject) and subject.lora)
-        target = self._path(subject.name if final else f"{subject.name}.ground", start.fingerprint)
+        target = self._path(subject.name if final else f"{subject.name}.start", start.fingerprint)
         if isinstance(subject, ModelSubject):
             source = self.recipes.source(subject)
             stored = stored_form(source)

@@ -17,7 +17,7 @@ from lek.errors import BadInput
 from lek.models import chats, weights
 from lek.profile.schema import Stage
 from lek.records import Record
-from lek.workspace.atomic import new_directory
+from lek.workspace.atomic import is_free, new_directory
 
 Progress = Callable[[str, int, int], None]
 
@@ -264,5 +264,5 @@ def read_adapter(directory: Path, base: str) -> Adapter:
 
 def _check_new(directory: Path) -> None:
     """Raise `BadInput` unless ``directory`` is new or empty."""
-    if directory.exists() and not (directory.is_dir() and not any(directory.iterdir())):
+    if not is_free(directory):
         raise BadInput(f"{directory}: exists and is not an empty directory; give a new one")

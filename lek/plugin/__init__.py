@@ -43,8 +43,13 @@ class _NoProfile:
 
 def is_active(config: pytest.Config) -> bool:
     """Whether a profile or an option of the harness is set."""
+    return bool(config.getini("lek_profile")) or has_option(config)
+
+
+def has_option(config: pytest.Config) -> bool:
+    """Whether an option of the harness is set on the command line."""
     options = (value for name, value in vars(config.option).items() if name.startswith("lek_"))
-    return bool(config.getini("lek_profile")) or any(v not in (None, False) for v in options)
+    return any(value not in (None, False) for value in options)
 
 
 @pytest.hookimpl(wrapper=True)  # runs before xdist's hook, which chooses the distribution

@@ -10,7 +10,7 @@ import pytest
 
 from lek.benchmarks.benchmark import Benchmark, shipped
 from lek.errors import BadInput
-from lek.plugin import NO_PROFILE
+from lek.plugin import NO_PROFILE, has_option
 from lek.profile import loading
 from lek.runs.plan import Plan, make_plan
 from lek.workspace.progress import Progress
@@ -146,10 +146,7 @@ def evals_are_named(config: pytest.Config) -> bool:
     """Whether ``evals`` may be collected, so that bad input is reported before collection."""
     evals = config.rootpath / "evals"
     paths = [config.invocation_params.dir / arg.split("::")[0] for arg in config.args]
-    option_given = any(
-        v not in (None, False) for k, v in vars(config.option).items() if k.startswith("lek_")
-    )
-    return option_given or any(
+    return has_option(config) or any(
         p == evals or evals in p.parents or p in evals.parents for p in paths
     )
 

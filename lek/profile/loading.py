@@ -110,8 +110,8 @@ def with_judge(loaded: LoadedProfile, kind: str, option: str) -> LoadedProfile:
     """
     kinds = [NONE, *(k for k in JUDGE_KINDS if k != "exact")]
     if kind not in kinds:
-        hint = suggestion(kind, kinds)
-        raise BadInput(f"{option}: no such judge{hint}; one of {', '.join(kinds)}")
+        hint = suggestion(kind, kinds) or f"; one of {', '.join(kinds)}"
+        raise BadInput(f"{option}: no such judge{hint}")
     judges = loaded.profile.judges
     table = {name: getattr(judges, name) for name in JudgesConfig.model_fields} | {"default": kind}
     table |= {b: "exact" for b in loaded.benchmarks if judges.of(b) == "exact"}
@@ -238,9 +238,7 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
                     "delete one of the two"
                 )
         if profile.data.source != "lem":
-            raise BadInput(
-                f"{where}.recorded: data.source = '{profile.data.source}' has no answers; use 'lem'"
-            )
+            raise BadInput(f"{where}.recorded: recorded answers need data.source = 'lem'")
     if isinstance(subject, DerivedSubject):
         if subject.origin not in names[:i]:
             hint = suggestion(subject.origin, names[:i])
@@ -280,9 +278,7 @@ def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark)
         )
     if name == "recorded":
         if profile.data.source != "lem":
-            raise BadInput(
-                f"{where}: data.source = '{profile.data.source}' has no verdicts; use 'lem'"
-            )
+            raise BadInput(f"{where}: recorded verdicts need data.source = 'lem'")
         for subject in profile.models:
             raise BadInput(
                 f"{where}: no recorded verdicts on {subject.name}, whose answers are generated; "

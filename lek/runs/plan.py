@@ -76,14 +76,14 @@ class Plan:
         return judge.measures if judge else ()
 
     @property
-    def unjudged(self) -> set[tuple[str, str]]:
+    def unjudged(self) -> list[tuple[str, str]]:
         """The (benchmark, measure) pairs for which no judge is configured."""
-        return {
+        return [
             (name, measure.name)
             for name, judge in self.benchmark_judges.items()
             for measure in self.loaded.benchmarks[name].measures
             if measure not in judge.measures
-        }
+        ]
 
     def check(self, verdict: Verdict) -> None:
         """Raise `ValueError` unless ``verdict`` scores the measures that apply to its case."""
@@ -231,11 +231,10 @@ def _left_out(plan: Plan) -> list[str]:
 
 def _not_judged(plan: Plan) -> list[str]:
     """One line on the measures for which no judge is configured."""
-    missing = {
-        name: [m.name for m in plan.loaded.benchmarks[name].measures if m not in judge.measures]
-        for name, judge in plan.benchmark_judges.items()
-    }
-    parts = [f"{', '.join(measures)} ({name})" for name, measures in missing.items() if measures]
+    missing: dict[str, list[str]] = {}
+    for name, measure in plan.unjudged:
+        missing.setdefault(name, []).append(measure)
+    parts = [f"{', '.join(measures)} ({name})" for name, measures in missing.items()]
     if not parts:
         return []
     return [f"not measured without a judge: {'; '.join(parts)}; choose one with --lek-judge KIND"]

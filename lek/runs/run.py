@@ -18,7 +18,7 @@ import msgspec
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
 from lek.records import Metric, Ruling, Verdict
-from lek.workspace.atomic import publish, reserve
+from lek.workspace.atomic import is_free, publish, reserve
 
 SCHEMA = 2
 _PACKAGES = (
@@ -178,7 +178,7 @@ def out_directory(option: Path | None, here: Path, started: datetime, commit: st
     if option is None:
         stamp = started.strftime("%Y%m%dT%H%M%SZ")
         return here / ".lek" / "runs" / f"{stamp}-{(commit or 'nocommit')[:9]}"
-    if option.exists() and not (option.is_dir() and not any(option.iterdir())):
+    if not is_free(option):
         kind = "directory that is not empty" if option.is_dir() else "file"
         raise BadInput(f"--lek-out {option}: a {kind}; name a new directory")
     return option
@@ -205,7 +205,7 @@ def write_run(run: Run, out: Path, temporary: Path) -> Path:
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
     paths = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))
-    path = next(p for p in paths if not p.exists() or (p.is_dir() and not any(p.iterdir())))
+    path = next(filter(is_free, paths))
     publish(temporary, path)
     return path
 

@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def is_free(target: Path) -> bool:
+    """Whether ``target`` does not exist or is an empty directory."""
+    return not target.exists() or (target.is_dir() and not any(target.iterdir()))
+
+
 def reserve(target: Path) -> Path:
     """Create an empty temporary directory next to ``target``, to be filled and published later."""
     target.parent.mkdir(parents=True, exist_ok=True)

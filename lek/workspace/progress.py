@@ -178,5 +178,6 @@ class Notices:
         """Report, at most every 10 s, that the judge ``kind`` has about ``left`` questions left."""
         if time.monotonic() - self._last_notice >= _NOTICE_INTERVAL:
             self._last_notice = time.monotonic()
-            self.add(f"{kind} judge: {left} questions without a reply yet")
+            plural = "" if left == 1 else "s"
+            self.add(f"{kind} judge: waiting for the reply to {left} question{plural}")
         self.show()

@@ -135,9 +135,8 @@ class Store:
             return str(cached[0][0])
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if (
-            time.time_ns() - stat.st_ctime_ns > 2 * 10**9
-        ):  # a newer file could change within the same time stamp
+        # A file that is newer could change again within the resolution of its time stamp.
+        if time.time_ns() - stat.st_ctime_ns > 2 * 10**9:
             row = (str(path), state, sha256)
             self.run("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
         return sha256

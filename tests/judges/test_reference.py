@@ -119,7 +119,7 @@ def test_the_nearest_counts_and_a_tie_must_agree() -> None:
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        (None, 'case a has no "reference_answers"; the reference judge needs [{"answer": text'),
+        (None, 'case a has no "reference_answers"; add [{"answer": text'),
         ([], 'case a has no "reference_answers"'),
         ("No.", 'case a has no "reference_answers"'),
         (["No."], "reference_answers[0]: expected the form"),

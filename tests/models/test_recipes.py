@@ -54,12 +54,12 @@ BAD = {
     "recorded without records": (
         'model = "some/model"',
         'recorded = "x"',
-        "subjects[0].recorded: data.source = 'path' has no answers",
+        "subjects[0].recorded: recorded answers need data.source = 'lem'",
     ),
     "verdicts without records": (
         'default = "none"',
         'default = "recorded"',
-        "judges.default = 'recorded': data.source = 'path' has no verdicts",
+        "judges.default = 'recorded': recorded verdicts need data.source = 'lem'",
     ),
     "numbers for words": (
         'default = "none"',

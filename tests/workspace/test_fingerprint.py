@@ -137,7 +137,7 @@ def unedited() -> dict[str, str]:
         ("models/lora.py", "give both the same", "they must be equal"),
         ("records.py", "One benchmark item.", "An item of a benchmark."),
         ("report/terminal.py", "relative change from", "change in per cent from"),
-        ("models/lora.py", "the loss is not a number by", "NaN at"),
+        ("models/lora.py", "the loss is not finite at", "NaN at"),
         ("models/chats.py", "rejects this chat", "fails for this chat"),
         ("models/chats.py", "which mlx_lm would train on instead", "on which mlx_lm would train"),
         ("models/chats.py", "never used, since", "left out, because"),

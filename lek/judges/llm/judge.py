@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
 from lek.judges.llm import prompt, reply
-from lek.judges.llm.local import BatchExecutor
 from lek.judges.llm.question import Executor, Task
 from lek.judges.llm.usage import Usage, UsageRow
 from lek.providers.request import Outcome, Question
@@ -161,7 +160,7 @@ class LLMJudge:
     @property
     def batched(self) -> bool:
         """Whether the judge works in batches, which should be as large as possible."""
-        return isinstance(self._executor, BatchExecutor)
+        return self._executor.batched
 
     def drain(self) -> None:
         """Judge all queued responses; returns when that is done."""

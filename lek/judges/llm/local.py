@@ -99,6 +99,8 @@ class BatchExecutor:
     every task; returns false if no more requests are allowed.
     """
 
+    batched = True
+
     def __init__(
         self,
         open_judge: Callable[[], Backend],

@@ -20,7 +20,12 @@ class Task(NamedTuple):
 
 
 class Executor(Protocol):
-    """Sends the questions of tasks to a judge."""
+    """Sends the questions of tasks to a judge.
+
+    ``batched``: whether it collects tasks for batches, which should be as large as possible.
+    """
+
+    batched: bool
 
     def submit(self, task: Task) -> None:
         """Queue ``task``; returns at once."""

@@ -19,6 +19,8 @@ class ThreadExecutor:
     request does not delay the end of the session.
     """
 
+    batched = False
+
     def __init__(
         self,
         open_client: Callable[[], RateLimitedClient],
