@@ -149,7 +149,7 @@ def card(name: str, facts: dict[str, Any]) -> str:
         "",
         f"# {name}",
         "",
-        f"Built by the LEM evaluation harness; numeric form: {facts['form']}.",
+        f"Built by the LEM evaluation harness; numeric format: {facts['form']}.",
         f"Fingerprint: `{facts['fingerprint']}`. The licence of the source model applies.",
         "",
         "```python",

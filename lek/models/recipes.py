@@ -73,7 +73,7 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 that identifies the subject's weights, tokenizer and numeric form."""
+        """SHA-256 that identifies the subject's weights, tokenizer and numeric format."""
         return self.adapters[-1] if self.adapters else self.start.fingerprint
 
 
@@ -90,7 +90,7 @@ class Recipes:
 
     @cached_property
     def form(self) -> NumericFormat:
-        """The numeric form of all subjects: one and the same, since they are compared.
+        """The numeric format that all subjects share, so that they are comparable.
 
         All are dequantised if any of them is: because its own key says so, because it is edited
         (an edit is never quantised again), because its source is not quantised, or by default on a

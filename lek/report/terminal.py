@@ -89,7 +89,7 @@ def _pending(run: Run, width: int) -> list[Line]:
 
 
 def built(run: Run) -> list[str]:
-    """Lines on the subjects that are models: their numeric form, and effects of abliteration."""
+    """Lines on the subjects that are models: their numeric format, and effects of abliteration."""
     subjects = [s for s in run.facts.get("subjects", ()) if s.get("form")]
     lines = [f"all subjects in {subjects[0]['form']}"] if subjects else []
     for subject in subjects:

@@ -1,7 +1,7 @@
 """SQLite store of responses and votes, each under a key of everything that determines it.
 
 The key of a response covers the subject's fingerprint (weights, tokenizer with its chat template,
-numeric form, library versions; also the date, if the template contains it), the messages and the
+numeric format, library versions; also the date, if the template contains it), the messages and the
 decoding. These determine the rendered prompt and how it is processed, so no model has to be loaded
 to look up an answer. The key of a vote covers the judge, its whole prompt, and the number of the
 vote. Rows of responses and votes are added, never changed. The file also caches digests of large

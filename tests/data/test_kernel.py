@@ -85,7 +85,7 @@ def test_the_digest_covers_kernel_and_axioms(tmp_path: Path) -> None:
         ("lek-1-kernel.txt", None, None, "cannot be read"),
     ],
 )
-def test_a_broken_kernel_is_told(
+def test_an_invalid_kernel_is_an_error(
     tmp_path: Path, name: str, old: str | None, new: str | None, fault: str
 ) -> None:
     copy = tmp_path / "kernel"

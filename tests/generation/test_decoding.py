@@ -99,7 +99,7 @@ def test_a_batch_is_bounded_by_memory(backend: MlxBackend) -> None:
     assert backend._batch_size(100, Decoding(batch_size=2)) == 2
 
 
-def test_a_model_without_a_chat_template_is_told(tmp_path: Path) -> None:
+def test_a_model_without_a_chat_template_is_an_error(tmp_path: Path) -> None:
     import json
 
     tiny.gemma(tmp_path, layers=2, hidden=64)

@@ -89,7 +89,7 @@ def test_every_row_names_its_origin() -> None:
     assert origin["decoding"]["max_tokens"] == 64
 
 
-def test_a_file_is_written_whole_and_never_over_another(tmp_path: Path) -> None:
+def test_a_file_is_written_atomically_and_never_over_another(tmp_path: Path) -> None:
     found, _ = harvest()
     out = tmp_path / "a" / "train.jsonl"
     write(found, out)
@@ -122,7 +122,7 @@ def test_prompts_are_read_from_lists_and_lines(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_prompts_that_are_none_are_told(tmp_path: Path, name: str, text: str, fault: str) -> None:
+def test_invalid_prompts_are_an_error(tmp_path: Path, name: str, text: str, fault: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput) as raised:
         read_prompts(tmp_path)

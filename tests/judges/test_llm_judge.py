@@ -157,7 +157,7 @@ def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
     assert again.scores["truthfulness"] == 7
 
 
-def test_a_judge_that_was_not_heard_leaves_the_verdict_pending(tmp_path: Path) -> None:
+def test_without_a_reply_the_verdict_is_pending(tmp_path: Path) -> None:
     lost = Outcome(None, "6 attempts: 503", 6)
     first = llm_judge(tmp_path, Ready(lost))(CASE, said("No."), MEASURES)
     assert first.pending and first.unscored["truthfulness"].text == "6 attempts: 503"
@@ -197,7 +197,7 @@ def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
     assert llm_judge(tmp_path, Ready(2))(CASE, said(text), MEASURES).scores["truthfulness"] == 2
 
 
-def test_a_store_that_fails_is_told_and_nothing_waits(tmp_path: Path) -> None:
+def test_a_failing_store_is_reported_and_nothing_waits(tmp_path: Path) -> None:
     usage = usage_of(tmp_path)
     made = LLMJudge(
         "openai", BENCHMARKS, 1, Ready(8), lambda: usage._store, lambda: usage, lambda: "judge"
@@ -331,7 +331,7 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
     assert cost_lines(None) == []
 
 
-def test_the_ledger_adds_up_and_one_unknown_count_makes_the_sum_unknown(tmp_path: Path) -> None:
+def test_usage_is_summed_and_one_unknown_count_makes_the_sum_unknown(tmp_path: Path) -> None:
     usage = usage_of(tmp_path)
     usage.spend(UsageRow("lek", "openai", 2, 10, 5))
     usage.spend(UsageRow("lek", "openai", 1, None, 5))
@@ -428,7 +428,7 @@ def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
     pool.drain()
 
 
-def test_a_ledger_that_fails_is_told_in_the_verdict(tmp_path: Path) -> None:
+def test_failing_usage_is_reported_in_the_verdict(tmp_path: Path) -> None:
     made, usage = llm_judge(tmp_path, Ready(8), shared=True), usage_of(tmp_path)
     usage._store.run("DROP TABLE asked", ())
     made.queue(CASE, said("No."), MEASURES)

@@ -73,7 +73,7 @@ def made(benchmark: str) -> tuple[Case, Response]:
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
-def test_the_prompt_as_a_whole(benchmark: str, snapshot: SnapshotAssertion) -> None:
+def test_the_complete_prompt(benchmark: str, snapshot: SnapshotAssertion) -> None:
     asked = prompt.question(rubric_of(benchmark), *made(benchmark), NONCE)
     assert f"{asked.system}\n----\n{asked.user}" == snapshot
 

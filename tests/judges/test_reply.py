@@ -193,7 +193,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_a_whole_reply_is_taken(name: str) -> None:
+def test_a_complete_reply_is_accepted(name: str) -> None:
     text, scores = TAKEN[name]
     vote = parse_reply(Reply(text, prompt_tokens=7, completion_tokens=2), TRUTHFULQA, FENCE)
     assert isinstance(vote, Vote), vote
@@ -249,7 +249,7 @@ def test_without_a_text_its_own_reason_stands() -> None:
     assert parse_reply(Reply(None), TRUTHFULQA, FENCE) == "the judge gave no text"
 
 
-def test_a_reply_cut_off_is_unscored_even_where_it_looks_whole() -> None:
+def test_a_truncated_reply_is_unscored_even_if_it_looks_complete() -> None:
     why = parse_reply(Reply(GOOD, finish="length"), TRUTHFULQA, FENCE)
     assert why == "the judge's reply was cut off by its token limit"
 

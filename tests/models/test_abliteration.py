@@ -20,7 +20,7 @@ from lek.data.prompts import read_prompts
 from lek.errors import BadInput
 from lek.models.abliteration.batches import with_forward_hooks
 from lek.models.abliteration.directions import candidates, positions, rendered, residuals
-from lek.models.abliteration.effects import Answer, Asked, Effects, opening
+from lek.models.abliteration.effects import Answer, AnsweredPrompts, Effects, opening
 from lek.models.abliteration.projection import (
     Site,
     edited,
@@ -243,8 +243,8 @@ def test_harmless_prompts_stay_where_they_are_along_r(gemma: Loaded) -> None:
 
 
 def test_tokens_that_open_every_answer_are_found() -> None:
-    def asked(*said: tuple[int, ...]) -> Asked:
-        return Asked([], [Answer(ids, "") for ids in said])
+    def asked(*said: tuple[int, ...]) -> AnsweredPrompts:
+        return AnsweredPrompts([], [Answer(ids, "") for ids in said])
 
     assert opening([asked((4, 5, 6), (4, 5)), asked((4, 5, 7))]) == (4, 5)
     assert opening([asked((4, 5, 6), (5, 5))]) == ()
@@ -266,7 +266,7 @@ def test_divergences_count_the_answer_alone(gemma: Loaded) -> None:
     said = [Answer(tuple(a), "") for a in ([50, 60, 70], [90, 80, 70, 60], [])]
     effects = Effects(model, gemma.tokenizer, 4, silent)
     edit = partial(removed, found, r, RIDGE)
-    (shifts,) = effects.shifts(Asked(prompts, said), [edit], "")
+    (shifts,) = effects.shifts(AnsweredPrompts(prompts, said), [edit], "")
     for prompt, answer, shift, n in zip(prompts, said, shifts, (4, 4, 1), strict=True):
         row = mx.array([[*prompt, *answer.ids]])
         span = slice(len(prompt) - 1, len(prompt) - 1 + n)
@@ -363,11 +363,11 @@ def test_the_report_is_what_the_edited_model_does(abliterated: tuple[Loaded, Any
     held_out = split(*prompts(), names, 0)[0].report
     effects = Effects(loaded.model, loaded.tokenizer, 32, silent)
     (asked,) = effects.ask([rendered(loaded.tokenizer, p) for p in held_out])
-    assert np.mean([a.refused for a in asked.said]) == report.refusals_after
+    assert np.mean([a.refused for a in asked.answers]) == report.refusals_after
     assert len(held_out) == report.harmful_prompts
 
 
-def test_another_direction_frees_nobody(abliterated: tuple[Loaded, Any]) -> None:
+def test_another_direction_removes_no_refusals(abliterated: tuple[Loaded, Any]) -> None:
     loaded, report = base(), abliterated[1]
     effects = Effects(loaded.model, loaded.tokenizer, 32, silent)
     some = [rendered(loaded.tokenizer, p) for p in prompts()[0][:40]]
@@ -375,7 +375,7 @@ def test_another_direction_frees_nobody(abliterated: tuple[Loaded, Any]) -> None
     for r in (direction(), np.array(report.direction)):
         with removed(sites(loaded.model), r, RIDGE):
             (asked,) = effects.ask(some)
-        refused.append(np.mean([a.refused for a in asked.said]))
+        refused.append(np.mean([a.refused for a in asked.answers]))
     assert refused[0] > 0.9
     assert refused[1] < 0.1
 

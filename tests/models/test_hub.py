@@ -67,9 +67,7 @@ def test_a_model_is_fetched_once_and_without_its_code(hub: Hub, tmp_path: Path) 
     assert ask("some/tiny", None, home) == (kind, place)
 
 
-def test_a_model_of_which_only_a_part_was_fetched_is_fetched_whole(
-    hub: Hub, tmp_path: Path
-) -> None:
+def test_an_incomplete_download_is_completed(hub: Hub, tmp_path: Path) -> None:
     home = tmp_path / "home"
     _, place = ask("some/tiny", hub, home)
     (Path(place) / "model.safetensors").unlink()
@@ -85,7 +83,7 @@ def test_a_refusal_is_one_line(hub: Hub, tmp_path: Path, status: int) -> None:
     assert fault.startswith(f"some/tiny: the hub returned HTTP {status}; check the name")
 
 
-def test_a_hub_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_an_unreachable_hub_is_an_error(tmp_path: Path) -> None:
     kind, fault = ask("some/tiny", None, tmp_path / "home")
     assert kind == "fault"
     assert fault == (
@@ -94,7 +92,7 @@ def test_a_hub_that_is_not_there_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_neither_a_directory_nor_a_name_is_told(tmp_path: Path) -> None:
+def test_neither_a_directory_nor_a_name_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such directory"):
         fetch("../models/x", None, tmp_path / "x")
     with pytest.raises(BadInput, match="a local directory has no revision"):

@@ -178,7 +178,7 @@ def test_what_ran_before_makes_no_difference(
     assert tensors(tmp_path / "other") != tensors(adapter)
 
 
-def test_the_result_tells_what_happened(
+def test_the_result_reports_the_losses(
     model: Path, data: Path, adapter: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     steps: list[tuple[str, int, int]] = []
@@ -256,7 +256,7 @@ BAD_LINES = {
 
 
 @pytest.mark.parametrize(("line", "fault"), BAD_LINES.values(), ids=BAD_LINES)
-def test_a_line_that_is_no_chat_is_told(
+def test_a_line_that_is_not_a_chat_is_an_error(
     line: str | bytes, fault: str, model: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "train.jsonl"
@@ -268,7 +268,7 @@ def test_a_line_that_is_no_chat_is_told(
     assert not (tmp_path / "out").exists()
 
 
-def test_files_that_are_not_there_are_told(model: Path, data: Path, tmp_path: Path) -> None:
+def test_missing_files_are_an_error(model: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("")
     for source, fault in {
         tmp_path: "train.jsonl: cannot be read",
@@ -283,7 +283,7 @@ def test_files_that_are_not_there_are_told(model: Path, data: Path, tmp_path: Pa
         train(model, data, tmp_path / "out", tmp_path)
 
 
-def test_a_chat_that_the_template_refuses_is_told(data: Path, tmp_path: Path) -> None:
+def test_a_chat_that_the_template_rejects_is_an_error(data: Path, tmp_path: Path) -> None:
     model = tiny.gemma(tmp_path / "model", layers=1)
     template = model / "chat_template.jinja"
     template.write_text("{{ raise_exception('no system here') }}" + template.read_text())

@@ -22,7 +22,7 @@ def say(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_doctor_tells_the_state_of_each_thing() -> None:
+def test_doctor_reports_the_state_of_each_component() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "lek", "doctor"], cwd=ROOT, capture_output=True, text=True
     )
@@ -35,7 +35,7 @@ def test_the_doctor_tells_the_state_of_each_thing() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
-def test_a_machine_without_openblas_is_told_what_to_install() -> None:
+def test_doctor_says_how_to_install_openblas() -> None:
     told = say(
         "from lek.models import machine; machine._NAMES = ('libno.so',); print(machine.missing())"
     )

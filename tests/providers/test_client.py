@@ -90,7 +90,7 @@ def test_a_reply_is_given_on() -> None:
     assert desk.calls.stopped is None and not desk.lines and not desk.clock.waits
 
 
-def test_a_passing_fault_is_asked_again_ever_later() -> None:
+def test_transient_errors_are_retried_with_growing_delays() -> None:
     desk = Desk(*[TransientError("503")] * 8, YES, attempts=9)
     assert desk.ask() == Outcome(YES, None, 9)
     assert desk.clock.waits == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -117,7 +117,7 @@ def test_waits_are_never_shorter_than_the_api_asked() -> None:
     assert second - first == 30 and third - second == 2
 
 
-def test_who_is_told_to_wait_makes_all_wait() -> None:
+def test_a_delay_named_by_the_api_applies_to_all_threads() -> None:
     desk = Desk(TransientError("429", after=30.0), YES, attempts=1)
     assert desk.ask().reply is None
     assert desk.clock.now == 1000  # no wait after its only attempt
@@ -125,7 +125,7 @@ def test_who_is_told_to_wait_makes_all_wait() -> None:
     assert desk.endpoint.times == [1000, 1030]
 
 
-def test_a_fault_without_a_time_holds_up_nobody_else() -> None:
+def test_an_error_without_a_delay_does_not_delay_other_threads() -> None:
     desk = Desk(TransientError("500"), YES, attempts=1)
     desk.ask()
     desk.ask()
@@ -167,7 +167,7 @@ def test_five_in_a_row_and_no_more() -> None:
     assert desk.lines == [stop] and len(desk.endpoint.times) == 10
 
 
-def test_a_reply_between_begins_the_row_anew() -> None:
+def test_a_reply_resets_the_count_of_failures() -> None:
     desk = Desk(
         *[RejectedRequest("400 odd")] * 4,
         Reply(None, "blocked"),
@@ -196,7 +196,7 @@ def test_what_is_rejected_among_replies_stops_nothing() -> None:
     assert all(f.reply for f in found) and desk.calls.stopped is None and not desk.lines
 
 
-def test_a_final_fault_stops_at_once() -> None:
+def test_a_permanent_error_stops_at_once() -> None:
     desk = Desk(YES, PermanentError("no model m"))
     assert desk.ask().reply == YES
     assert desk.ask() == Outcome(None, "no model m", 1)
@@ -364,7 +364,7 @@ def test_trouble_that_stays(connect: Connect, answer: Answer, word: str) -> None
     assert word in line == first.why
 
 
-def test_within_gives_results_and_faults_and_time_outs() -> None:
+def test_call_with_timeout_returns_results_and_raises_errors_and_timeouts() -> None:
     assert call_with_timeout(60, lambda: 5) == 5
     with pytest.raises(ZeroDivisionError):
         call_with_timeout(60, lambda: 1 / 0)

@@ -67,7 +67,7 @@ def test_a_missing_library_is_one_line(
     assert endpoint.client_of(kind, settings) is None
 
 
-def test_whether_a_module_is_there_is_told_of_real_ones() -> None:
+def test_installed_modules_are_recognised() -> None:
     assert endpoint._installed("json") and not endpoint._installed("no_such.module")
     assert not endpoint._installed("no_such_module")
 

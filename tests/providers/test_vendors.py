@@ -245,7 +245,7 @@ FAULTS: dict[str, tuple[Answer, type[ProviderError], str, float | None]] = {
 
 @every
 @pytest.mark.parametrize("case", FAULTS)
-def test_a_fault_is_told_by_what_can_be_done(client: Client, case: str) -> None:
+def test_errors_are_classified_by_what_can_be_done(client: Client, case: str) -> None:
     answer, kind, text, after = FAULTS[case]
     with serving(answer) as api:
         found = asked(client, api)
@@ -328,7 +328,7 @@ def shortened(client: Client, url: str) -> Endpoint:
 
 @every
 @pytest.mark.parametrize("answer", [hang(), trickle()], ids=["hang", "trickle"])
-def test_the_whole_reply_has_a_deadline(client: Client, answer: Answer) -> None:
+def test_the_timeout_applies_to_the_complete_reply(client: Client, answer: Answer) -> None:
     with serving(answer) as api:
         endpoint = shortened(client, api.url)
         began = time.monotonic()
@@ -339,7 +339,7 @@ def test_the_whole_reply_has_a_deadline(client: Client, answer: Answer) -> None:
 
 
 @every
-def test_nobody_at_home(client: Client) -> None:
+def test_refused_connections_are_transient(client: Client) -> None:
     with serving() as api:
         url = api.url
     with pytest.raises(TransientError, match="connection failed"):
@@ -383,7 +383,7 @@ def test_a_judge_that_several_threads_ask(client: Client) -> None:
         assert found.scores == dict.fromkeys(names(case.benchmark), score)
 
 
-def test_openai_is_told_no_more_than_it_knows() -> None:
+def test_openai_gets_only_the_parameters_that_it_supports() -> None:
     with serving(ok("x")) as api:
         openai(api.url, KEY, structured="json_object").ask(QUESTION)
         openai(api.url, KEY, structured="none").ask(QUESTION)
@@ -409,7 +409,7 @@ def test_the_libraries_say_nothing_untrue_and_warn_of_no_more_than_they_must(
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
-def test_logging_of_the_environment_tells_no_key(level: str) -> None:
+def test_logging_enabled_by_the_environment_shows_no_key(level: str) -> None:
     """A server that echoes the key, and a client with all logging enabled."""
     code = f"""
 import logging, sys
@@ -445,7 +445,7 @@ for client in ALL:
     assert KEY not in done.stdout + done.stderr
 
 
-def test_the_account_of_the_environment_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_account_in_the_environment_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "of-somebody")
     with serving(ok("{}")) as api:

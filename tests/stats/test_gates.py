@@ -153,7 +153,7 @@ def test_controls_and_constants() -> None:
     )
 
 
-def test_accuracy_is_told_in_points() -> None:
+def test_accuracy_is_reported_in_points() -> None:
     right: list[float | None] = [1.0] * 20 + [0.0] * 20
     left: list[float | None] = [1.0] * 18 + [0.0] * 22
     ruling = ruled("gsm8k.accuracy: lek >= base - 15%", left, right)
@@ -277,7 +277,7 @@ def test_a_run_with_pending_answers_rules_nothing() -> None:
         ("truthfulqa.truthfulness: lek > base", 2.0, ""),
     ],
 )
-def test_a_margin_is_told_as_what_it_allows_or_asks(rule: str, by: float, said: str) -> None:
+def test_a_margin_is_reported_as_allowed_or_required(rule: str, by: float, said: str) -> None:
     ruling = ruled(rule, shifted(by), BASE)
     assert ruling.ruling == "passed"
     assert ruling.why.partition(")")[2] == said

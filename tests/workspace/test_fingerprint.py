@@ -66,7 +66,7 @@ def test_what_computes_counts(tmp_path: Path, old: str, new: str) -> None:
     assert digest(tmp_path, BEFORE) != digest(tmp_path, BEFORE.replace(old, new))
 
 
-def test_a_file_may_move_and_data_count_whole(tmp_path: Path) -> None:
+def test_a_file_may_move_and_all_bytes_of_data_count(tmp_path: Path) -> None:
     assert digest(tmp_path, BEFORE) == digest(tmp_path, BEFORE, "b.py")
     assert digest(tmp_path, "a = 1\n", "a.toml") != digest(tmp_path, "a =  1\n", "a.toml")
 

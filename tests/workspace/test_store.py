@@ -105,7 +105,7 @@ def test_many_first_openings_at_once_all_work(tmp_path: Path) -> None:
     assert [(p.communicate()[1], p.returncode) for p in opened] == [(b"", 0)] * 8
 
 
-def test_a_file_that_is_no_store_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_store_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     path.write_text("not a database, but long enough to be taken for the head of one" * 20)
     with pytest.raises(BadInput, match=r"store\.sqlite3: not a store: .*; move the file away"):

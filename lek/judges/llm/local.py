@@ -66,7 +66,7 @@ class LocalJudge:
 
     @cached_property
     def form(self) -> Any:
-        """The numeric form: the profile's; else as stored on an accelerator, float32 on a CPU."""
+        """The numeric format: the profile's; else as stored on an accelerator, float32 on a CPU."""
         from lek.models.weights import NumericFormat, stored_form
 
         slow, stored = not machine.accelerated(), stored_form(self.place)
@@ -77,7 +77,7 @@ class LocalJudge:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the model's files and its numeric form, as hexadecimal digits."""
+        """SHA-256 over the model's files and its numeric format, as hexadecimal digits."""
         files = sorted(f for f in self.place.iterdir() if f.is_file() and f.name[0] != ".")
         parts = [str(self.form), {f.name: self._store().digest(f) for f in files}]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

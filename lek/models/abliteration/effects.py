@@ -40,24 +40,24 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnsweredPrompts:
     """Prompts as token ids, and the model's answers ``said``, in the same order."""
 
     prompts: list[list[int]]
-    said: list[Answer]
+    answers: list[Answer]
 
-    def only(self, rows: Iterable[int]) -> "Asked":
+    def only(self, rows: Iterable[int]) -> "AnsweredPrompts":
         """Return the prompts and answers with the indices ``rows``."""
         chosen = list(rows)
-        return Asked([self.prompts[i] for i in chosen], [self.said[i] for i in chosen])
+        return AnsweredPrompts([self.prompts[i] for i in chosen], [self.answers[i] for i in chosen])
 
 
-def opening(asked: Sequence[Asked]) -> tuple[int, ...]:
+def opening(asked: Sequence[AnsweredPrompts]) -> tuple[int, ...]:
     """Return the tokens with which all answers begin, such as those that start the reasoning.
 
     At most 8 tokens.
     """
-    answers = [answer.ids for part in asked for answer in part.said]
+    answers = [answer.ids for part in asked for answer in part.answers]
     shared = 0
     while (
         shared < min(_MAX_OPENING, *map(len, answers))
@@ -90,7 +90,7 @@ class Effects:
         self._model, self._tokenizer = model, tokenizer
         self._max_tokens, self.progress = max_tokens, progress
 
-    def ask(self, *parts: list[list[int]], what: str | None = None) -> list[Asked]:
+    def ask(self, *parts: list[list[int]], what: str | None = None) -> list[AnsweredPrompts]:
         """Generate greedy answers of at most ``max_tokens`` to the prompts of all ``parts``.
 
         ``what``: the name of the task in the progress display; ``None`` shows none.
@@ -117,14 +117,14 @@ class Effects:
             if what is not None:
                 self.progress(what, len(answers), len(prompts))
         in_order = (answers[i] for i in range(len(prompts)))
-        return [Asked(part, [next(in_order) for _ in part]) for part in parts]
+        return [AnsweredPrompts(part, [next(in_order) for _ in part]) for part in parts]
 
-    def shifts(self, asked: Asked, edits: Sequence[Edit], what: str) -> list[list[Shift]]:
+    def shifts(self, asked: AnsweredPrompts, edits: Sequence[Edit], what: str) -> list[list[Shift]]:
         """Return, for each edit and each prompt of ``asked``, how the edit changes the answer.
 
         ``what``: the name of the task in the progress display.
         """
-        rows = [[*p, *a.ids] for p, a in zip(asked.prompts, asked.said, strict=True)]
+        rows = [[*p, *a.ids] for p, a in zip(asked.prompts, asked.answers, strict=True)]
         shifts_by_edit: list[dict[int, Shift]] = [{} for _ in edits]
         done = 0
         for batch in batches(self._model, rows):
@@ -138,10 +138,10 @@ class Effects:
                 self.progress(what, done, len(rows) * len(edits))
         return [[shifts[i] for i in range(len(rows))] for shifts in shifts_by_edit]
 
-    def _predictions(self, batch: Batch, asked: Asked) -> list["_Prediction"]:
+    def _predictions(self, batch: Batch, asked: AnsweredPrompts) -> list["_Prediction"]:
         predictions = []
         for batch_row, row in enumerate(batch.rows):
-            start, ids = len(asked.prompts[row]) - 1, asked.said[row].ids
+            start, ids = len(asked.prompts[row]) - 1, asked.answers[row].ids
             # one more than there are tokens, because the end is part of the answer
             for i in range(min(len(ids) + 1, self._max_tokens)):
                 token = ids[i] if i < min(len(ids), _LOGP_TOKENS) else None

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from lek.errors import BadInput
 from lek.models.abliteration.batches import Progress
 from lek.models.abliteration.directions import Candidate, candidates, positions, rendered
-from lek.models.abliteration.effects import Asked, Edit, Effects, opening
+from lek.models.abliteration.effects import AnsweredPrompts, Edit, Effects, opening
 from lek.models.abliteration.projection import (
     Site,
     check_unquantised,
@@ -153,9 +153,9 @@ def abliterate(
     after = effects.ask(*report, what="answers after the edit")
     rates = {}
     for when, (on_harmful, on_harmless) in (("before", before[2:]), ("after", after)):
-        rates[f"refusals_{when}"] = fmean(a.refused for a in on_harmful.said)
-        rates[f"harmful_compliance_{when}"] = fmean(a.usable for a in on_harmful.said)
-        rates[f"harmless_compliance_{when}"] = fmean(a.usable for a in on_harmless.said)
+        rates[f"refusals_{when}"] = fmean(a.refused for a in on_harmful.answers)
+        rates[f"harmful_compliance_{when}"] = fmean(a.usable for a in on_harmful.answers)
+        rates[f"harmless_compliance_{when}"] = fmean(a.usable for a in on_harmless.answers)
     return Report(
         layer=chosen.layer,
         position=chosen.position,
@@ -197,8 +197,8 @@ class _Selector:
     effects: Effects
     write_sites: Sequence[Site]
     settings: Abliterate
-    harmful: Asked
-    harmless: Asked
+    harmful: AnsweredPrompts
+    harmless: AnsweredPrompts
 
     def best(self, directions: Sequence[Candidate]) -> Candidate:
         """Rank all ``directions`` on a few prompts, then evaluate the best ones in rounds of eight.
@@ -206,10 +206,10 @@ class _Selector:
         Raises `BadInput` if the model refuses no prompt, if there are no directions, or if none
         of those evaluated stays within ``max_kl``.
         """
-        refused = [i for i, answer in enumerate(self.harmful.said) if answer.refused]
+        refused = [i for i, answer in enumerate(self.harmful.answers) if answer.refused]
         if not refused:
             raise BadInput(
-                f"{self.settings.harmful}: the model refuses none of {len(self.harmful.said)} "
+                f"{self.settings.harmful}: the model refuses none of {len(self.harmful.answers)} "
                 "prompts of this file, so there is nothing to remove; give prompts that it refuses"
             )
         if not directions:
@@ -222,14 +222,14 @@ class _Selector:
         for start in range(0, min(len(ranked), _MAX_ROUNDS * _FINALISTS), _FINALISTS):
             trials += self._evaluate(ranked[start : start + _FINALISTS])
             best = min(trials, key=self._sort_key)
-            goal = _UNUSABLE_GOAL * len(self.harmful.said)
+            goal = _UNUSABLE_GOAL * len(self.harmful.answers)
             if best.unusable is not None and best.unusable <= goal:
                 break
         if best.unusable is None:
             raise BadInput(
                 f"abliterate: max_kl = {self.settings.max_kl:g}: none of {len(directions)} "
                 f"directions stays within it; the closest ({best.candidate}) has {best.kl:.3f} nat "
-                f"and leaves {self._count_unusable(best.candidate)} of {len(self.harmful.said)} "
+                f"and leaves {self._count_unusable(best.candidate)} of {len(self.harmful.answers)} "
                 "harmful prompts without an answer. Raise max_kl, or give more prompts"
             )
         return best.candidate
@@ -243,14 +243,14 @@ class _Selector:
     def _edit(self, candidate: Candidate) -> Edit:
         return partial(removed, self.write_sites, candidate.direction, self.settings.ridge)
 
-    def _rank(self, directions: Sequence[Candidate], refused: Asked) -> list[_Trial]:
+    def _rank(self, directions: Sequence[Candidate], refused: AnsweredPrompts) -> list[_Trial]:
         """Sort ``directions`` by their effects on a few prompts, the most promising first.
 
         Those within ``max_kl`` come first, by how much less likely they make refusals; the others
         follow by their KL.
         """
         edits = [self._edit(c) for c in directions]
-        some = self.harmless.only(range(min(_SCREENING_PROMPTS, len(self.harmless.said))))
+        some = self.harmless.only(range(min(_SCREENING_PROMPTS, len(self.harmless.answers))))
         on_harmful = self.effects.shifts(refused, edits, "directions on harmful prompts")
         on_harmless = self.effects.shifts(some, edits, "directions on harmless prompts")
         trials = [
@@ -279,4 +279,4 @@ class _Selector:
         """How many harmful prompts get no usable answer under the edit."""
         with self._edit(candidate)():
             (asked,) = self.effects.ask(self.harmful.prompts)
-        return sum(not answer.usable for answer in asked.said)
+        return sum(not answer.usable for answer in asked.answers)
