@@ -255,9 +255,10 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
 
 def check_settings(where: str, path: Path, profile: Profile, kind: str) -> None:
     """Raise `BadInput` if the judge ``kind`` is an LLM and the profile has no settings for it."""
-    if JUDGE_KINDS[kind].is_llm and profile.judges.settings(kind) is None:
-        keys = "base_url and model" if kind == "openai" else "model"
-        raise BadInput(f"{where}: {path} has no table [judges.{kind}]; add one with {keys}")
+    form = JUDGE_KINDS[kind].settings
+    if form is not None and JUDGE_KINDS[kind].is_llm and profile.judges.settings(kind) is None:
+        required = " and ".join(n for n, f in form.model_fields.items() if f.is_required())
+        raise BadInput(f"{where}: {path} has no table [judges.{kind}]; add one with {required}")
 
 
 def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark) -> None:

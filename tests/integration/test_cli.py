@@ -93,7 +93,7 @@ def test_sandwich_without_usable_answers_or_with_an_existing_file(directory: Pat
         (["calibrate", "--data=nowhere", "--judge=exact", "--profile=p.toml"], "nowhere"),
         (
             ["calibrate", "--data=.", "--judge=openai", "--profile=p.toml"],
-            "--judge openai: p.toml has no table [judges.openai]; add one with base_url and model",
+            "--judge openai: p.toml has no table [judges.openai]; add one with model and base_url",
         ),
         (
             ["calibrate", "--data=.", "--judge=exat", "--profile=p.toml"],
