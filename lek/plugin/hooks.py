@@ -150,6 +150,7 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
     They have session scope, and need no ``request``, to avoid setup work for every test.
     """
     properties: list[tuple[str, object]] = []
+    parameters: dict[str, Any] = {}  # of the test that runs
 
     @pytest.fixture(scope="session")
     def judge() -> Callable[[Case, Response], Verdict]:
@@ -167,11 +168,23 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
         if any(name == VERDICT for name, _ in properties):
             raise ValueError("record() was called twice in one test")
         plan_of(config).check(verdict)
+        if "case" in parameters:
+            case, subject = parameters["case"], parameters["subject"]
+            if (verdict.case, verdict.response.case) != (case, case.id):
+                raise ValueError(f"record() got a verdict on another case than {case.id}")
+            if verdict.response.subject != subject:
+                raise ValueError(
+                    f"record() got a verdict on {verdict.response.subject}, but the test is of "
+                    f"{subject}"
+                )
         properties.append((VERDICT, verdict.to_json()))
 
     def pytest_runtest_setup(item: pytest.Item) -> None:
-        nonlocal properties
+        nonlocal properties, parameters
         properties = item.user_properties
+        parameters = {}
+        if item.get_closest_marker("cases") and isinstance(item, pytest.Function):
+            parameters = item.callspec.params
         properties[:] = [p for p in properties if p[0] != VERDICT]  # a test may be rerun
 
     def pytest_keyboard_interrupt() -> None:

@@ -199,3 +199,41 @@ def test_record_rejects_other_types_and_a_second_call(project: Project) -> None:
         "        record(judge(case, subject.respond(case)))\n"
     )
     assert project.evaluate("evals").code == 0
+
+
+OTHERS = {
+    "subject": (
+        "replace(verdict, response=replace(verdict.response, subject='base'))",
+        "a verdict on base, but the test is of lek",
+    ),
+    "case": (
+        "replace(verdict, case=replace(case, id='T001'), "
+        "response=replace(verdict.response, case='T001'))",
+        "a verdict on another case than T000",
+    ),
+    "case of the response": (
+        "replace(verdict, response=replace(verdict.response, case='T001'))",
+        "a verdict on another case than T000",
+    ),
+    "text of the case": (
+        "replace(verdict, case=replace(case, prompt='Another question?'))",
+        "a verdict on another case than T000",
+    ),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_record_rejects_a_verdict_on_another_subject_or_case(project: Project, other: str) -> None:
+    verdict, message = OTHERS[other]
+    (project.path / "evals" / "test_truthfulqa.py").write_text(
+        "from msgspec.structs import replace\n\nfrom lek import cases\n\n\n@cases('truthfulqa')\n"
+        "def test_truthfulqa(case, subject, judge, record):\n"
+        "    verdict = judge(case, subject.respond(case))\n"
+        "    if case.id == 'T000' and subject.name == 'lek':\n"
+        f"        verdict = {verdict}\n"
+        "    record(verdict)\n"
+    )
+    done = project.evaluate("evals")
+    assert done.code == 1
+    assert f"ValueError: record() got {message}" in done.out
+    assert {gate["ruling"] for gate in done.run["gates"]} == {"unmeasured"}
