@@ -27,6 +27,11 @@ from lek.providers.request import Question, Reply, call_with_timeout
 
 _DAILY = re.compile(r"\b(?:requests|tokens) per day\b|\((?:RPD|TPD)\)", re.I)
 
+_HEADERS = frozenset(
+    "accept accept-encoding authorization connection content-length content-type host user-agent "
+    "transfer-encoding".split()
+)
+
 
 class OpenAIEndpoint:
     """An endpoint for chat completions, local or hosted."""
@@ -39,10 +44,20 @@ class OpenAIEndpoint:
             base_url=settings.base_url,
             timeout=settings.timeout,  # per read; `call_with_timeout` limits the whole request
             max_retries=0,
-            http_client=library.DefaultHttpxClient(follow_redirects=False),
+            http_client=library.DefaultHttpxClient(
+                follow_redirects=False, event_hooks={"request": [self._remove_foreign_headers]}
+            ),
         )
-        # the library reads both from the environment and would send them to any address
+        # The library reads these from the environment and would send them to any address.
         self._client.organization = self._client.project = None
+        self._client._custom_headers = {}
+
+    def _remove_foreign_headers(self, request: Any) -> None:
+        """Remove headers that neither the protocol nor the profile needs, whoever added them."""
+        for name in list(request.headers):
+            if name.lower() not in _HEADERS and not name.lower().startswith("x-stainless-"):
+                del request.headers[name]
+        request.headers["authorization"] = f"Bearer {self._key or 'none'}"
 
     @classmethod
     def open(cls, settings: OpenAISettings, key: SecretStr | None) -> Self:

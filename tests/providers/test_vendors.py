@@ -445,6 +445,31 @@ for client in ALL:
     assert KEY not in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("key", [None, "of-the-profile-1234"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "Authorization: Bearer of-somebody",
+        "authorization:of-somebody\nX-Api-Key: of-somebody",
+        "User-Agent: of-somebody",
+        "X-Stainless-Lang: of-somebody\nX-Stainless-Account: of-somebody",
+        "OpenAI-Organization: of-somebody\nCookie: session=of-somebody",
+    ],
+)
+def test_headers_in_the_environment_are_not_sent(
+    monkeypatch: pytest.MonkeyPatch, headers: str, key: str | None
+) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", headers)
+    with serving(ok("{}")) as api:
+        settings = OpenAISettings(
+            model="m", base_url=f"{api.url}/v1", key="MY_KEY" if key else None
+        )
+        reply = OpenAIEndpoint.open(settings, SecretStr(key) if key else None).ask(QUESTION)
+    assert reply.text == "{}"
+    assert "of-somebody" not in str(api.asked[0].headers)
+    assert api.asked[0].headers["authorization"] == f"Bearer {key or 'none'}"
+
+
 def test_the_account_in_the_environment_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "of-somebody")
