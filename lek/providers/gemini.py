@@ -9,24 +9,22 @@ from pydantic import SecretStr
 
 from lek.profile.schema import GeminiSettings
 from lek.providers.errors import (
-    PermanentError,
     ProviderError,
     RejectedRequest,
     TransientError,
     one_line,
     quiet_loggers,
     redact,
-    sendable,
 )
-from lek.providers.google import ADDRESS, SAFETY, Refused, from_google
-from lek.providers.request import Question, Reply, call_with_timeout
+from lek.providers.google import ADDRESS, SAFETY, GoogleEndpoint, Refused
+from lek.providers.request import Question, Reply
 
 
-class GeminiEndpoint:
+class GeminiEndpoint(GoogleEndpoint):
     """An endpoint for Gemini. Does not use the library's global state (``configure``)."""
 
     def __init__(self, settings: GeminiSettings, key: str, library: Any, client: Any) -> None:
-        self._settings, self._key = settings, key
+        super().__init__(settings, key)
         self._library, self._client = library, client
 
     @classmethod
@@ -40,19 +38,6 @@ class GeminiEndpoint:
         quiet_loggers("google", "urllib3", "requests")
         secret = key.get_secret_value().strip() if key else ""
         return cls(settings, secret, library, _client(settings, secret))
-
-    def ask(self, question: Question) -> Reply:
-        """Send one request, without retries; raises only `ProviderError`."""
-        if not sendable(self._key):
-            raise PermanentError(
-                f"{self._settings.key}: holds no key that can be sent in an HTTP header"
-            )
-        try:
-            response = call_with_timeout(self._settings.timeout, lambda: self._request(question))
-            return _read(response, self._key)
-        except Exception as e:
-            error = self._to_provider_error(e)
-        raise error from None  # the cause may contain the key
 
     def _request(self, question: Question) -> Any:
         model = self._library.GenerativeModel(
@@ -71,14 +56,14 @@ class GeminiEndpoint:
             request_options={"retry": None, "timeout": self._settings.timeout},
         )
 
-    def _to_provider_error(self, e: Exception) -> ProviderError:
+    def _read(self, response: Any) -> Reply:
+        return _read(response, self._key)
+
+    def _classify(self, e: Exception) -> ProviderError:
         import google.auth.exceptions
         import google.protobuf.json_format
         import requests
 
-        if isinstance(e, Refused):
-            names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
-            return from_google(e, self._key, **names)
         if isinstance(e, TimeoutError | requests.Timeout):
             return TransientError(f"no complete reply after {self._settings.timeout:g} s (timeout)")
         if isinstance(e, requests.RequestException | google.auth.exceptions.TransportError):

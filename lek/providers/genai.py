@@ -8,24 +8,23 @@ from pydantic import SecretStr
 
 from lek.profile.schema import GeminiSettings
 from lek.providers.errors import (
-    PermanentError,
     ProviderError,
     RejectedRequest,
     TransientError,
     one_line,
     quiet_loggers,
     redact,
-    sendable,
 )
-from lek.providers.google import ADDRESS, SAFETY, Refused, from_google
-from lek.providers.request import Question, Reply, call_with_timeout
+from lek.providers.google import ADDRESS, SAFETY, GoogleEndpoint, Refused
+from lek.providers.request import Question, Reply
 
 
-class GenaiEndpoint:
+class GenaiEndpoint(GoogleEndpoint):
     """An endpoint for Gemini."""
 
     def __init__(self, settings: GeminiSettings, key: str, client: Any) -> None:
-        self._settings, self._key, self._client = settings, key, client
+        super().__init__(settings, key)
+        self._client = client
 
     @classmethod
     def open(cls, settings: GeminiSettings, key: SecretStr | None) -> Self:
@@ -33,19 +32,6 @@ class GenaiEndpoint:
         secret = key.get_secret_value().strip() if key else ""
         quiet_loggers("google", "google_genai", "httpx", "httpx2", "httpcore", "httpcore2")
         return cls(settings, secret, _client(settings, secret))
-
-    def ask(self, question: Question) -> Reply:
-        """Send one request, without retries; raises only `ProviderError`."""
-        if not sendable(self._key):
-            raise PermanentError(
-                f"{self._settings.key}: holds no key that can be sent in an HTTP header"
-            )
-        try:
-            response = call_with_timeout(self._settings.timeout, lambda: self._request(question))
-            return _read(response, self._key)
-        except Exception as e:
-            error = self._to_provider_error(e)
-        raise error from None  # the cause may contain the key
 
     def _request(self, question: Question) -> Any:
         return self._client.models.generate_content(
@@ -62,11 +48,11 @@ class GenaiEndpoint:
             },
         )
 
-    def _to_provider_error(self, e: Exception) -> ProviderError:
+    def _read(self, response: Any) -> Reply:
+        return _read(response, self._key)
+
+    def _classify(self, e: Exception) -> ProviderError:
         origins = {c.__name__ for c in type(e).__mro__ if c.__module__.startswith("httpx")}
-        if isinstance(e, Refused):
-            names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
-            return from_google(e, self._key, **names)
         if isinstance(e, TimeoutError) or "TimeoutException" in origins:
             return TransientError(f"no complete reply after {self._settings.timeout:g} s (timeout)")
         if "RequestError" in origins:  # from httpx or its successor, whichever is installed

@@ -1,10 +1,13 @@
-"""What both of Google's client libraries need: address, safety settings, errors of the API."""
+"""Base class, constants and errors for the clients of Google's API."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from lek.profile.schema import GeminiSettings
 from lek.providers.errors import (
     PermanentError,
     ProviderError,
@@ -13,12 +16,52 @@ from lek.providers.errors import (
     named_wait,
     one_line,
     resume_at,
+    sendable,
 )
+from lek.providers.request import Question, Reply, call_with_timeout
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 # A judge has to read harmful texts, so all safety filters that can be disabled are disabled.
 _HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
 SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
+
+
+class GoogleEndpoint(ABC):
+    """What the endpoints of both client libraries share: `ask`, and the errors of the API."""
+
+    def __init__(self, settings: GeminiSettings, key: str) -> None:
+        self._settings, self._key = settings, key
+
+    def ask(self, question: Question) -> Reply:
+        """Send one request, without retries; raises only `ProviderError`."""
+        if not sendable(self._key):
+            raise PermanentError(
+                f"{self._settings.key}: holds no key that can be sent in an HTTP header"
+            )
+        try:
+            response = call_with_timeout(self._settings.timeout, lambda: self._request(question))
+            return self._read(response)
+        except Exception as e:
+            error = self._to_provider_error(e)
+        raise error from None  # the cause may contain the key
+
+    def _to_provider_error(self, e: Exception) -> ProviderError:
+        if isinstance(e, Refused):
+            names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
+            return from_google(e, self._key, **names)
+        return self._classify(e)
+
+    @abstractmethod
+    def _request(self, question: Question) -> Any:
+        """Send ``question`` through the library; return its response."""
+
+    @abstractmethod
+    def _read(self, response: Any) -> Reply:
+        """Convert a response of the library."""
+
+    @abstractmethod
+    def _classify(self, e: Exception) -> ProviderError:
+        """Classify an error of the library, other than `Refused`."""
 
 
 class Refused(Exception):
