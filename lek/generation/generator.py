@@ -4,8 +4,8 @@ All selected cases of a subject and benchmark are requested at once, when the fi
 needed. Each response is stored as soon as it is complete. One model is in memory at a time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from lek.models import machine
 from lek.models.build import Builder
 from lek.profile.schema import BuiltSubject, Decoding
 from lek.records import Case, Response
+from lek.workspace.atomic import exclusive
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.progress import Progress
 from lek.workspace.store import Store, key_of
@@ -195,19 +196,9 @@ class Generator:
         decoding = sampled if self.decoding.temperature else greedy
         return key_of(fingerprint, prompt, decoding | {"code": code_digest(*CODE)})
 
-    @contextmanager
-    def _lock(self, fingerprint: str, what: str) -> Iterator[None]:
+    def _lock(self, fingerprint: str, what: str) -> AbstractContextManager[None]:
         """Within the context, no other process generates the responses named by ``what``."""
-        from filelock import FileLock, Timeout
-
         self._locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._locks / f"{fingerprint[:16]}-{what.replace(' ', '-')}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            self._progress.say(f"{what}: waiting for another process that generates these answers")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+        lock_file = self._locks / f"{fingerprint[:16]}-{what.replace(' ', '-')}.lock"
+        message = f"{what}: waiting for another process that generates these answers"
+        return exclusive(lock_file, lambda: self._progress.say(message))

@@ -14,7 +14,7 @@ from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
 from lek.models.weights import load, save, stored_form
 from lek.profile.schema import DerivedSubject, ModelSubject
-from lek.workspace.atomic import is_free, new_directory
+from lek.workspace.atomic import exclusive, is_free, new_directory
 from lek.workspace.progress import Progress
 
 
@@ -189,23 +189,15 @@ def made_once(
     """
     if target.is_dir():
         return target
-    from filelock import FileLock, Timeout
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise BadInput(f"{target.parent}: cannot be written: {e.strerror}") from e
-    lock = FileLock(target.parent / f".{target.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        on_wait(f"waiting for another process that makes {target.name}")
-        lock.acquire()
-    try:
+    lock_file = target.parent / f".{target.name}.lock"
+    message = f"waiting for another process that makes {target.name}"
+    with exclusive(lock_file, lambda: on_wait(message)):
         if not target.is_dir():
             _make(target, make)
-    finally:
-        lock.release()
     return target
 
 

@@ -1,9 +1,9 @@
-"""Atomic creation of directories and files: fill a temporary one, then rename it."""
+"""Creation of directories and files without conflicts: temporary names, renaming, locks."""
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +38,26 @@ def publish(temporary: Path, target: Path) -> None:
     """Rename the directory ``temporary`` to ``target``, with the usual permissions."""
     temporary.chmod(0o755)  # mkdtemp gives access to the owner only
     temporary.rename(target)
+
+
+@contextmanager
+def exclusive(lock_file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock between processes for the block; its directory must exist.
+
+    ``on_wait``: called once if another process holds the lock, before waiting for it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_file(target: Path, text: str) -> None:
