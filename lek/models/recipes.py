@@ -92,9 +92,9 @@ class Recipes:
     def form(self) -> NumericFormat:
         """The numeric format that all subjects share, so that they are comparable.
 
-        All are dequantised if any of them is: because its own key says so, because it is edited
-        (an edit is never quantised again), because its source is not quantised, or by default on a
-        CPU, where 4 bits are slow. The dtype is the profile's; otherwise float32 on a CPU, and
+        All are dequantised if any subject has ``dequantize = true``, is edited (an edit is never
+        quantised again) or has a source that is not quantised; also by default on a CPU, where
+        4-bit weights are slow. The dtype is the profile's; otherwise float32 on a CPU, and
         elsewhere the one that all sources are stored in, or float32 if they differ.
         """
         subjects = self._subjects.values()
