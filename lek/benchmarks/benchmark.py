@@ -72,12 +72,23 @@ class Measure:
         """Whether the measure applies to a case with these ``fields``."""
         return all(fields.get(name) == value for name, value in self.where)
 
-    def text(self, value: float, *, sign: bool = False, unit: bool = True) -> str:
-        """``value`` for display: ``34.0%`` for a fraction, otherwise two decimals."""
+    def text(self, value: float, *, sign: bool = False, unit: bool = True, extra: int = 0) -> str:
+        """``value`` for display: ``34.0%`` for a fraction, otherwise two decimals.
+
+        ``extra``: the number of further decimals, as `extra_decimals` returns it.
+        """
         plus = "+" if sign else ""
         if self.scale.fraction:
-            return f"{value * 100:{plus}.1f}{'%' if unit else ''}"
-        return f"{value:{plus}.2f}"
+            return f"{value * 100:{plus}.{1 + extra}f}{'%' if unit else ''}"
+        return f"{value:{plus}.{2 + extra}f}"
+
+    def extra_decimals(self, low: float, high: float) -> int:
+        """How many further decimals show that ``low`` and ``high`` differ; at most 4."""
+
+        def shown(value: float, extra: int) -> float:
+            return float(self.text(value, unit=False, extra=extra))
+
+        return next((n for n in range(5) if shown(low, n) != shown(high, n)), 0)
 
 
 @dataclass(frozen=True, slots=True)

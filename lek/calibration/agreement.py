@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lek.benchmarks.benchmark import Measure
+from lek.benchmarks.benchmark import Measure, Scale
 from lek.records import Case, Response, Verdict
-from lek.stats.intervals import CONFIDENCE, mean, mean_interval
+from lek.stats.intervals import CONFIDENCE, difference_interval, mean
 
 _BLOCK = 1_000_000  # weights in memory at once
 _ENOUGH = 0.95  # of the resamples must have a value, or there is no interval
@@ -103,7 +103,7 @@ class Calibration:
         how = {"resamples": self.resamples, "seed": self.seed}
         names = dict.fromkeys(p.case.benchmark for p in self.pairs)
         by = {b: [p for p in self.pairs if p.case.benchmark == b] for b in names}
-        return tuple(agree(m.name, by[b], **how) for b in by for m in self.measures[b])
+        return tuple(agree(m, by[b], **how) for b in by for m in self.measures[b])
 
     def measure(self, agreement: "Agreement") -> Measure:
         """The measure of ``agreement``."""
@@ -111,18 +111,18 @@ class Calibration:
         return next(m for m in measures if m.name == agreement.measure)
 
 
-def agree(measure: str, pairs: Sequence[Pair], **how: int) -> Agreement:
+def agree(measure: Measure, pairs: Sequence[Pair], **how: int) -> Agreement:
     """The agreement on ``measure`` over ``pairs`` of its benchmark; ``how``: resamples, seed."""
-    scored = [(p, s) for p in pairs if (s := p.scores(measure)) is not None]
+    scored = [(p, s) for p in pairs if (s := p.scores(measure.name)) is not None]
     cases, scores = [p.case.id for p, _ in scored], [s for _, s in scored]
     means = tuple(
-        subject_means(name, [s for p, s in scored if p.response.subject == name])
+        subject_means(name, [s for p, s in scored if p.response.subject == name], measure.scale)
         for name in dict.fromkeys(p.response.subject for p in pairs)
     )
-    unrecorded = sum(p.recorded.get(measure) is None for p in pairs)
+    unrecorded = sum(p.recorded.get(measure.name) is None for p in pairs)
     return Agreement(
         benchmark=pairs[0].case.benchmark,
-        measure=measure,
+        measure=measure.name,
         n=len(scored),
         unrecorded=unrecorded,
         unjudged=len(pairs) - unrecorded - len(scored),
@@ -199,11 +199,18 @@ def _estimate(
     return Estimate(value, float(low), float(high))
 
 
-def subject_means(subject: str, scores: Sequence[tuple[float, float]]) -> Means:
+def subject_means(subject: str, scores: Sequence[tuple[float, float]], scale: Scale) -> Means:
     """The means of one subject's (recorded, judged) ``scores``, all in the measure's unit."""
     if not scores:
         return Means(subject, 0, None, None, Estimate(None, why="nothing is scored by both"))
-    low, high = mean_interval(apart := [judged - recorded for recorded, judged in scores])
-    why = "no interval: too few answers, or too little variation" if low is None else None
-    recorded, judged = (mean(side) for side in zip(*scores, strict=True))
-    return Means(subject, len(scores), recorded, judged, Estimate(mean(apart), low, high, why))
+    recorded, judged = zip(*scores, strict=True)
+    low, high = difference_interval(judged, recorded, scale)
+    why = "no interval: only one answer is scored by both" if low is None else None
+    difference = mean([y - x for x, y in scores])
+    return Means(
+        subject,
+        len(scores),
+        mean(recorded),
+        mean(judged),
+        Estimate(difference, low, high, why),
+    )

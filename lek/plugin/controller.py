@@ -10,13 +10,15 @@ from typing import Any, Literal
 import pytest
 
 from lek.errors import BadInput
+from lek.plugin.selection import left_out
 from lek.plugin.session import check_judges, evals_are_named, idle, plan_of, shown, started
 from lek.records import Ruling
 from lek.report import html, terminal
 from lek.runs.run import Run, commit_of, discard, out_directory, reserve_run, write_run
 from lek.runs.tally import Tally
 
-VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"
+VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"  # user properties of tests
+LEFT_OUT = "lek_left_out"  # output of workers
 
 
 class Controller:
@@ -29,6 +31,7 @@ class Controller:
         self._run: Run | None = None
         self._write_error: str | None = None
         self._selected: set[str] = set()
+        self._left_out: dict[tuple[str, str], str] = {}
         self._gate_reports: list[pytest.TestReport] = []
         if evals_are_named(config):
             self.prepare()
@@ -77,6 +80,11 @@ class Controller:
         self._selected.update(ids)
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        for benchmark, subject, reason in getattr(node, "workeroutput", {}).get(LEFT_OUT, ()):
+            self._left_out[benchmark, subject] = reason
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         if config.option.dist != "loadgroup" or self._tally is None:
             return None
@@ -116,7 +124,8 @@ class Controller:
         commit, dirty = self._commit
         option = self._config.option
         selection = {"keyword": option.keyword, "markers": option.markexpr}
-        self._run = run = tally.finish(commit=commit, dirty=dirty, selection=selection)
+        omitted = left_out(self._config) | self._left_out
+        self._run = run = tally.finish(omitted, commit=commit, dirty=dirty, selection=selection)
         try:
             self._out = write_run(run, self._out, temporary)
         except OSError as e:

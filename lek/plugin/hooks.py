@@ -6,14 +6,16 @@ transfers to the main process.
 """
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from lek.errors import BadInput, suggestion
-from lek.plugin.controller import ABSENT, CASE, VERDICT, Controller
+from lek.plugin.controller import ABSENT, CASE, LEFT_OUT, VERDICT, Controller
+from lek.plugin.selection import left_out, observe, visit
 from lek.plugin.session import benchmarks_of, check_judges, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
 from lek.runs.dry_run import dry_run
@@ -69,6 +71,20 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         return
     absent = item.callspec.params.get("case") is None
     item.user_properties.append((ABSENT if absent else CASE, marker.args[0]))
+
+
+@pytest.hookimpl(tryfirst=True)  # before a plugin or a conftest ignores the path
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> None:
+    visit(config, collection_path)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before any item is deselected
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    if any(item.get_closest_marker("cases") for item in items):
+        observe(config, list(items))
+    return (yield)
 
 
 class Subject:
@@ -132,6 +148,10 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[LEFT_OUT] = [
+            [*pair, reason] for pair, reason in left_out(session.config).items()
+        ]
     if has_plan(session.config):
         stopped_early = session.shouldfail or session.shouldstop
         if getattr(session.config, "workerinput", {}).get("lek_spread") and not stopped_early:

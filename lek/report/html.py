@@ -10,7 +10,7 @@ from typing import Any
 from lek.benchmarks.benchmark import Benchmark
 from lek.records import Metric, Verdict
 from lek.report.template import render
-from lek.report.terminal import built, change_text, cost_lines, value_text
+from lek.report.terminal import built, change_text, cost_lines, share_text, value_text
 from lek.runs.run import Run
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -104,7 +104,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("profile", f"{profile['name']} ({profile['digest'][:12]})"),
         ("commit", f"{commit}{dirty}" if commit else "not in a git repository"),
         ("run", f"{facts['started']} to {facts['finished']}"),
-        ("cases", counts),
+        ("cases", f"{share_text(run)} ({counts})"),
         *(("subjects", line) for line in built(run)),
         *(("fingerprint", text) for text in _fingerprints(facts)),
         *(("judges", line) for line in map(_judges, facts["protocol"].items())),

@@ -22,7 +22,7 @@ _RULING_STYLE: dict[str, Style] = {
     "not selected": "light",
 }
 _STATISTIC = re.compile(r"\b([np]) ([=<]) (\d)")  # is not broken at line ends
-_CELL_WIDTH = 30
+_CELL_WIDTH = 31
 
 
 class Line(NamedTuple):
@@ -49,6 +49,8 @@ def summary(run: Run, width: int = 80) -> list[Line]:
         lines += _wrapped(text, width, "light")
     lines += [Line("")] if built(run) else []
     lines += _gates(run.gates, width)
+    complete = run.facts["counts"]["evaluated"] == run.facts["counts"]["planned"]
+    lines += _wrapped(share_text(run), width, "light" if complete else "yellow")
     for unscored in (u for u in run.facts["unscored"] if u["code"] != "judge_unavailable"):
         lines += _wrapped(_unscored(unscored), width, "yellow")
     lines += _pending(run, width)
@@ -63,6 +65,14 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     for note in run.facts.get("notes", ()):
         lines += _wrapped(note, width, "yellow")
     return lines
+
+
+def share_text(run: Run) -> str:
+    """Which share of the planned cases was evaluated: ``evaluated 100 of 250 cases (40%)``."""
+    evaluated, planned = run.facts["counts"]["evaluated"], run.facts["counts"]["planned"]
+    if evaluated == planned:
+        return f"evaluated all {planned:,} planned cases"
+    return f"evaluated {evaluated:,} of {planned:,} planned cases ({evaluated / planned:.0%})"
 
 
 def _unscored(reason: dict[str, Any]) -> str:
@@ -151,18 +161,24 @@ def value_text(metric: Metric, measure: Measure) -> str:
         return "unscored"
     if metric.low is None or metric.high is None:
         return text(metric.value)
-    return f"{text(metric.value)} [{text(metric.low, unit=False)}, {text(metric.high, unit=False)}]"
+    extra = measure.extra_decimals(metric.low, metric.high)
+    low, high = (text(end, unit=False, extra=extra) for end in (metric.low, metric.high))
+    return f"{text(metric.value)} [{low}, {high}]"
 
 
 def change_text(metric: Metric) -> str:
-    """``rel. +34.6% [+7.0, +74.4]``, the change relative to the baseline, or an empty text."""
+    """``rel. +34.6% [+7.0%, +74.4%]``, the change relative to the baseline, or an empty text."""
     change = metric.change
     if change is None:
         return ""
-    text = f"rel. {change.value:+.1%}"
+    text = f"rel. {_per_cent(change.value)}"
     if change.low is None or change.high is None:
         return text
-    return f"{text} [{change.low * 100:+.1f}, {change.high * 100:+.1f}]"
+    return f"{text} [{_per_cent(change.low)}, {_per_cent(change.high)}]"
+
+
+def _per_cent(fraction: float) -> str:
+    return f"{fraction:+.0%}" if abs(fraction) >= 1 else f"{fraction:+.1%}"
 
 
 def _coverage(metrics: list[Metric], width: int) -> list[Line]:

@@ -52,6 +52,11 @@ class Plan:
         """The subjects with a source of responses to ``benchmark``."""
         return [s for s in self.loaded.profile.subject_names if (benchmark, s) in self.answers]
 
+    def planned(self, benchmark: str, subject: str) -> frozenset[str]:
+        """The ids of the cases that the profile plans for ``subject``, whatever is selected."""
+        can_be_scored = (benchmark, subject) in self.answers and self.measures(benchmark)
+        return self._ids[benchmark] if can_be_scored else frozenset()
+
     def absent(self, benchmark: str) -> str | None:
         """Why ``benchmark`` cannot be evaluated, or ``None`` if it can."""
         if benchmark not in self.loaded.benchmarks:
@@ -158,12 +163,15 @@ def make_plan(
     judges = Judges(loaded, directory, workspace, responses.unload)
     plan = Plan(loaded, directory, workspace, limit, responses, judges, gates)
     responses.check()
+    sampled = []
     for name, benchmark in loaded.benchmarks.items():
         if not cases_file(directory, name).is_file():
             continue
         rows, cases = read_cases(directory, benchmark)
         plan.digests[rows.path.name] = rows.digest
         plan.cases[name] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
+        if len(plan.cases[name]) < len(cases):
+            sampled.append(f"{len(plan.cases[name])} of {len(cases):,} cases of {name}")
         for subject in profile.subjects:
             answers = responses.of(subject, name, {c.id for c in cases})
             if answers is not None:
@@ -174,6 +182,8 @@ def make_plan(
         raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
     _check_names(plan)
     plan.digests.update(responses.digests | judges.digests)
+    if sampled:
+        plan.notes.append(f"--lek-limit {limit}: metrics and gates are of {', '.join(sampled)}")
     plan.notes.extend([*_left_out(plan), *_not_judged(plan), *responses.notes, *judges.notes])
     return plan
 

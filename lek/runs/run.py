@@ -108,6 +108,8 @@ def load_run(directory: Path) -> Run:
         verdicts = [json.loads(line) for line in lines]
         if schema == 1:
             document, verdicts = _from_schema_1(document, verdicts)
+        counts = document["counts"]
+        counts.setdefault("evaluated", counts["verdicts"])  # runs of early versions lack it
         metrics, gates = document.pop("metrics"), document.pop("gates")
         return Run(
             document,

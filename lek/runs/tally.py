@@ -1,16 +1,17 @@
 """Tally: collects the test reports of a session, with or without workers, into a Run.
 
-A selected case without a verdict (its test failed, crashed or never reported) is counted as lost,
-and makes every gate that needs it unmeasured.
+A selected case without a verdict (its test failed, crashed or never reported) is counted as lost.
+A planned case without a verdict makes every gate that needs it unmeasured.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure
+from lek.profile.schema import JUDGE_KINDS
 from lek.records import Metric, Unscored, Verdict
 from lek.runs.plan import Plan
 from lek.runs.run import Run, machine, utc, versions
@@ -100,8 +101,11 @@ class Tally:
                 verdicts[key], nodes[key] = v, nodeid
         return verdicts
 
-    def finish(self, **facts: Any) -> Run:
-        """Compute the metrics and gates; ``facts`` are added to the facts of the run."""
+    def finish(self, left_out: Mapping[tuple[str, str], str], **facts: Any) -> Run:
+        """Compute the metrics and gates; ``facts`` are added to the facts of the run.
+
+        ``left_out``: each (benchmark, subject) of which the user selected no case, with the reason.
+        """
         plan, profile = self._plan, self._plan.loaded.profile
         verdicts = self._verdicts_by_key()
         scores: dict[tuple[str, str], dict[str, Verdict]] = defaultdict(dict)
@@ -110,19 +114,22 @@ class Tally:
         lost, unreported = self._lost(verdicts)
         missing = len(lost) + len(unreported)
         sides: dict[tuple[str, str, str], Side] = {}
+        evaluated: dict[tuple[str, str], int] = {}
         order = [(b, s) for b in plan.loaded.benchmarks for s in profile.subject_names]
         for benchmark, subject in order:
-            losses = sum(k[:2] == (benchmark, subject) for k in lost) + len(unreported)
             by_id = scores[benchmark, subject]
+            planned = plan.planned(benchmark, subject)
+            evaluated[benchmark, subject] = len(planned & by_id.keys())
             for measure in plan.measures(benchmark):
                 name = measure.name
                 by_case = {c: v.scores[name] for c, v in by_id.items() if name in v.scores}
-                sides[subject, benchmark, name] = Side(by_case, losses)
+                side = Side(by_case, len(planned), evaluated[benchmark, subject])
+                sides[subject, benchmark, name] = side
         pending = sum(v.pending for v in verdicts.values())
         selection = Selection(
-            benchmarks={k[0] for k in verdicts} | {k[0] for k in lost} | self._absent,
-            available=plan.answers.keys(),
+            left_out={pair: why for pair, why in left_out.items() if not evaluated.get(pair)},
             unjudged=plan.unjudged,
+            constant=self._constant(verdicts.values()),
         )
         gates = rule_gates(plan.gates, sides, selection, profile.gates)
         if pending:
@@ -136,7 +143,8 @@ class Tally:
         ]
         rows = [scores[b, s][c] for b, s in order for c in sorted(scores[b, s])]
         counts = {
-            "planned": sum(len(plan.cases[b]) for b, _ in plan.answers),
+            "planned": sum(len(plan.planned(*pair)) for pair in order),
+            "evaluated": sum(evaluated.values()),
             "selected": len(verdicts) + len(lost),
             "verdicts": len(verdicts),
             "unscored": sum(bool(v.unscored) for v in rows),
@@ -160,6 +168,17 @@ class Tally:
             if not keys and (nodeid in self._cases or nodeid not in self._reported):
                 unreported.append(nodeid)
         return lost, unreported
+
+    @staticmethod
+    def _constant(verdicts: Iterable[Verdict]) -> set[tuple[str, str]]:
+        """Each (benchmark, measure) that a language model scored the same for all answers."""
+        scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for verdict in verdicts:
+            for measure, score in verdict.scores.items():
+                kind = JUDGE_KINDS.get(verdict.judges[measure])  # `None` for a detector
+                if score is not None and kind is not None and kind.is_llm:
+                    scores[verdict.case.benchmark, measure].append(score)
+        return {key for key, values in scores.items() if len(values) > 1 and len(set(values)) == 1}
 
     def _metric(
         self,

@@ -19,7 +19,14 @@ from lek.errors import BadInput, suggestion
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Gates
 from lek.records import Ruling
-from lek.stats.intervals import binomial_p, cases_needed, mean, mean_interval, sign_flip_p
+from lek.stats.intervals import (
+    binomial_p,
+    cases_needed,
+    difference_interval,
+    mean,
+    mean_interval,
+    sign_flip_p,
+)
 from lek.stats.metrics import paired
 
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
@@ -128,13 +135,15 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Side:
-    """One subject's scores on a gate's measure by case id (``None`` is unscored).
+    """The results of one subject on a gate's measure.
 
-    ``lost``: the number of selected cases without any verdict: failed, crashed or never run.
+    ``scores``: by case id; ``None`` is unscored. ``planned``: the number of cases that the profile
+    plans for the subject. ``evaluated``: how many of these have a verdict.
     """
 
     scores: dict[str, float | None] = field(default_factory=dict)
-    lost: int = 0
+    planned: int = 0
+    evaluated: int = 0
 
 
 class _Measured(NamedTuple):
@@ -148,27 +157,25 @@ class _Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection:
-    """What a session could evaluate, and which part of it was selected.
+    """Which gates a session selected, and which measures cannot decide a gate.
 
-    ``benchmarks``: those with at least one selected case. ``available``: each (benchmark, subject)
-    with responses, selected or not. ``unjudged``: each (benchmark, measure) that needs a judge
-    although none is configured.
+    ``left_out``: for each (benchmark, subject) of which the user selected no case, the reason as
+    text. ``unjudged``: each (benchmark, measure) that needs a judge although
+    none is configured. ``constant``: each (benchmark, measure) for which a judge gave all answers
+    of all subjects the same score.
     """
 
-    benchmarks: Collection[str]
-    available: Collection[tuple[str, str]] = ()
+    left_out: Mapping[tuple[str, str], str] = field(default_factory=dict)
     unjudged: Collection[tuple[str, str]] = ()
+    constant: Collection[tuple[str, str]] = ()
 
-    def leaves_out(self, gate: Gate, sides: Mapping[tuple[str, str, str], Side]) -> str | None:
+    def leaves_out(self, gate: Gate) -> str | None:
         """Return why ``gate`` is not selected, or ``None`` if it is."""
-        if gate.benchmark not in self.benchmarks:
-            return f"no case of {gate.benchmark} was selected"
+        for name in gate.subjects:
+            if (gate.benchmark, name) in self.left_out:
+                return self.left_out[gate.benchmark, name]
         if (gate.benchmark, gate.measure.name) in self.unjudged:
             return f"{gate.measure.name} needs a judge; choose one with --lek-judge"
-        for name in gate.subjects:
-            side = sides.get((name, gate.benchmark, gate.measure.name), Side())
-            if not side.scores and not side.lost and (gate.benchmark, name) in self.available:
-                return f"-k, -m or a path deselected {name}"
         return None
 
 
@@ -180,23 +187,25 @@ def rule_gates(
 ) -> list[Ruling]:
     """Return one ruling per gate, in order.
 
-    ``sides``: the scores by (subject, benchmark, measure). All superiority gates that could be
-    measured are one family for Holm's correction (1979).
+    ``sides``: the results by (subject, benchmark, measure). All selected superiority gates are one
+    family for Holm's correction (1979); one that could not be measured counts with p = 1.
     """
     rulings: dict[str, Ruling] = {}
     measured: list[_Measured] = []
+    unmeasured = 0  # superiority gates
     for gate in gates:
-        left_out = selection.leaves_out(gate, sides)
+        left_out = selection.leaves_out(gate)
         if left_out is not None:
             rulings[gate.text] = Ruling(rule=gate.text, ruling="not selected", why=left_out)
             continue
-        measurement = _measure(gate, sides, config)
+        measurement = _measure(gate, sides, selection, config)
         if isinstance(measurement, str):
+            unmeasured += gate.strict
             rulings[gate.text] = Ruling(rule=gate.text, ruling="unmeasured", why=measurement)
         else:
             measured.append(measurement)
     family = [m.p for m in measured if m.p is not None]
-    adjusted = iter(holm(family) if config.correction == "holm" else family)
+    adjusted = iter(holm([*family, *[1.0] * unmeasured]) if config.correction == "holm" else family)
     for m in measured:
         rulings[m.gate.text] = _rule(m, None if m.p is None else next(adjusted))
     return [rulings[gate.text] for gate in gates]
@@ -226,17 +235,28 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _measure(
-    gate: Gate, sides: Mapping[tuple[str, str, str], Side], config: Gates
+    gate: Gate,
+    sides: Mapping[tuple[str, str, str], Side],
+    selection: Selection,
+    config: Gates,
 ) -> _Measured | str:
     """Measure the claim of a gate; return the reason as text if that is not possible."""
     by_name = {
         name: sides.get((name, gate.benchmark, gate.measure.name), Side()) for name in gate.subjects
     }
     for name, side in by_name.items():
-        if side.lost:
-            return f"{side.lost} selected {_cases(side.lost)} of {name} without a verdict"
+        if side.evaluated < side.planned:
+            return (
+                f"{side.evaluated:,} of {side.planned:,} cases of {name} on {gate.benchmark} were "
+                "evaluated; evaluate all of them, or ignore the gates with --lek-no-gates"
+            )
         if not side.scores:
             return f"the data have no answers of {name} to {gate.benchmark}"
+    if (gate.benchmark, gate.measure.name) in selection.constant:
+        return (
+            f"the judge does not tell the answers apart: {gate.measure.name} is the same for all "
+            f"answers of all subjects to {gate.benchmark}"
+        )
     for name, side in by_name.items():
         missing = [case for case, score in side.scores.items() if score is None]
         if len(missing) > config.max_unscored * len(side.scores):
@@ -244,35 +264,34 @@ def _measure(
                 f"{len(missing)} of {len(side.scores)} cases of {name} are unscored "
                 f"({_some(missing)}), more than max_unscored = {config.max_unscored:g}"
             )
-    left = by_name[gate.left]
+    left, scale = by_name[gate.left], gate.measure.scale
     if gate.right is None:
-        scored = (score for _, score in sorted(left.scores.items()) if score is not None)
-        differences = [_exact(score - gate.margin) for score in scored]
+        ours = [score for _, score in sorted(left.scores.items()) if score is not None]
+        differences = [_exact(score - gate.margin) for score in ours]
         remark = ""
+        interval = mean_interval(ours, scale)
     else:
         right = by_name[gate.right]
         ours, theirs = paired(left.scores, right.scores)
         differences = [_exact(x - y) for x, y in zip(ours, theirs, strict=True)]
         remark = _unpaired(gate, left, right)
+        interval = difference_interval(ours, theirs, scale)
     if len(differences) < config.min_cases:
         counted = _cases(len(differences), paired=gate.right is not None)
         few = f"{len(differences)} scored {counted}, fewer than min_cases = {config.min_cases}"
         return few + remark
-    margin = gate.margin if gate.right is not None else 0.0
-    proportion = gate.right is None and gate.measure.scale.fraction
-    if proportion:
-        scores = [float(d + gate.margin > 0.5) for d in differences]
-        low, high = mean_interval(scores, proportion=True)
-        low, high = (None if end is None else end - gate.margin for end in (low, high))
-    else:
-        low, high = mean_interval(differences)
+    low, high = interval
     if low is None or high is None:
-        return f"the differences of {len(differences)} pairs give no interval"
+        return "fewer than two scored cases give no interval"
     p = None
-    if gate.strict and proportion:
-        p = binomial_p(sum(scores), len(scores), gate.margin, greater=gate.upward)
+    if gate.right is None:
+        low, high = low - gate.margin, high - gate.margin
+        if gate.strict and scale.fraction:
+            p = binomial_p(sum(ours), len(ours), gate.margin, greater=gate.upward)
+        elif gate.strict:
+            p = sign_flip_p(differences, greater=gate.upward)
     elif gate.strict:
-        p = sign_flip_p([_exact(d - margin) for d in differences], greater=gate.upward)
+        p = sign_flip_p([_exact(d - gate.margin) for d in differences], greater=gate.upward)
     return _Measured(gate, differences, low, high, p, remark)
 
 
@@ -306,9 +325,11 @@ def _shortfall(m: _Measured, difference: float, margin: float, *, opposite: bool
         return "; the opposite was shown"
     if difference == margin:
         return "; no difference was seen"
-    needed = cases_needed(m.differences, (difference - margin) * (1 if m.gate.upward else -1))
-    if needed is None:
+    effect = (difference - margin) * (1 if m.gate.upward else -1)
+    if effect < 0:
         return "; inconclusive, and the difference has the opposite sign"
+    near = m.low if m.gate.upward else m.high
+    needed = cases_needed(m.differences, effect, abs(difference - near))
     return f"; inconclusive: a difference of this size would need {needed:,} cases"
 
 
@@ -316,10 +337,12 @@ def _finding(m: _Measured, difference: float, p: float | None) -> str:
     """``lek is 2.0 points below base (95% CI: 12.0 below to equal, n = 50); 15.0 allowed``."""
     gate = m.gate
     unit = " points" if gate.measure.scale.fraction else ""
+    extra = gate.measure.extra_decimals(m.low, m.high)
     if gate.right is None:
         show, at = gate.measure.text, gate.margin
         subject = f"{gate.left} is at {show(difference + at)}"
-        interval = f"{show(m.low + at, unit=False)} to {show(m.high + at, unit=False)}"
+        interval = f"{show(m.low + at, unit=False, extra=extra)} to "
+        interval += show(m.high + at, unit=False, extra=extra)
         needed = f"{'more' if gate.upward else 'less'} than" if gate.strict else (
             f"at {'least' if gate.upward else 'most'}"
         )  # fmt: skip
@@ -330,12 +353,12 @@ def _finding(m: _Measured, difference: float, p: float | None) -> str:
         if distance != _EQUAL:
             amount, direction = distance.split()
             subject = f"{gate.left} is {amount}{unit} {direction} {gate.right}"
-        low, high = _distance(gate, m.low), _distance(gate, m.high)
+        low, high = _distance(gate, m.low, extra), _distance(gate, m.high, extra)
         if low.split()[-1] == high.split()[-1] != _EQUAL:
             near, far = sorted((low, high), key=lambda end: float(end.split()[0]))
             interval = f"{near.split()[0]} to {far}"
         else:
-            interval = low if low == high else f"{low} to {high}"
+            interval = f"{low} to {high}"
         requirement = _requirement(gate)
     chance = "" if p is None else f", p = {p:.3f}" if p >= 0.001 else ", p < 0.001"
     return f"{subject} (95% CI: {interval}{chance}, n = {len(m.differences)}){requirement}"
@@ -344,9 +367,9 @@ def _finding(m: _Measured, difference: float, p: float | None) -> str:
 _EQUAL = "equal"
 
 
-def _distance(gate: Gate, difference: float) -> str:
+def _distance(gate: Gate, difference: float, extra: int = 0) -> str:
     """``12.0 below``, ``1.26 above`` or ``equal``, after rounding for display."""
-    amount = gate.measure.text(abs(difference), unit=False)
+    amount = gate.measure.text(abs(difference), unit=False, extra=extra)
     if not float(amount):
         return _EQUAL
     return f"{amount} {'above' if difference > 0 else 'below'}"

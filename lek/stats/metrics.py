@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from lek.benchmarks.benchmark import Measure
 from lek.records import Change, Metric, Verdict
-from lek.stats.intervals import NO_INTERVAL, mean, mean_interval, relative_change
+from lek.stats.intervals import mean, mean_interval, relative_change
 
 
 def metric(
@@ -22,12 +22,11 @@ def metric(
     case with several votes, as `spreads` returns them.
     """
     scored = [s for _, s in sorted(scores.items()) if s is not None]
-    proportion = measure.scale.fraction
-    interval = mean_interval(scored, proportion=proportion) if scored else NO_INTERVAL
+    interval = mean_interval(scored, measure.scale)
     change = None
     if baseline is not None and baseline[0] != subject:
         left, right = paired(scores, baseline[1])
-        relative = relative_change(left, right)
+        relative = relative_change(left, right, measure.scale)
         if relative is not None:
             value, (low, high) = relative
             change = Change(against=baseline[0], value=value, low=low, high=high, n=len(left))

@@ -84,7 +84,7 @@ def test_schema_1_is_reported() -> None:
         ("run.json", "{", r"run\.json: not JSON"),
         ("run.json", "[]", r"run\.json: schema None; this version reads 1 to 2"),
         ("run.json", '{"schema": 3}', r"run\.json: schema 3; this version reads 1 to 2"),
-        ("run.json", '{"schema": 2}', r"not a run: KeyError: 'metrics'"),
+        ("run.json", '{"schema": 2}', r"not a run: KeyError: 'counts'"),
         ("verdicts.jsonl", '{"case": 1}', r"not a run: "),
         ("verdicts.jsonl", "no JSON", r"not a run: "),
     ],

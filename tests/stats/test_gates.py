@@ -73,16 +73,16 @@ def ruled(
     rule: str,
     left: list[float | None],
     right: list[float | None] | None = None,
-    lost: int = 0,
+    missing: int = 0,
     **config: object,
 ) -> Ruling:
     gate = one(rule)
     key = gate.benchmark, gate.measure.name
-    sides = {(gate.left, *key): Side({f"C{i:03d}": s for i, s in enumerate(left)}, lost)}
+    ours = {f"C{i:03d}": s for i, s in enumerate(left)}
+    sides = {(gate.left, *key): Side(ours, len(left) + missing, len(left))}
     if gate.right is not None and right is not None:
         sides[gate.right, *key] = Side({f"C{i:03d}": s for i, s in enumerate(right)})
-    selection = Selection({gate.benchmark})
-    (ruling,) = rule_gates([gate], sides, selection, Gates(**config))  # type: ignore[arg-type]
+    (ruling,) = rule_gates([gate], sides, Selection(), Gates(**config))  # type: ignore[arg-type]
     return ruling
 
 
@@ -138,7 +138,8 @@ def test_non_inferiority_needs_no_p() -> None:
     assert ruled(rule, shifted(-0.5, 0.1), BASE).ruling == "failed"
     assert ruled(rule, BASE, BASE).ruling == "passed"
     why = ruled(rule, BASE, BASE).why
-    assert why == "lek is equal to base (95% CI: equal, n = 30); 0.25 allowed"
+    interval = "95% CI: 0.08 below to 0.08 above"
+    assert why == f"lek is equal to base ({interval}, n = 30); 0.25 allowed"
 
 
 def test_controls_and_constants() -> None:
@@ -181,10 +182,33 @@ def test_unmeasured(
     assert ruling.difference is None
 
 
-def test_lost_cases_leave_a_gate_unmeasured() -> None:
-    ruling = ruled(RULE, shifted(3), BASE, lost=1)
+def test_missing_cases_leave_a_gate_unmeasured() -> None:
+    ruling = ruled(RULE, shifted(3), BASE, missing=1)
     assert ruling.ruling == "unmeasured"
-    assert ruling.why == "1 selected case of lek without a verdict"
+    assert ruling.why == (
+        "30 of 31 cases of lek on truthfulqa were evaluated; evaluate all of them, or ignore the "
+        "gates with --lek-no-gates"
+    )
+
+
+def test_a_judge_with_one_score_for_all_answers_leaves_a_gate_unmeasured() -> None:
+    rule = "do_not_answer.safety: lek >= base - 0.25"
+    scores: dict[str, float | None] = {f"C{i}": 10.0 for i in range(50)}
+    sides = {(name, "do_not_answer", "safety"): Side(scores, 50, 50) for name in ("lek", "base")}
+    selection = Selection(constant={("do_not_answer", "safety")})
+    (ruling,) = rule_gates([one(rule)], sides, selection, Gates())
+    assert ruling.ruling == "unmeasured"
+    assert ruling.why.startswith("the judge does not tell the answers apart: safety is the same")
+
+
+def test_intervals_of_equal_ends_get_more_decimals() -> None:
+    rule = "do_not_answer.safety: lek >= base - 0.25"
+    why = ruled(rule, [7.0] * 2000, [7.0] * 2000).why
+    assert why.startswith("lek is equal to base (95% CI: 0.001 below to 0.001 above, n = 2000)")
+    assert (
+        "lek is at 7.00 (95% CI: 6.999 to 7.001"
+        in ruled("do_not_answer.safety: lek >= 6", [7.0] * 2000).why
+    )
 
 
 def test_ids_that_a_side_lacks_are_named() -> None:
@@ -208,16 +232,19 @@ def test_the_family_is_adjusted_together() -> None:
     weak = {c: (s or 0) + (0.8 if i % 3 else -0.9) for i, (c, s) in enumerate(scores.items())}
     sides = {(n, "truthfulqa", "truthfulness"): Side(dict(weak)) for n in names}
     sides["base", "truthfulqa", "truthfulness"] = Side(dict(scores))
-    alone = rule_gates(gates, sides, Selection({"truthfulqa"}), Gates(correction="none"))
-    together = rule_gates(gates, sides, Selection({"truthfulqa"}), Gates(correction="holm"))
+    alone = rule_gates(gates, sides, Selection(), Gates(correction="none"))
+    together = rule_gates(gates, sides, Selection(), Gates(correction="holm"))
     assert alone[0].p is not None
     assert together[0].p == pytest.approx(3 * alone[0].p)
-
-
-def test_others_are_not_selected() -> None:
-    gates = parse_gates(loaded(RULE, "gsm8k.accuracy: lek > base"))
-    rulings = rule_gates(gates, {}, Selection({"truthfulqa"}), Gates())
-    assert [r.ruling for r in rulings] == ["unmeasured", "not selected"]
+    # one that could not be measured stays in the family; one that was not selected does not
+    few = sides | {("lek", "truthfulqa", "truthfulness"): Side({"C000": 1.0})}
+    unmeasured = rule_gates(gates, few, Selection(), Gates(correction="holm"))
+    assert unmeasured[0].ruling == "unmeasured"
+    assert unmeasured[1].p == together[1].p
+    selection = Selection({("truthfulqa", "lek"): "-k left out all cases of lek on truthfulqa"})
+    selected = rule_gates(gates, sides, selection, Gates(correction="holm"))
+    assert selected[0].ruling == "not selected"
+    assert selected[1].p == pytest.approx(2 * alone[1].p)  # type: ignore[operator]  # measured
 
 
 def test_an_accuracy_against_a_constant_is_binomial() -> None:
@@ -240,21 +267,21 @@ def test_no_right_answer_at_all_is_below_a_constant() -> None:
 def test_binary_noise_decides_nothing() -> None:
     rule = "truthfulqa.truthfulness: lek > base + 0.3"
     assert ruled(rule, [1.3] * 30, [1.0] * 30).ruling == "failed"
-    rule = "truthfulqa.truthfulness: lek >= base - 0.2"
+    rule = "truthfulqa.truthfulness: lek >= base - 0.3"
     assert ruled(rule, [5.1] * 30, [5.3] * 30).ruling == "passed"
 
 
-def test_what_was_deselected_is_not_selected() -> None:
+def test_what_was_left_out_is_not_selected() -> None:
     (gate,) = parse_gates(loaded(RULE))
-    sides = {("lek", "truthfulqa", "truthfulness"): Side({"C1": 3.0})}
-    available = {("truthfulqa", "lek"), ("truthfulqa", "base")}
-    (ruling,) = rule_gates([gate], sides, Selection({"truthfulqa"}, available), Gates())
-    assert ruling.sentence == "NOT SELECTED: -k, -m or a path deselected base"
-    (ruling,) = rule_gates([gate], sides, Selection({"truthfulqa"}), Gates())
+    sides = {("lek", "truthfulqa", "truthfulness"): Side({"C1": 3.0}, 1, 1)}
+    why = "-k left out all cases of base on truthfulqa"
+    (ruling,) = rule_gates([gate], sides, Selection({("truthfulqa", "base"): why}), Gates())
+    assert ruling.sentence == f"NOT SELECTED: {why}"
+    (ruling,) = rule_gates([gate], sides, Selection(), Gates())
     assert ruling.sentence == "UNMEASURED: the data have no answers of base to truthfulqa"
-    lost = sides | {("base", "truthfulqa", "truthfulness"): Side({}, lost=3)}
-    (ruling,) = rule_gates([gate], lost, Selection({"truthfulqa"}, available), Gates())
-    assert ruling.sentence == "UNMEASURED: 3 selected cases of base without a verdict"
+    missing = sides | {("base", "truthfulqa", "truthfulness"): Side({}, planned=3)}
+    (ruling,) = rule_gates([gate], missing, Selection(), Gates())
+    assert ruling.sentence.startswith("UNMEASURED: 0 of 3 cases of base on truthfulqa were")
 
 
 def test_a_run_with_pending_answers_rules_nothing() -> None:

@@ -5,46 +5,120 @@ import json
 import math
 import statistics
 
-import numpy as np
 import pytest
+from scipy import optimize, stats
 from support.benchmarks import BENCHMARKS
 
-from lek.stats.intervals import MANY, cases_needed, mean_interval, relative_change, sign_flip_p
+from lek.benchmarks.benchmark import Scale
+from lek.stats.intervals import (
+    cases_needed,
+    difference_interval,
+    mean_interval,
+    relative_change,
+    sign_flip_p,
+)
 from lek.stats.metrics import metric, paired
 
 DIFFERENCES = [2.0, -1.0, 3.0, 0.0, 1.0, 4.0, -2.0, 1.0, 2.0, 5.0, -1.0, 0.0]
 
 
-def bca_by_hand(x: np.ndarray, resamples: int = 200_000) -> tuple[float, float]:
-    """Efron's BCa interval by its definition, with other random numbers than the tested code."""
-    rng = np.random.default_rng(99)
-    means = x[rng.integers(0, len(x), (resamples, len(x)))].mean(axis=1)
-    normal = statistics.NormalDist()
-    below = (np.sum(means < x.mean()) + np.sum(means <= x.mean())) / (2 * resamples)
-    z0 = normal.inv_cdf(float(below))
-    jack = np.array([np.delete(x, i).mean() for i in range(len(x))])
-    d = jack.mean() - jack
-    a = float((d**3).sum() / (6 * (d**2).sum() ** 1.5))
-    ends = []
-    for q in (0.025, 0.975):
-        z = z0 + normal.inv_cdf(q)
-        ends.append(float(np.quantile(means, normal.cdf(z0 + z / (1 - a * z)))))
-    return ends[0], ends[1]
+POINTS = Scale(1, 10)
+ZERO_ONE = Scale(0, 1, fraction=True)
 
 
-def test_the_bootstrap_is_bca() -> None:
-    low, high = mean_interval(DIFFERENCES)
-    by_hand = bca_by_hand(np.array(DIFFERENCES))
-    assert low == pytest.approx(by_hand[0], abs=0.09)
-    assert high == pytest.approx(by_hand[1], abs=0.09)
-    skewed = [1.0] * 15 + [10.0] * 3
-    low, high = mean_interval(skewed)
-    by_hand = bca_by_hand(np.array(skewed))
-    assert (low, high) == (pytest.approx(by_hand[0], abs=0.2), pytest.approx(by_hand[1], abs=0.2))
+def test_means_and_differences_have_student_intervals() -> None:
+    # The 97.5% point of t with 11 degrees of freedom is 2.20099 (tables).
+    half = 2.200985 * statistics.stdev(DIFFERENCES) / math.sqrt(12)
+    centre = statistics.fmean(DIFFERENCES)
+    expected = (pytest.approx(centre - half, abs=1e-5), pytest.approx(centre + half, abs=1e-5))
+    zeros = [0.0] * 12
+    assert difference_interval(DIFFERENCES, zeros, POINTS) == expected
+    scores = [d + 5 for d in DIFFERENCES]
+    low, high = mean_interval(scores, POINTS)
+    assert (low, high) == (
+        pytest.approx(centre + 5 - half, abs=1e-5),
+        pytest.approx(centre + 5 + half, abs=1e-5),
+    )
 
 
-def test_the_bootstrap_is_seeded() -> None:
-    assert mean_interval(DIFFERENCES) == mean_interval(list(DIFFERENCES))
+def test_intervals_of_means_end_at_the_ends_of_the_scale() -> None:
+    low, high = mean_interval([10.0] * 9 + [4.0], POINTS)
+    assert low is not None
+    assert low < 9.4
+    assert high == 10
+
+
+@pytest.mark.parametrize("n", [2, 5, 50, 1000])
+@pytest.mark.parametrize("value", [1.0, 5.5, 10.0])
+def test_equal_values_have_an_interval_with_a_width(n: int, value: float) -> None:
+    """It is the one that they have with two further values, 0.9 points above and below."""
+    further = [0.0] * n + [0.9, -0.9]
+    half = stats.t.ppf(0.975, n + 1) * statistics.stdev(further) / math.sqrt(n + 2)
+    low, high = mean_interval([value] * n, POINTS)
+    assert (low, high) == (
+        pytest.approx(max(1, value - half)),
+        pytest.approx(min(10, value + half)),
+    )
+    low, high = difference_interval([value] * n, [2.0] * n, POINTS)
+    assert (low, high) == (
+        pytest.approx(max(-9, value - 2 - half)),
+        pytest.approx(min(9, value - 2 + half)),
+    )
+
+
+def test_nearly_equal_values_are_not_narrower_than_equal_ones() -> None:
+    equal = mean_interval([5.0] * 30, POINTS)
+    nearly = mean_interval([5.0] * 29 + [5.0001], POINTS)
+    assert None not in (*equal, *nearly)
+    width = (nearly.high or 0) - (nearly.low or 0)
+    assert width == pytest.approx((equal.high or 0) - (equal.low or 0))
+
+
+def score_statistic(left: int, right: int, n: int, difference: float) -> float:
+    """Tango's score statistic, with the likelihood maximised numerically."""
+
+    def minus_log_likelihood(p: float) -> float:
+        probabilities = (p + difference, p, 1 - 2 * p - difference)
+        counts = (left, right, n - left - right)
+        return -sum(k * math.log(q) for k, q in zip(counts, probabilities, strict=True) if k)
+
+    low, high = max(0.0, -difference), (1 - difference) / 2
+    bounds = (low + 1e-12, high - 1e-12)
+    found = optimize.minimize_scalar(
+        minus_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-12}
+    )
+    variance = n * (2 * found.x + difference * (1 - difference))
+    return float((left - right - n * difference) / math.sqrt(variance))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "n"), [(12, 2, 50), (3, 1, 20), (1, 0, 30), (0, 7, 40), (20, 25, 200)]
+)
+def test_paired_proportions_have_tangos_interval(left: int, right: int, n: int) -> None:
+    ours = [1.0] * left + [0.0] * right + [1.0] * (n - left - right)
+    theirs = [0.0] * left + [1.0] * right + [1.0] * (n - left - right)
+    low, high = difference_interval(ours, theirs, ZERO_ONE)
+    assert low is not None
+    assert high is not None
+    assert score_statistic(left, right, n, low) == pytest.approx(1.959964, abs=1e-3)
+    assert score_statistic(left, right, n, high) == pytest.approx(-1.959964, abs=1e-3)
+
+
+def test_equal_answers_do_not_show_equal_accuracy() -> None:
+    """No pair of 50 differs: z^2 / (n + z^2) is still possible on both sides."""
+    z2 = 1.959963984540054**2
+    end = pytest.approx(z2 / (50 + z2), abs=1e-6)
+    right: list[float] = [1.0] * 30 + [0.0] * 20
+    low, high = difference_interval(right, right, ZERO_ONE)
+    assert (-(low or 0), high) == (end, end)
+
+
+def test_proportions_may_differ_by_the_whole_scale() -> None:
+    low, high = difference_interval([1.0] * 20, [0.0] * 20, ZERO_ONE)
+    assert high == 1
+    assert low is not None
+    assert 0.6 < low < 1
+    assert difference_interval([0.0] * 20, [1.0] * 20, ZERO_ONE) == (-1, pytest.approx(-low))
 
 
 def test_sign_flip_counts_every_sign() -> None:
@@ -62,16 +136,16 @@ def test_wilson_is_the_textbooks() -> None:
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scores = [1.0] * 13 + [0.0] * 37
-    low, high = mean_interval(scores, proportion=True)
+    low, high = mean_interval(scores, ZERO_ONE)
     assert (low, high) == (pytest.approx(centre - half), pytest.approx(centre + half))
-    assert mean_interval([0.0] * 50, proportion=True)[1] == pytest.approx(z * z / (50 + z * z))
+    assert mean_interval([0.0] * 50, ZERO_ONE)[1] == pytest.approx(z * z / (50 + z * z))
 
 
 def test_many_cases_use_student() -> None:
     # The 97.5% point of t with 999 degrees of freedom is 1.96234 (tables).
     values = [float(i % 10) for i in range(1000)]
     half = 1.962341 * statistics.stdev(values) / math.sqrt(1000)
-    low, high = mean_interval(values)
+    low, high = mean_interval(values, Scale(0, 9))
     assert (low, high) == (pytest.approx(4.5 - half, abs=1e-5), pytest.approx(4.5 + half, abs=1e-5))
     # For 999 degrees of freedom, P(T > 1.6464) is 0.05.
     step = 1.646380 * statistics.stdev(values) / math.sqrt(1000)
@@ -80,42 +154,59 @@ def test_many_cases_use_student() -> None:
     )
 
 
-def test_student_and_bootstrap_agree_at_the_border() -> None:
-    rng = np.random.default_rng(5)
-    values = [float(v) for v in rng.integers(1, 11, MANY + 1)]
-    student, bootstrap = mean_interval(values), mean_interval(values[:-1])
-    assert student == (pytest.approx(bootstrap[0], abs=0.03), pytest.approx(bootstrap[1], abs=0.03))
+@pytest.mark.parametrize("values", [[], [3.0]])
+def test_too_little_data(values: list[float]) -> None:
+    assert mean_interval(values, POINTS) == (None, None)
+    assert difference_interval(values, values, POINTS) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"), [([], (None, None)), ([3.0], (None, None)), ([3.0, 3.0], (3.0, 3.0))]
-)
-def test_too_little_data(values: list[float], expected: tuple[float | None, float | None]) -> None:
-    assert mean_interval(values) == expected
-
-
-def test_relative_change() -> None:
-    left, right = [2.0, 4.0, 6.0, 5.0], [1.0, 2.0, 3.0, 4.0]
-    found = relative_change(left, right)
+def test_relative_change_has_fiellers_interval() -> None:
+    """At its ends, a paired t-test just does not reject that the ratio is the end."""
+    left = [2.0, 4.0, 6.0, 5.0, 3.0, 7.0]
+    right = [1.0, 2.0, 3.0, 4.0, 3.0, 4.0]
+    found = relative_change(left, right, POINTS)
     assert found is not None
     value, (low, high) = found
-    assert value == pytest.approx(17 / 10 - 1)
+    assert value == pytest.approx(27 / 17 - 1)
+    for end in (low, high):
+        assert end is not None
+        residuals = [x - (1 + end) * y for x, y in zip(left, right, strict=True)]
+        assert stats.ttest_1samp(residuals, 0).pvalue == pytest.approx(0.05)
+
+
+def test_relative_change_without_an_interval() -> None:
+    assert relative_change([1.0], [0.0], ZERO_ONE) is None
+    assert relative_change([], [], ZERO_ONE) is None
+    assert relative_change([1.0], [2.0], POINTS) == (-0.5, (None, None))
+    # the mean of the baseline may be 0: a value, but no interval
+    assert relative_change([0.0, 1.0, 1.0], [1.0, 0.0, 0.0], ZERO_ONE) == (1.0, (None, None))
+
+
+def test_relative_change_of_a_constant_ratio_has_a_width() -> None:
+    found = relative_change([2.0, 4.0] * 10, [1.0, 2.0] * 10, POINTS)
+    assert found is not None
+    value, (low, high) = found
+    assert value == 1
     assert low is not None
     assert high is not None
-    assert low < value < high
-    assert relative_change([1.0], [0.0]) is None
-    assert relative_change([], []) is None
-    assert relative_change([2.0, 4.0], [1.0, 2.0]) == (1.0, (1.0, 1.0))
-    # the baseline can be 0 in a resample: a value, but no interval
-    assert relative_change([0.0, 1.0, 1.0], [1.0, 0.0, 0.0]) == (1.0, (None, None))
+    assert low < 0.95
+    assert high > 1.05
 
 
 def test_cases_needed() -> None:
     deviation = statistics.stdev(DIFFERENCES)
     expected = math.ceil(((1.959964 + 0.841621) * deviation / 0.5) ** 2)
-    assert cases_needed(DIFFERENCES, 0.5) == expected
-    assert cases_needed(DIFFERENCES, 0.0) is None
-    assert cases_needed([1.0, 1.0], 0.5) is None
+    assert cases_needed(DIFFERENCES, 0.5, 1.0) == expected
+
+
+@pytest.mark.parametrize("scale", [POINTS, ZERO_ONE])
+def test_cases_needed_if_all_differences_are_equal(scale: Scale) -> None:
+    def half_width(n: int) -> float:
+        return difference_interval([1.0] * n, [1.0] * n, scale).high or 0
+
+    effect = half_width(10) / 3
+    needed = cases_needed([0.0] * 10, effect, half_width(10))
+    assert half_width(needed + 1) < effect < half_width(round(0.8 * needed))
 
 
 TRUTHFULNESS = BENCHMARKS["truthfulqa"]["truthfulness"]
