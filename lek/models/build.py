@@ -47,7 +47,7 @@ class Builder:
             inherited = {k: v for k, v in start_facts.items() if k == "abliteration"}
             return self._facts(name, recipe, **inherited, lora=[facts_of(a) for a in adapters])
 
-        return made_once(target, make, self._progress.say)
+        return self._made_once(target, make)
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return the build record of subject ``name``; empty if its source is used unchanged."""
@@ -70,6 +70,9 @@ class Builder:
         except OSError as e:
             raise BadInput(f"--out {out}: cannot be written: {e.strerror or e}") from e
 
+    def _made_once(self, target: Path, make: Callable[[Path], dict[str, Any]]) -> Path:
+        return made_once(target, make, digest=self.recipes.digest, say=self._progress.say)
+
     def _path(self, name: str, fingerprint: str) -> Path:
         return self._models / f"{name}-{fingerprint[:16]}"
 
@@ -91,7 +94,7 @@ class Builder:
                 save(load(source, form), out, source=source)
                 return self._facts(subject.name, self.recipes.of(subject.name))
 
-            return made_once(target, convert, self._progress.say)
+            return self._made_once(target, convert)
         origin = subject.origin
 
         def edit(out: Path) -> dict[str, Any]:
@@ -108,7 +111,7 @@ class Builder:
             recipe = Recipe(start, (), ())
             return self._facts(subject.name, recipe, abliteration=report.facts())
 
-        return made_once(target, edit, self._progress.say)
+        return self._made_once(target, edit)
 
     def _train(self, name: str, recipe: Recipe) -> list[Path]:
         """The adapter directories of all stages, each stage resuming from the one before."""
@@ -123,7 +126,7 @@ class Builder:
                         start, stage, data, out, resume=previous, progress=on_progress
                     )
 
-            adapters.append(made_once(self._adapters / fingerprint[:16], train, self._progress.say))
+            adapters.append(self._made_once(self._adapters / fingerprint[:16], train))
         return adapters
 
     def _facts(self, name: str, recipe: Recipe, **more: Any) -> dict[str, Any]:
@@ -176,18 +179,24 @@ def card(name: str, facts: dict[str, Any]) -> str:
 
 
 FACTS = "build.json"
+FILES = "files"  # in the build record: SHA-256 of each file that was made, by its path
 
 
 def made_once(
-    target: Path, make: Callable[[Path], dict[str, Any]], on_wait: Callable[[str], None]
+    target: Path,
+    make: Callable[[Path], dict[str, Any]],
+    *,
+    digest: Callable[[Path], str],
+    say: Callable[[str], None],
 ) -> Path:
-    """Return ``target``; if it does not exist, create it with ``make(temporary_directory)``.
+    """Return ``target``, which ``make(temporary_directory)`` creates unless it exists unchanged.
 
-    The result of ``make``, the build record, is written to ``build.json`` in the directory. Only
-    one process makes a target at a time. ``on_wait``: called with a message if another process is
-    making it.
+    The result of ``make``, the build record, is written to ``build.json`` in the directory, with
+    the digests of all files. If a file was changed, added or removed since, ``target`` is made
+    again. Only one process makes a target at a time. ``digest``: returns the SHA-256 of a file.
+    ``say``: called with a message if another process is making it, or if it is made again.
     """
-    if target.is_dir():
+    if target.is_dir() and _damage(target, digest) is None:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -195,25 +204,61 @@ def made_once(
         raise BadInput(f"{target.parent}: cannot be written: {e.strerror}") from e
     lock_file = target.parent / f".{target.name}.lock"
     message = f"waiting for another process that makes {target.name}"
-    with exclusive(lock_file, lambda: on_wait(message)):
+    with exclusive(lock_file, lambda: say(message)):
+        if target.is_dir() and (damage := _damage(target, digest)) is not None:
+            say(f"{target}: {damage}; making it again")
+            shutil.rmtree(target)
         if not target.is_dir():
-            _make(target, make)
+            _make(target, make, digest)
     return target
 
 
-def _make(target: Path, make: Callable[[Path], dict[str, Any]]) -> None:
+def _make(
+    target: Path, make: Callable[[Path], dict[str, Any]], digest: Callable[[Path], str]
+) -> None:
     for leftover in target.parent.glob(f".{target.name}.*.tmp"):  # from processes that were killed
         shutil.rmtree(leftover)
     with new_directory(target) as temporary:
         facts = make(temporary)
-        text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
+        files = {str(f.relative_to(temporary)): digest(f) for f in _files(temporary)}
+        text = json.dumps(facts | {FILES: files}, indent=1, ensure_ascii=False, allow_nan=False)
         (temporary / FACTS).write_text(text + "\n", encoding="utf-8")
 
 
-def facts_of(directory: Path) -> dict[str, Any] | None:
-    """Return the build record in ``directory``; ``None`` if there is none."""
+def _damage(directory: Path, digest: Callable[[Path], str]) -> str | None:
+    """How the files in ``directory`` differ from those that were made; ``None`` if they do not."""
+    record = _record(directory) or {}
+    made = record.get(FILES)
+    if not isinstance(made, dict):
+        return "has no record of its files"
+    found = {str(f.relative_to(directory)): f for f in _files(directory)}
     try:
-        facts = json.loads((directory / FACTS).read_bytes())
-    except (OSError, ValueError):
+        for name in sorted(made.keys() | found.keys()):
+            if name not in found:
+                return f"{name} is missing"
+            if name not in made:
+                return f"{name} was added"
+            if digest(found[name]) != made[name]:
+                return f"{name} was changed"
+    except OSError as e:
+        return f"{e.filename} cannot be read"
+    return None
+
+
+def _files(directory: Path) -> list[Path]:
+    """The files below ``directory``, without the build record and hidden files."""
+    files = (f for f in sorted(directory.rglob("*")) if f.is_file())
+    return [f for f in files if f.name != FACTS and not f.name.startswith(".")]
+
+
+def facts_of(directory: Path) -> dict[str, Any] | None:
+    """Return the build record in ``directory`` without digests; ``None`` if there is none."""
+    record = _record(directory)
+    return None if record is None else {k: v for k, v in record.items() if k != FILES}
+
+
+def _record(directory: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads((directory / FACTS).read_bytes()))
+    except (OSError, ValueError, TypeError):
         return None
-    return dict(facts)

@@ -143,6 +143,10 @@ class Recipes:
         """Return the path of prompts or training data that the profile names."""
         return self._loaded.relative(path)
 
+    def digest(self, file: Path) -> str:
+        """Return the SHA-256 of ``file``."""
+        return self._store.digest(file)
+
     def _recipe(self, subject: ModelSubject | DerivedSubject) -> Recipe:
         if isinstance(subject, ModelSubject):
             digests = self._file_digests(self.source(subject))

@@ -1,6 +1,8 @@
 """Building: once, completely or not at all, under a fingerprint of everything that goes in."""
 
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +51,10 @@ iters = 2
 default = "none"
 gsm8k = "exact"
 """
+
+
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @pytest.fixture
@@ -191,7 +197,7 @@ def test_a_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        made_once(tmp_path / "m", fail, print)
+        made_once(tmp_path / "m", fail, digest=sha256, say=print)
     assert not [p for p in tmp_path.iterdir() if p.is_dir()]
 
 
@@ -202,7 +208,7 @@ def test_a_maker_that_is_killed_leaves_nothing_that_is_taken_for_a_model(tmp_pat
         "    (out / 'config.json').write_text('{}')\n"
         "    print('half', flush=True)\n"
         "    time.sleep(60)\n"
-        "made_once(Path(sys.argv[1]), make, print)\n"
+        "made_once(Path(sys.argv[1]), make, digest=str, say=print)\n"
     )
     maker = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "m")],
@@ -214,7 +220,9 @@ def test_a_maker_that_is_killed_leaves_nothing_that_is_taken_for_a_model(tmp_pat
     maker.send_signal(signal.SIGKILL)
     maker.wait()
     assert not (tmp_path / "m").exists()
-    place = made_once(tmp_path / "m", lambda out: {"made": out.name != "m"}, print)
+    place = made_once(
+        tmp_path / "m", lambda out: {"made": out.name != "m"}, digest=sha256, say=print
+    )
     assert facts_of(place) == {"made": True}
     assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == [
         "m"
@@ -234,7 +242,7 @@ def test_two_that_want_the_same_make_it_once_and_the_second_says_that_it_waits(
         return {}
 
     def want() -> None:
-        made_once(tmp_path / "m", make, said.append)
+        made_once(tmp_path / "m", make, digest=sha256, say=said.append)
 
     first = threading.Thread(target=want)
     first.start()
@@ -248,3 +256,84 @@ def test_two_that_want_the_same_make_it_once_and_the_second_says_that_it_waits(
     second.join()
     assert len(made) == 1
     assert said == ["waiting for another process that makes m"]
+
+
+def truncate(directory: Path) -> str:
+    file = directory / "model.safetensors"
+    os.truncate(file, file.stat().st_size // 2)
+    return "model.safetensors was changed"
+
+
+def flip_a_bit(directory: Path) -> str:
+    """Change one bit, and set the file's times to what they were."""
+    file = directory / "model.safetensors"
+    content, stat = bytearray(file.read_bytes()), file.stat()
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    return "model.safetensors was changed"
+
+
+def add_weights(directory: Path) -> str:
+    (directory / "model-00002.safetensors").write_bytes(b"more")
+    return "model-00002.safetensors was added"
+
+
+def remove_the_tokenizer(directory: Path) -> str:
+    (directory / "tokenizer.json").unlink()
+    return "tokenizer.json is missing"
+
+
+def change_the_configuration(directory: Path) -> str:
+    with (directory / "config.json").open("a") as file:
+        file.write(" ")
+    return "config.json was changed"
+
+
+def remove_the_record(directory: Path) -> str:
+    (directory / "build.json").unlink()
+    return "has no record of its files"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        truncate,
+        flip_a_bit,
+        add_weights,
+        remove_the_tokenizer,
+        change_the_configuration,
+        remove_the_record,
+    ],
+)
+def test_a_model_that_was_changed_is_built_again(
+    builder: Callable[..., Builder], tmp_path: Path, damage: Callable[[Path], str]
+) -> None:
+    place = builder().directory("lek")
+    before = {f.name: sha256(f) for f in place.iterdir() if f.name != "build.json"}
+    problem = damage(place)
+    said: list[str] = []
+    again = builder()
+    again._progress.say = said.append  # type: ignore[method-assign]
+    assert again.directory("lek") == place
+    assert {f.name: sha256(f) for f in place.iterdir() if f.name != "build.json"} == before
+    assert f"{place}: {problem}; making it again" in said
+
+
+def test_an_adapter_that_was_changed_is_trained_again(
+    builder: Callable[..., Builder], tmp_path: Path
+) -> None:
+    place = builder().directory("lek")
+    weights = sha256(place / "model.safetensors")
+    shutil.rmtree(place)
+    (adapter,) = (tmp_path / ".lek" / "adapters").glob("[!.]*")
+    os.truncate(adapter / "adapters.safetensors", 100)
+    assert sha256(builder().directory("lek") / "model.safetensors") == weights
+
+
+def test_hidden_files_are_not_part_of_a_model(builder: Callable[..., Builder]) -> None:
+    place = builder().directory("lek")
+    (place / ".DS_Store").write_bytes(b"a folder's view")
+    record = (place / "build.json").stat().st_mtime_ns
+    assert builder().directory("lek") == place
+    assert (place / "build.json").stat().st_mtime_ns == record
