@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from lek.errors import BadInput
 from lek.profile.schema import JUDGE_KINDS, APIJudgeSettings, Client
-from lek.providers.errors import PermanentError, one_line, redact
+from lek.providers.errors import PermanentError
+from lek.providers.redaction import one_line, redact
 from lek.providers.request import Endpoint, Question, Reply
 
 
@@ -59,7 +60,7 @@ class _UnavailableEndpoint:
 
     def ask(self, question: Question) -> Reply:
         """Raise `PermanentError` with the reason."""
-        raise PermanentError(self._why)
+        raise PermanentError(self._why, sent=False)
 
 
 def client_of(kind: str, settings: APIJudgeSettings) -> str | None:
