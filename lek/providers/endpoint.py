@@ -69,6 +69,12 @@ def client_of(kind: str, settings: APIJudgeSettings) -> str | None:
     return client.package if client else None
 
 
+def form_of(kind: str, settings: APIJudgeSettings) -> str | None:
+    """The form in which the client library sends questions, if that is not the usual one."""
+    client = _client(kind, settings)
+    return client.form if client else None
+
+
 def _key(settings: APIJudgeSettings) -> str:
     return os.environ.get(settings.key, "").strip() if settings.key else ""
 
