@@ -21,7 +21,7 @@ from lek.data.lem import cases_file
 from lek.data.recorded import RecordedResponses, read_responses
 from lek.errors import BadInput, suggestion
 from lek.judges import reference
-from lek.judges.judges import Judges, measures_for
+from lek.judges.judges import BenchmarkJudge, Judges, measures_for
 from lek.judges.recorded import RecordedJudge
 from lek.profile.loading import LoadedProfile, check_settings
 from lek.profile.schema import JUDGE_KINDS
@@ -291,12 +291,19 @@ class CalibrationRun:
                 self._measures,
                 name=self._kind,
                 verdicts=verdicts,
-                announce=lambda case, response: self._judge.queue(case, response, self._of(case)),
+                announce=self._queue,
                 progress=progress,
             )
         self._judges.close()
         self.stopped = self._judges.notices.taken()
         return found
+
+    def _queue(self, case: Case, response: Response) -> None:
+        judge = BenchmarkJudge(
+            self._loaded.benchmarks[case.benchmark], [(self._judge, self._of(case))]
+        )
+        self._judges.probe([(judge, case, response)])
+        judge.queue(case, response)
 
     def _of(self, case: Case) -> list[Measure]:
         """The measures that the judge scores for ``case``."""

@@ -158,7 +158,7 @@ def _title(result: Calibration) -> str:
 
 def _notes(result: Calibration) -> list[str]:
     lost = sum(p.verdict is not None and p.verdict.pending for p in result.pairs)
-    note = f"incomplete: {lost} answers could not be judged; repeat the command to retry only these"
+    note = f"incomplete: {lost} answers could not be judged; the next run asks only for these"
     return [note, *result.notes] if lost else [*result.notes]
 
 

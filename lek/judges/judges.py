@@ -13,11 +13,11 @@ from lek.generation.backend import Backend
 from lek.judges import reference
 from lek.judges.detectors import degeneration_detector, refusal_detector
 from lek.judges.exact.judge import exact
-from lek.judges.llm import prompt
+from lek.judges.llm import probe, prompt
 from lek.judges.llm.judge import LLMJudge
 from lek.judges.llm.local import BatchExecutor, LocalJudge
 from lek.judges.llm.remote import ThreadExecutor
-from lek.judges.llm.usage import Usage, cost
+from lek.judges.llm.usage import Usage, UsageRow, cost
 from lek.judges.recorded import RecordedJudge
 from lek.profile.loading import SHIPPED, LoadedProfile
 from lek.profile.schema import JUDGE_KINDS, NONE, APIJudgeSettings, JudgesConfig, LocalJudgeSettings
@@ -205,6 +205,8 @@ class Judges:
         self._workspace, self._unload = workspace, unload
         self._scores: Scores | None = None
         self._llm_judges: dict[str, LLMJudge] = {}
+        self._pools: dict[str, ThreadExecutor] = {}  # of the judges behind an API
+        self._probed: set[str] = set()
         self.notes: list[str] = []
         self.notices = Notices(workspace.progress)
 
@@ -330,7 +332,9 @@ class Judges:
 
         size = max(1, settings.concurrency // workspace.share)
         pool = ThreadExecutor(open_client, size, lambda left: self.notices.waiting(kind, left))
-        identity = json.dumps([kind, settings.deciding()])
+        self._pools[kind] = pool
+        form = endpoint.form_of(kind, settings)
+        identity = json.dumps([kind, settings.deciding(), *([form] if form else [])])
         return pool, lambda: identity, partial(endpoint.scrub, settings)
 
     def _spend_budget(self) -> bool:
@@ -370,6 +374,41 @@ class Judges:
                     f"{where}: judges.{kind}.concurrency = {settings.concurrency}: fewer than the "
                     f"{self._workspace.share} processes of -n; raise it, or lower -n"
                 )
+
+    def probe(self, answers: Iterable[tuple[BenchmarkJudge, Case, Response | None]]) -> None:
+        """Send one small request to each API judge that lacks votes on some of ``answers``.
+
+        ``answers``: each with its judge; ``None`` for a response that is not generated yet. Raises
+        `BadInput` for an error that only the user can correct, such as a wrong key. After others
+        the session goes on. Sends nothing if the budget would not allow a question afterwards.
+        """
+        left, budget = set(self._pools) - self._probed, self._workspace.calls
+        if budget is not None and budget < 2:
+            return
+        for judge, case, response in answers:
+            if not left:
+                return
+            if response is not None and response.text is None:
+                continue  # nothing to judge
+            unknown = Response(subject="", case=case.id, text=" ")
+            for kind, keys, _ in judge.missing(case, response or unknown):
+                if keys and kind in left:
+                    left.discard(kind)
+                    self._probe(kind)
+
+    def _probe(self, kind: str) -> None:
+        self._probed.add(kind)
+        usage = UsageRow(probe.SUBJECT, kind, 0, 0, 0)
+
+        def count(requests: int, unread: int) -> None:
+            self.usage.spend(usage._replace(requests=requests, unread=unread))
+
+        reply, error = self._pools[kind].client.probe(probe.QUESTION, count)
+        if reply is not None:
+            tokens = reply.prompt_tokens, reply.completion_tokens
+            self.usage.spend(UsageRow(probe.SUBJECT, kind, 0, *tokens))
+        elif (fault := probe.fault(error)) is not None:
+            raise BadInput(f"{self._loaded.path}: judges.{kind}: {fault}")
 
     def interrupted(self) -> None:
         """Add a notice, after an interrupt, that finished work is stored."""

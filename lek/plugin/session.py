@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -133,11 +133,17 @@ def idle(config: pytest.Config) -> bool:
     return bool(listed or option.lek_dry_run)
 
 
-def check_judges(config: pytest.Config, benchmarks: Iterable[str]) -> None:
-    """Raise `pytest.UsageError` if a judge of ``benchmarks`` lacks its key or client library."""
+def check_judges(config: pytest.Config, benchmarks: Collection[str]) -> None:
+    """Raise `pytest.UsageError` if a judge of ``benchmarks`` cannot be used.
+
+    It may lack its key or its client library, or refuse a first small request, which is sent only
+    if votes are missing.
+    """
     if not idle(config):
+        plan = plan_of(config)
         try:
-            plan_of(config).judges.check(benchmarks)
+            plan.judges.check(benchmarks)
+            plan.judges.probe(plan.stored_responses(benchmarks))
         except BadInput as e:
             raise pytest.UsageError(str(e)) from e
 

@@ -51,10 +51,17 @@ def _odd(value: int) -> int:
     return value
 
 
+_PORTS = {"http": 80, "https": 443}
+
+
 def _address(value: str) -> str:
+    """``value`` with a lower-case host, and without the default port and slashes at the end.
+
+    So all spellings of an address are one judge.
+    """
     try:
         parts = urlsplit(value)
-        valid = parts.scheme in ("http", "https") and parts.port != 0
+        port, valid = parts.port, parts.scheme in _PORTS and parts.port != 0
     except ValueError:  # for example, the port is not a number
         valid = False
     if not valid or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname or ""):
@@ -63,7 +70,9 @@ def _address(value: str) -> str:
         raise ValueError(
             "must contain no key or query; set 'key' to the name of the key's variable"
         )
-    return value
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
+    suffix = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
+    return f"{parts.scheme}://{host}{suffix}{parts.path.rstrip('/')}"
 
 
 Url = Annotated[str, AfterValidator(_address)]
@@ -97,11 +106,32 @@ class ReferenceSettings(Section):
     floor: Annotated[float, Field(ge=0, le=1)] = 0.9
 
 
+def _model(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("must be the name of a model, without spaces before or after it")
+    return value
+
+
+def _gemini_model(value: str) -> str:
+    if not re.fullmatch(r"(models/|tunedModels/)?[A-Za-z0-9_][A-Za-z0-9_.-]*", value):
+        raise ValueError("must be a name such as gemini-2.0-flash, without spaces")
+    return value.removeprefix("models/")
+
+
+def _temperature(value: Any) -> float | None:
+    if value is None or value == "default":
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 2:
+        return float(value)
+    raise ValueError("must be a number from 0 to 2, or 'default' to leave it to the API")
+
+
 class LLMJudgeSettings(Section):
     """Settings of all LLM judges.
 
-    ``votes``: how often each answer is judged; the score is the median. ``max_tokens``: maximum
-    length of a reply, including thinking.
+    ``temperature``: ``None`` (in TOML ``"default"``) if it is not sent, for models that accept only
+    their default. ``votes``: how often each answer is judged; the score is the median.
+    ``max_tokens``: maximum length of a reply, including thinking.
     """
 
     # The settings that influence a vote, unlike the number of votes, rate limits and prices.
@@ -109,8 +139,8 @@ class LLMJudgeSettings(Section):
         "model", "temperature", "max_tokens", "base_url", "structured", "revision", "dtype"
     }  # fmt: skip
 
-    model: Annotated[str, Field(min_length=1)]
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.1
+    model: Annotated[str, Field(min_length=1), AfterValidator(_model)]
+    temperature: Annotated[float | None, BeforeValidator(_temperature)] = 0.1
     max_tokens: Annotated[int, Field(ge=16, le=1_000_000)] = 2048
     votes: Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)] = 1
 
@@ -142,6 +172,7 @@ class APIJudgeSettings(LLMJudgeSettings):
 class GeminiSettings(APIJudgeSettings):
     """Settings for Google's API, with either client library (default: the installed one)."""
 
+    model: Annotated[str, AfterValidator(_gemini_model)]
     key: Variable | None = "GEMINI_API_KEY"
     base_url: Url | None = None
     client: Literal["google-generativeai", "google-genai"] | None = None
@@ -150,12 +181,15 @@ class GeminiSettings(APIJudgeSettings):
 class OpenAISettings(APIJudgeSettings):
     """Settings for a local or hosted endpoint with OpenAI's chat completions API.
 
-    ``structured``: the ``response_format`` that the endpoint supports.
+    ``structured``: the ``response_format`` that the endpoint supports. ``token_limit``: the name of
+    the parameter in which ``max_tokens`` is sent (default: ``max_completion_tokens`` to OpenAI
+    itself, whose newer models refuse the other one, and ``max_tokens`` to all others).
     """
 
     base_url: Url
     client: Literal["openai"] | None = None
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
+    token_limit: Literal["max_tokens", "max_completion_tokens"] | None = None
 
 
 class LocalJudgeSettings(LLMJudgeSettings):
@@ -165,6 +199,7 @@ class LocalJudgeSettings(LLMJudgeSettings):
     ``memory_gb``: as in `Decoding`.
     """
 
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.1
     revision: str | None = None
     batch_size: Annotated[int, Field(ge=1)] = 16
     memory_gb: Annotated[float | None, Field(gt=0)] = None
@@ -176,12 +211,17 @@ NONE = "none"  # no judge: only measures that need none are scored
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client library: its package, module, extra of ours that installs it, and endpoint class."""
+    """A client library: its package, module, extra of ours that installs it, and endpoint class.
+
+    ``form``: the form in which it sends questions, where that is not the usual one of its API. It
+    is part of the key of votes.
+    """
 
     package: str
     module: str
     extra: str
     endpoint: str
+    form: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +266,11 @@ JUDGE_KINDS: Mapping[str, JudgeKind] = {
                     "lek.providers.gemini:GeminiEndpoint",
                 ),
                 Client(
-                    "google-genai", "google.genai", "genai", "lek.providers.genai:GenaiEndpoint"
+                    "google-genai",
+                    "google.genai",
+                    "genai",
+                    "lek.providers.genai:GenaiEndpoint",
+                    "responseJsonSchema",  # with bounds, which google-generativeai cannot send
                 ),
             ),
         ),

@@ -6,13 +6,22 @@ from collections.abc import Callable
 from threading import Event, Lock
 
 from lek.profile.schema import APIJudgeSettings
-from lek.providers.errors import PermanentError, RejectedRequest, TransientError
+from lek.providers.errors import (
+    InternalError,
+    PermanentError,
+    ProviderError,
+    RejectedRequest,
+    TransientError,
+    internal_error,
+)
 from lek.providers.request import CANCELLED, OVER_BUDGET, Endpoint, Outcome, Question, Reply
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds
 _ALL_REJECTED = 10  # rejections without a single reply, after which no more questions are sent
 _REPORTED_WAIT = 5.0  # seconds; longer waits that the API requests are reported
 _CONSECUTIVE_FAILURES = 5  # failed questions in a row, after which no more questions are sent
+
+Count = Callable[[int, int], None]
 
 
 class RateLimitedClient:
@@ -56,32 +65,64 @@ class RateLimitedClient:
         """Send no more requests and wake all waiting threads. Does not call ``say``."""
         self._end(CANCELLED)
 
-    def ask(self, question: Question) -> Outcome:
+    def ask(self, question: Question, count: Count = lambda requests, unread: None) -> Outcome:
         """Send ``question``, up to ``settings.attempts`` times, and return the outcome.
 
-        Provider errors are part of the outcome, not raised.
+        Errors are part of the outcome, not raised. ``count``: called with the change of the numbers
+        of requests that were sent, and of those without a reply, before and after each of them. So
+        a request is counted while it is in flight.
         """
-        requests, error_text = 0, ""
-        while requests < self._attempts:
+        attempts = requests = unread = 0
+        error: Exception | None = None
+        while attempts < self._attempts:
             if not self._acquire():
-                return Outcome(None, self._stopped, requests)
-            requests += 1
-            try:
-                reply = self._endpoint.ask(question)
-            except PermanentError as error:
-                self._stop(str(error))
-                return Outcome(None, str(error), requests)
-            except RejectedRequest as error:  # a final answer of the API: a retry would not help
-                self._count_rejection(str(error))
-                return Outcome(Reply(None, str(error), None, 0, 0), None, requests)
-            except TransientError as error:
-                error_text = str(error)
-                self._back_off(requests, error.after, error_text)
-            else:
+                return Outcome(None, self._stopped, requests, unread)
+            attempts += 1
+            reply, error = self._send(question, count)
+            sent, lost = _fate(error)
+            requests, unread = requests + sent, unread + lost
+            if reply is not None:
                 with self._lock:
                     self._consecutive_failures, self._replied = 0, True
-                return Outcome(reply, None, requests)
-        return self._fail(requests, f"{requests} attempt{'s' * (requests > 1)}: {error_text}")
+                return Outcome(reply, None, requests, unread)
+            if isinstance(error, PermanentError):
+                self._stop(str(error))
+                return Outcome(None, str(error), requests, unread)
+            if isinstance(error, RejectedRequest):  # a final answer: a retry would not help
+                self._count_rejection(str(error))
+                rejected = Reply(None, str(error), None, 0, 0)
+                return Outcome(rejected, None, requests, unread)
+            if not isinstance(error, TransientError):
+                break
+            self._back_off(attempts, error.after, str(error))
+        if isinstance(error, TransientError):
+            why, traceback = f"{attempts} attempt{'s' * (attempts > 1)}: {error}", None
+        else:
+            why, traceback = "an internal error; see its traceback", str(error)
+        self._count_failure(why)
+        return Outcome(None, why, requests, unread, traceback)
+
+    def probe(self, question: Question, count: Count) -> tuple[Reply | None, Exception | None]:
+        """Send ``question`` once; return the reply or the error, or neither if that is not allowed.
+
+        ``count``: as in `ask`. Nothing is reported, and the client is not stopped.
+        """
+        return self._send(question, count) if self._acquire() else (None, None)
+
+    def _send(self, question: Question, count: Count) -> tuple[Reply | None, Exception | None]:
+        """Send ``question`` once; return the reply, or the error."""
+        reply: Reply | None = None
+        error: Exception | None = None
+        count(1, 1)
+        try:
+            reply = self._endpoint.ask(question)
+        except (ProviderError, InternalError) as e:
+            error = e
+        except Exception as e:
+            error = internal_error(e, None)
+        sent, lost = _fate(error)
+        count(sent - 1, lost - 1)
+        return reply, error
 
     def _acquire(self) -> bool:
         """Wait until the next request is allowed; false once the client is stopped."""
@@ -97,7 +138,7 @@ class RateLimitedClient:
             self._stop(OVER_BUDGET)
         return self._stopped is None
 
-    def _back_off(self, requests: int, after: float | None, why: str) -> None:
+    def _back_off(self, attempts: int, after: float | None, why: str) -> None:
         """Wait after a transient error; a wait that the API requests holds for all threads."""
         report = False
         with self._lock:
@@ -106,19 +147,18 @@ class RateLimitedClient:
                 self._paused_until = max(self._paused_until, self._clock() + after)
         if report:
             self._say(f"{why}: pausing for {after:.0f} s")
-        if requests < self._attempts:
-            full = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (requests - 1))
+        if attempts < self._attempts:
+            full = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempts - 1))
             self._wait(max(full * (0.5 + 0.5 * self._jitter()), after or 0.0))
 
-    def _fail(self, requests: int, why: str) -> Outcome:
-        """The outcome of a question without a reply; stops after too many in a row."""
+    def _count_failure(self, why: str) -> None:
+        """Count a question without a reply; stops after too many in a row."""
         with self._lock:
             self._consecutive_failures += 1
             too_many = self._consecutive_failures >= _CONSECUTIVE_FAILURES
         if too_many:
             failures = f"{_CONSECUTIVE_FAILURES} consecutive questions without a reply"
             self._stop(f"stopped after {failures}; the last: {why}")
-        return Outcome(None, why, requests)
 
     def _count_rejection(self, why: str) -> None:
         """Stop if the API has rejected all of the first questions, whatever their content."""
@@ -140,3 +180,10 @@ class RateLimitedClient:
                 self._stopped = why
                 self._ended.set()
         return first
+
+
+def _fate(error: Exception | None) -> tuple[int, int]:
+    """How many requests were sent (0 or 1), and how many of them have no reply that was read."""
+    if isinstance(error, ProviderError):
+        return int(error.sent), int(error.sent and not error.read)
+    return 1, int(error is not None)

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from lek.errors import BadInput
 from lek.profile.schema import JUDGE_KINDS, APIJudgeSettings, Client
-from lek.providers.errors import PermanentError, one_line, redact
+from lek.providers.errors import PermanentError
+from lek.providers.redaction import one_line, redact
 from lek.providers.request import Endpoint, Question, Reply
 
 
@@ -59,13 +60,19 @@ class _UnavailableEndpoint:
 
     def ask(self, question: Question) -> Reply:
         """Raise `PermanentError` with the reason."""
-        raise PermanentError(self._why)
+        raise PermanentError(self._why, sent=False)
 
 
 def client_of(kind: str, settings: APIJudgeSettings) -> str | None:
     """The name of the client library that is used; ``None`` if none is installed."""
     client = _client(kind, settings)
     return client.package if client else None
+
+
+def form_of(kind: str, settings: APIJudgeSettings) -> str | None:
+    """The form in which the client library sends questions, if that is not the usual one."""
+    client = _client(kind, settings)
+    return client.form if client else None
 
 
 def _key(settings: APIJudgeSettings) -> str:

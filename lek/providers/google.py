@@ -1,24 +1,13 @@
-"""Base class, constants and errors for the clients of Google's API."""
+"""Base class and constants of the two client libraries for Google's API."""
 
-import json
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, ClassVar, Literal
 
 from lek.profile.schema import GeminiSettings
-from lek.providers.errors import (
-    PermanentError,
-    ProviderError,
-    duration,
-    from_status,
-    named_wait,
-    one_line,
-    resume_at,
-    sendable,
-)
-from lek.providers.request import Question, Reply, call_with_timeout
+from lek.providers.api import APIEndpoint, InvalidBody
+from lek.providers.errors import HTTPResponse
+from lek.providers.redaction import one_line
+from lek.providers.request import Reply, token_counts
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 # A judge has to read harmful texts, so all safety filters that can be disabled are disabled.
@@ -26,86 +15,77 @@ _HARMS = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT")
 SAFETY = [{"category": f"HARM_CATEGORY_{h}", "threshold": "BLOCK_NONE"} for h in _HARMS]
 
 
-class GoogleEndpoint(ABC):
-    """What the endpoints of both client libraries share: `ask`, and the errors of the API."""
+class Received(Exception):
+    """A response, raised in a hook before the library reads it.
 
-    def __init__(self, settings: GeminiSettings, key: str) -> None:
-        self._settings, self._key = settings, key
-
-    def ask(self, question: Question) -> Reply:
-        """Send one request, without retries; raises only `ProviderError`."""
-        if not sendable(self._key):
-            raise PermanentError(
-                f"{self._settings.key}: holds no key that can be sent in an HTTP header"
-            )
-        try:
-            response = call_with_timeout(self._settings.timeout, lambda: self._request(question))
-            return self._read(response)
-        except Exception as e:
-            error = self._to_provider_error(e)
-        raise error from None  # the cause may contain the key
-
-    def _to_provider_error(self, e: Exception) -> ProviderError:
-        if isinstance(e, Refused):
-            names = {"model": self._settings.model, "variable": self._settings.key or "the key"}
-            return from_google(e, self._key, **names)
-        return self._classify(e)
-
-    @abstractmethod
-    def _request(self, question: Question) -> Any:
-        """Send ``question`` through the library; return its response."""
-
-    @abstractmethod
-    def _read(self, response: Any) -> Reply:
-        """Convert a response of the library."""
-
-    @abstractmethod
-    def _classify(self, e: Exception) -> ProviderError:
-        """Classify an error of the library, other than `Refused`."""
-
-
-class Refused(Exception):
-    """A server returned a ``status`` other than 200. The names in ``headers`` are lower-cased."""
+    The library would follow redirects with the key, retry after a 401, fail on an error that is not
+    in Google's format, and print unknown values in a warning.
+    """
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(status)
-        self.status, self.body = status, body
-        self.headers = {k.lower(): v for k, v in headers.items()}
+        self.response = HTTPResponse(status, {k.lower(): v for k, v in headers.items()}, body)
 
 
-def from_google(refused: Refused, key: str, *, model: str, variable: str) -> ProviderError:
-    """Classify an error of Google's REST APIs by its body.
+class GoogleEndpoint(APIEndpoint):
+    """What the endpoints of both client libraries share: how responses are read."""
 
-    Parts of the body that are not in the documented format are ignored.
-    """
-    try:
-        body = json.loads(refused.body)
-    except ValueError:  # an HTML page of a gateway
-        body = refused.body[:1000].decode(errors="replace")
-    status = refused.status
-    body = body[0] if isinstance(body, list) and body else body
-    raw_error = body.get("error") if isinstance(body, dict) else body
-    error = raw_error if isinstance(raw_error, dict) else {"message": raw_error}
-    raw_details = error.get("details")
-    if not isinstance(raw_details, list):
-        raw_details = []
-    details = [detail for detail in raw_details if isinstance(detail, dict)]
-    message = one_line(error.get("message") or error.get("status") or "", key)
-    if status == 429 and "PerDay" in str(details):
-        return PermanentError(f"the day's quota is used up ({message}); {midnight_pacific()}")
-    if error.get("status") == "FAILED_PRECONDITION":  # such as a country without the service
-        return PermanentError(f"{status} {message}")
-    waits = [named_wait(refused.headers), *(duration(d.get("retryDelay")) for d in details)]
-    after = max((w for w in waits if w is not None), default=None)
-    denied = "API_KEY_INVALID" in str(details)
-    return from_status(status, message, after, model=model, variable=variable, denied=denied)
+    RESULTS: ClassVar = ("candidates", "promptFeedback")
+    _settings: GeminiSettings
+
+    def __init__(self, settings: GeminiSettings, key: str) -> None:
+        super().__init__(settings, key, settings.base_url or ADDRESS)
+
+    def _generation_config(self) -> dict[str, Any]:
+        """The settings of a request that both libraries give the same names."""
+        temperature = self._settings.temperature
+        return {
+            "candidate_count": 1,
+            **({} if temperature is None else {"temperature": temperature}),
+            "max_output_tokens": self._settings.max_tokens,
+            "response_mime_type": "application/json",
+        }
+
+    def _read(self, body: Mapping[str, Any]) -> Reply:
+        empty = Reply(None, None, None, *_tokens(_table(body, "usageMetadata")))
+
+        def none(reason: str) -> Reply:
+            return empty._replace(reason=one_line(reason, self._key))
+
+        if block := _table(body, "promptFeedback").get("blockReason"):
+            return none(f"the prompt was blocked: {block}")
+        candidates = body.get("candidates") or []
+        if not isinstance(candidates, list):
+            raise InvalidBody
+        if len(candidates) != 1:
+            return none(f"{len(candidates) or 'no'} candidates in the response, expected 1")
+        candidate = candidates[0] if isinstance(candidates[0], dict) else {}
+        end = candidate.get("finishReason") or "FINISH_REASON_UNSPECIFIED"
+        if end not in ("STOP", "MAX_TOKENS"):
+            return none(f"the reply was blocked or incomplete: {end}")
+        parts = _table(candidate, "content").get("parts") or []
+        if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+            raise InvalidBody
+        texts = [part.get("text") or "" for part in parts if not part.get("thought")]
+        if not all(isinstance(text, str) for text in texts):
+            raise InvalidBody
+        finish: Literal["stop", "length"] = "stop" if end == "STOP" else "length"
+        reply = empty._replace(text="".join(texts), finish=finish)
+        if "".join(texts).strip():
+            return reply
+        return self._no_text(reply, thought=len(texts) < len(parts))
 
 
-def midnight_pacific() -> str:
-    """When to resume after Google's daily quotas are reset."""
-    try:
-        pacific = ZoneInfo("America/Los_Angeles")
-    except ZoneInfoNotFoundError:  # a machine without tz data
-        return "resume after midnight Pacific time"
-    tomorrow = datetime.now(pacific).date() + timedelta(days=1)
-    return resume_at(datetime.combine(tomorrow, time(), tzinfo=pacific))
+def _table(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = body.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _tokens(usage: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Token counts of the prompt and of the completion, thinking included."""
+    answer, thinking = usage.get("candidatesTokenCount"), usage.get("thoughtsTokenCount")
+    if type(answer) is int and type(thinking) is int:
+        answer += thinking
+    elif answer is None:
+        answer = thinking
+    return token_counts(usage.get("promptTokenCount"), answer, usage.get("totalTokenCount"))

@@ -1,31 +1,17 @@
 """OpenAI, and any API compatible with its chat completions, through the openai library."""
 
 import json
-import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from lek.profile.schema import OpenAISettings
-from lek.providers.errors import (
-    PermanentError,
-    ProviderError,
-    RejectedRequest,
-    TransientError,
-    duration,
-    from_status,
-    named_wait,
-    one_line,
-    quiet_loggers,
-    redact,
-    resume,
-    sendable,
-)
-from lek.providers.request import Question, Reply, call_with_timeout
-
-_DAILY = re.compile(r"\b(?:requests|tokens) per day\b|\((?:RPD|TPD)\)", re.I)
+from lek.providers.api import APIEndpoint, InvalidBody
+from lek.providers.errors import HTTPResponse, TransientError, from_response
+from lek.providers.redaction import one_line, quiet_loggers
+from lek.providers.request import Question, Reply, token_counts
 
 _HEADERS = frozenset(
     "accept accept-encoding authorization connection content-length content-type host user-agent "
@@ -33,11 +19,15 @@ _HEADERS = frozenset(
 )
 
 
-class OpenAIEndpoint:
+class OpenAIEndpoint(APIEndpoint):
     """An endpoint for chat completions, local or hosted."""
 
+    RESULTS: ClassVar = ("choices",)
+    _settings: OpenAISettings
+
     def __init__(self, settings: OpenAISettings, key: str | None, library: Any) -> None:
-        self._settings, self._key, self._library = settings, key, library
+        super().__init__(settings, key, settings.base_url)
+        self._library = library
         self._client = library.OpenAI(
             # without a key the library would send OPENAI_API_KEY, to any address
             api_key=key or "none",
@@ -51,6 +41,8 @@ class OpenAIEndpoint:
         # The library reads these from the environment and would send them to any address.
         self._client.organization = self._client.project = None
         self._client._custom_headers = {}
+        # Collects facts on the machine once, which must not happen in the thread of a request.
+        _ = self._client.default_headers
 
     def _remove_foreign_headers(self, request: Any) -> None:
         """Remove headers that neither the protocol nor the profile needs, whoever added them."""
@@ -67,38 +59,31 @@ class OpenAIEndpoint:
         quiet_loggers("openai", "httpx", "httpx2", "httpcore", "httpcore2")
         return cls(settings, key.get_secret_value().strip() if key else None, library)
 
-    def ask(self, question: Question) -> Reply:
-        """Send one request, without retries; raises only `ProviderError`."""
-        if self._key is not None and not sendable(self._key):
-            raise PermanentError(
-                f"{self._settings.key}: holds no key that can be sent in an HTTP header"
-            )
+    def _request(self, question: Question) -> HTTPResponse:
+        temperature = self._settings.temperature
         try:
-            body = call_with_timeout(self._settings.timeout, lambda: self._request(question))
-            return _read(json.loads(body), self._key)
-        except Exception as e:
-            error = self._to_provider_error(e)
-        raise error from None  # the cause may contain the key
-
-    def _request(self, question: Question) -> str:
-        response = self._client.chat.completions.with_raw_response.create(
-            model=self._settings.model,
-            messages=[
-                {"role": "system", "content": question.system},
-                {"role": "user", "content": question.user},
-            ],
-            temperature=self._settings.temperature,
-            **self._limits(),
-            **self._response_format(question),
-        )
-        # the library's own parser does not check types and accepts any text as a reply
-        return str(response.http_response.text)
+            raw = self._client.chat.completions.with_raw_response.create(
+                model=self._settings.model,
+                messages=[
+                    {"role": "system", "content": question.system},
+                    {"role": "user", "content": question.user},
+                ],
+                **({} if temperature is None else {"temperature": temperature}),
+                **self._limits(),
+                **self._response_format(question),
+            )
+            # the library's own parser does not check types and accepts any text as a reply
+            response = raw.http_response
+        except self._library.APIStatusError as e:
+            response = e.response
+        headers = {k.lower(): v for k, v in response.headers.items()}
+        return HTTPResponse(response.status_code, headers, response.content)
 
     def _limits(self) -> dict[str, int]:
         """The token limit; newer models of OpenAI refuse ``max_tokens``, the usual name."""
-        host = urlsplit(self._settings.base_url).hostname or ""
-        name = "max_completion_tokens" if host.endswith("openai.com") else "max_tokens"
-        return {name: self._settings.max_tokens}
+        host = f".{urlsplit(self._settings.base_url).hostname}"
+        usual = "max_completion_tokens" if host.endswith(".openai.com") else "max_tokens"
+        return {self._settings.token_limit or usual: self._settings.max_tokens}
 
     def _response_format(self, question: Question) -> dict[str, Any]:
         if self._settings.structured == "none":
@@ -108,37 +93,66 @@ class OpenAIEndpoint:
         json_schema = {"name": "verdict", "strict": True, "schema": _strict(question.schema)}
         return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
 
-    def _to_provider_error(self, e: Exception) -> ProviderError:
-        if isinstance(e, self._library.APIStatusError):
-            return self._classify_status(e)
-        if isinstance(e, TimeoutError | self._library.APITimeoutError):
-            return TransientError(f"no complete reply after {self._settings.timeout:g} s (timeout)")
-        if isinstance(e, self._library.APIConnectionError):
-            cause = e.__cause__ or e
-            return TransientError(one_line(f"connection failed or interrupted: {cause}", self._key))
-        if isinstance(e, _InvalidBody | json.JSONDecodeError | UnicodeDecodeError | RecursionError):
-            return TransientError("the response body is not in the documented format of the API")
-        return RejectedRequest(one_line(f"{type(e).__name__}: {e}", self._key))
+    def _read(self, body: Mapping[str, Any]) -> Reply:
+        if not isinstance(body.get("choices"), list):
+            raise InvalidBody
+        usage = body.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        names = ("prompt_tokens", "completion_tokens", "total_tokens")
+        empty = Reply(None, None, None, *token_counts(*(usage.get(name) for name in names)))
 
-    def _classify_status(self, e: Any) -> ProviderError:
-        headers = {k.lower(): v for k, v in e.response.headers.items()}
-        body = e.body if isinstance(e.body, dict) else {"message": e.body or e.response.text}
-        message = one_line(body.get("message") or body.get("error") or body, self._key)
-        after = named_wait(headers)
-        if e.status_code == 429:
-            if "insufficient_quota" in (body.get("code"), body.get("type")):
-                return PermanentError(f"the quota is used up ({message}); check the account")
-            if _DAILY.search(str(body.get("message"))):
-                resets = [headers.get(f"x-ratelimit-reset-{w}") for w in ("requests", "tokens")]
-                waits = [after, *(duration(r) for r in resets if r)]
-                when = resume(max((w for w in waits if w is not None), default=None))
-                return PermanentError(f"the day's quota is used up ({message}); {when}")
-        model, variable = self._settings.model, self._settings.key
-        return from_status(e.status_code, message, after, model=model, variable=variable)
+        def none(reason: str) -> Reply:
+            return empty._replace(reason=one_line(reason, self._key))
+
+        if len(body["choices"]) != 1:
+            count = len(body["choices"]) or "no"
+            return none(f"{count} choices in the response, expected 1")
+        (choice,) = body["choices"]
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if not isinstance(choice, dict) or not isinstance(message, dict | None):
+            raise InvalidBody
+        end = choice.get("finish_reason")
+        if choice.get("error"):  # such as OpenRouter's, for an error of the provider behind it
+            content = json.dumps({"error": choice["error"]}).encode()
+            raise from_response(HTTPResponse(200, {}, content), self._target)
+        if end == "error":
+            text = "the server broke off the reply (finish_reason: error)"
+            raise TransientError(text, read=False)
+        if message is None:
+            raise InvalidBody
+        text, refusal = _text(message.get("content"))
+        if refusal := message.get("refusal") or refusal:
+            return none(f"the judge refused: {refusal}")
+        if end in ("content_filter", "tool_calls", "function_call"):
+            return none(f"the reply was blocked or incomplete: {end}")
+        finish: Literal["stop", "length"] | None = end if end in ("stop", "length") else None
+        reply = empty._replace(text=text, finish=finish)
+        if text.strip():
+            return reply
+        if finish is None and end:
+            return none(f"the reply is empty (finish_reason: {end})")
+        thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+        return self._no_text(reply, thought=thought)
 
 
-class _InvalidBody(ValueError):
-    """The JSON body is not a chat completion."""
+def _text(content: Any) -> tuple[str, str | None]:
+    """The text in the ``content`` of a message, and the refusal in it.
+
+    ``content`` is a text, a list of parts, or ``None``. Parts of other types, such as reasoning,
+    have no text of the reply.
+    """
+    if content is None or isinstance(content, str):
+        return content or "", None
+    if not isinstance(content, list):
+        raise InvalidBody
+    parts = [{"type": "text", "text": p} if isinstance(p, str) else p for p in content]
+    if not all(isinstance(part, dict) for part in parts):
+        raise InvalidBody
+    texts = [p.get("text") for p in parts if p.get("type") in ("text", "output_text")]
+    refusals = [p.get("refusal") for p in parts if p.get("type") == "refusal"]
+    if not all(isinstance(text, str) for text in (*texts, *refusals)):
+        raise InvalidBody
+    return "".join(map(str, texts)), next((str(refusal) for refusal in refusals), None)
 
 
 def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,38 +164,3 @@ def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(strict.get("items"), dict):
         strict["items"] = _strict(strict["items"])
     return strict
-
-
-def _read(body: Any, key: str | None) -> Reply:
-    """The reply in the decoded JSON ``body``; raises `_InvalidBody`."""
-    if not isinstance(body, dict) or not isinstance(body.get("choices"), list):
-        raise _InvalidBody
-    prompt, completion = _tokens(body.get("usage"))
-
-    def none(reason: str) -> Reply:
-        return Reply(None, one_line(reason, key), None, prompt, completion)
-
-    if len(body["choices"]) != 1:
-        return none(f"{len(body['choices']) or 'no'} choices in the response, expected 1")
-    (choice,) = body["choices"]
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(message, dict):
-        raise _InvalidBody
-    end, text = choice.get("finish_reason"), message.get("content")
-    if message.get("refusal"):
-        return none(f"the judge refused: {message['refusal']}")
-    if end in ("content_filter", "tool_calls", "function_call"):
-        return none(f"the reply was blocked or incomplete: {end}")
-    finish: Literal["stop", "length"] | None = end if end in ("stop", "length") else None
-    if not isinstance(text, str) or not text.strip():
-        return none("the reply is empty")._replace(finish=finish)
-    return Reply(redact(text, key), None, finish, prompt, completion)
-
-
-def _tokens(usage: Any) -> tuple[int | None, int | None]:
-    """Token counts of the prompt and of the completion, thinking included."""
-    if not isinstance(usage, dict):
-        return None, None
-    counts = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
-    prompt, completion = (n if type(n) is int and n >= 0 else None for n in counts)
-    return prompt, completion

@@ -36,22 +36,51 @@ class Reply(NamedTuple):
 class Outcome(NamedTuple):
     """A reply, or the reason ``why`` there is none.
 
-    ``requests`` is the number of requests that were made, failed ones included.
+    ``requests``: the number of requests that were sent, failed ones included. ``unread``: how many
+    of them got no response that could be read, so that the API may have charged for a lost reply.
+    ``traceback``: that of an error of this program, instead of a reply.
     """
 
     reply: Reply | None
     why: str | None
     requests: int
+    unread: int = 0
+    traceback: str | None = None
 
 
 class Endpoint(Protocol):
     """A model behind an API. Several threads may call one object at once."""
 
     def ask(self, question: Question) -> Reply:
-        """Send one request, without retries; raises only `ProviderError`."""
+        """Send one request, without retries.
+
+        Raises `ProviderError`, or `InternalError` for an error of this program.
+        """
 
 
 CANCELLED = "cancelled"  # `Outcome.why` of questions without a reply when the judge was closed
+
+
+_LARGEST_COUNT = 2**40  # tokens; a larger count is an error of the server
+
+
+def token_counts(prompt: Any, completion: Any, total: Any) -> tuple[int | None, int | None]:
+    """The tokens of prompt and completion from the counts that an API reported, of any type.
+
+    Tokens that only ``total`` includes, such as those of thinking, are counted as completion.
+    ``None`` for a count that is not known.
+    """
+    counts = (prompt, completion, total)
+    known = [n if type(n) is int and 0 <= n <= _LARGEST_COUNT else None for n in counts]
+    prompt, completion, total = known
+    if total is None:
+        return prompt, completion
+    if prompt is None:
+        valid = completion is not None and total >= completion
+        return (total - completion, completion) if valid else (None, completion)
+    if total < prompt:
+        return None, None
+    return prompt, max(total - prompt, completion or 0)
 
 
 _T = TypeVar("_T")

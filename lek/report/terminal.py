@@ -94,7 +94,7 @@ def _pending(run: Run, width: int) -> list[Line]:
         if reason["code"] == "judge_unavailable"
     ]
     answers = "1 answer" if pending == 1 else f"{pending} answers"
-    text = f"{answers} could not be judged ({reasons[0]}). Repeat the command to retry only these."
+    text = f"{answers} could not be judged ({reasons[0]}). The next run asks only for these."
     return _wrapped(text, width, "red")
 
 
@@ -239,12 +239,18 @@ def cost_lines(cost: Mapping[str, Any] | None) -> list[str]:
     lines = [f"judging cost: {_text(cost)}"]
     if cost["requests"]:
         lines += [f"  {name}: {_text(part)}" for name, part in cost["subjects"].items()]
+    if unread := cost.get("unread"):  # absent from older runs
+        replies = "1 reply was" if unread == 1 else f"{unread} replies were"
+        lines.append(f"  {replies} not read, so the cost is not known exactly")
     return lines + ([f"  price unknown: {cost['reason']}"] if cost["reason"] else [])
 
 
 def _text(cost: Mapping[str, Any]) -> str:
     text = f"{cost['requests']:,} request{'s' * (cost['requests'] != 1)}"
+    least = "at least " if cost.get("unread") else ""
     if cost["prompt_tokens"] is not None and cost["completion_tokens"] is not None:
-        text += f", {cost['prompt_tokens']:,} + {cost['completion_tokens']:,} tokens"
-    money = [f"{amount:.4f} {currency}" for currency, amount in (cost["money"] or {}).items()]
+        text += f", {least}{cost['prompt_tokens']:,} + {cost['completion_tokens']:,} tokens"
+    money = [
+        f"{least}{amount:.4f} {currency}" for currency, amount in (cost["money"] or {}).items()
+    ]
     return ", ".join([text, *money])

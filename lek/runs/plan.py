@@ -1,6 +1,7 @@
 """The plan of an evaluation: cases, subjects and judges; starts generation and judging early."""
 
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -98,6 +99,27 @@ class Plan:
         """Add ``case`` to the cases that pytest selected for ``subject``."""
         if case is not None:
             self.selected[case.benchmark, subject].append(case)
+
+    def stored_responses(
+        self, benchmarks: Collection[str]
+    ) -> Iterator[tuple[BenchmarkJudge, Case, Response | None]]:
+        """The selected cases of ``benchmarks``, each with its judge and its response.
+
+        All cases if none is selected yet. ``None`` for a response that has to be generated.
+        """
+        for (benchmark, subject), answers in self.answers.items():
+            cases = self.cases[benchmark]
+            if self.selected:
+                cases = self.selected.get((benchmark, subject), [])
+            judge = self.benchmark_judges[benchmark]
+            if benchmark not in benchmarks or not judge.deferred or not cases:
+                continue
+            try:
+                stored = answers.stored(cases)
+            except BadInput:  # reported by the tests
+                continue
+            for case in cases:
+                yield judge, case, stored.get(case.id)
 
     def prepare(self, benchmark: str, subject: str) -> None:
         """Generate the responses of ``subject`` to the selected cases of ``benchmark``, once.

@@ -46,9 +46,9 @@ def test_each_answer_with_a_verdict_is_judged_once(tmp_path: Path) -> None:
         first = len(api.asked)
         assert first > 100
         again = calibrate(tmp_path, api)
-        assert (again.returncode, len(api.asked)) == (0, first)
+        assert (again.returncode, len(api.asked), len(api.probes)) == (0, first, 1)
     assert "judging cost: 0 requests" in again.stdout
-    assert f"judging cost: {first} requests" in done.stdout
+    assert f"judging cost: {first + 1} requests" in done.stdout
     result = json.loads((tmp_path / "c.json").read_text())
     assert {m["measure"] for m in result["measures"]} >= {"accuracy", "truthfulness", "safety"}
     safety = next(m for m in result["measures"] if m["measure"] == "safety")

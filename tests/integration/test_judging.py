@@ -51,18 +51,20 @@ def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, worke
     with serving(truthful) as api:
         judged_by(project, api, kind, "input_price = 1.0\noutput_price = 2.0\n")
         first = run(project, workers)
-        assert (first.code, len(api.asked)) == (0, 48), first.out
+        assert (first.code, len(api.asked), len(api.probes)) == (0, 48, 1), first.out
         second = run(project, workers)
-        assert len(api.asked) == 48
+        assert (len(api.asked), len(api.probes)) == (48, 1)
     assert first.findings == second.findings
     assert first.counts == {"passed": 50, "skipped": 4}
     assert [g["ruling"] for g in first.run["gates"]] == ["passed", "passed"]
     cost = first.run["cost"]
-    assert (cost["requests"], cost["prompt_tokens"], cost["completion_tokens"]) == (48, 4800, 960)
-    assert cost["money"] == {"USD": 0.00672}
-    assert cost["subjects"]["lek"]["requests"] == 24
+    assert (cost["requests"], cost["prompt_tokens"], cost["completion_tokens"]) == (49, 4900, 980)
+    assert (cost["money"], cost["unread"]) == ({"USD": 0.00686}, 0)
+    assert {s: part["requests"] for s, part in cost["subjects"].items()} == {
+        "base": 24, "lek": 24, "probe": 1,
+    }  # fmt: skip
     assert second.run["cost"]["requests"] == 0
-    assert "judging cost: 48 requests, 4,800 + 960 tokens, 0.0067 USD" in first.out
+    assert "judging cost: 49 requests, 4,900 + 980 tokens, 0.0069 USD" in first.out
     protocol = first.run["protocol"]["truthfulqa"][kind]
     assert (protocol["model"], protocol["votes"]) == ("a-judge", 1)
     assert protocol["measures"] == ["truthfulness", "informativeness"]
@@ -206,17 +208,29 @@ def test_requests_are_retried_after_overload(project: Project) -> None:
         judged_by(project, api)
         done = run(project)
     assert done.code == 0, done.out
-    assert done.run["cost"]["requests"] == len(api.asked) > 48
+    assert done.run["cost"]["requests"] == len(api.asked) + 1 > 49
 
 
 def test_max_judge_calls_applies_to_all_workers_together(project: Project) -> None:
     with serving(truthful) as api:
         judged_by(project, api)
         first = run(project, "--lek-max-judge-calls=20", "-n2")
-        assert (first.code, len(api.asked)) == (1, 20), first.out
+        assert (first.code, len(api.asked), len(api.probes)) == (1, 19, 1), first.out
         assert "--lek-max-judge-calls" in first.out
-        assert run(project, "--lek-max-judge-calls=28").code == 0
-        assert len(api.asked) == 48
+        assert run(project, "--lek-max-judge-calls=30").code == 0
+        assert (len(api.asked), len(api.probes)) == (48, 2)
+        assert run(project, "--lek-max-judge-calls=0").code == 0  # all votes are stored
+
+
+@pytest.mark.parametrize("budget", [0, 1])
+def test_a_budget_without_room_for_a_probe_and_a_question_sends_no_probe(
+    project: Project, budget: int
+) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        done = run(project, f"--lek-max-judge-calls={budget}")
+    assert (done.code, len(api.asked), len(api.probes)) == (1, budget, 0), done.out
+    assert done.run["cost"]["requests"] == budget
 
 
 def test_a_dry_run_sends_no_requests_and_shows_what_is_missing(project: Project) -> None:
@@ -315,7 +329,8 @@ def test_costs_are_counted_if_the_verdict_is_lost(project: Project, arguments: l
         done = run(project, *arguments)
         assert done.code != 0
         paid = done.run["cost"]["requests"]
-    assert paid == len(api.asked) if "-x" not in arguments else 0 < paid <= len(api.asked)
+    sent = len(api.asked) + len(api.probes)
+    assert paid == sent if "-x" not in arguments else 0 < paid <= sent
 
 
 @pytest.mark.parametrize("dist", ["load", "worksteal", "loadgroup"])
@@ -328,7 +343,7 @@ def test_no_vote_is_requested_twice_with_any_distribution(project: Project, dist
         judged_by(project, api)
         done = run(project, "-n2", f"--dist={dist}")
         assert (done.code, len(api.asked)) == (0, 48), done.out
-    assert done.run["cost"]["requests"] == 48
+    assert done.run["cost"]["requests"] == 49
 
 
 def test_equal_answers_share_a_vote_across_processes(project: Project) -> None:
@@ -403,9 +418,8 @@ def test_a_client_error_is_one_line(project: Project) -> None:
         judged_by(project, api)
         env = {"JUDGE_KEY": KEY, "ALL_PROXY": "foo://nowhere", "NO_PROXY": "", "no_proxy": ""}
         done = project.evaluate("evals", env=env)
-    assert done.code == 1, done.out
-    assert done.out.count("lek: openai judge: ") == 1
-    assert "INTERNALERROR" not in done.out and done.run["counts"]["pending"] == 48
+    assert done.code == 4, done.out
+    assert "judges.openai: openai cannot be opened: " in done.error and "foo://" in done.error
 
 
 def test_a_missing_judge_model_is_an_error_before_the_run(project: Project) -> None:
@@ -428,7 +442,7 @@ def test_refused_requests_are_unscored_and_do_not_stop_judging(project: Project)
     assert done.run["counts"]["pending"] == 0
     assert done.counts["unscored"] == 12
     assert done.run["gates"][0]["ruling"] == "unmeasured"  # a quarter of the cases
-    assert done.run["cost"]["requests"] == len(api.asked) == 48
+    assert done.run["cost"]["requests"] == len(api.asked) + 1 == 49
 
 
 def test_votes_claimed_by_a_killed_worker_are_requested_by_another(project: Project) -> None:

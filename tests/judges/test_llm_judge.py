@@ -400,7 +400,7 @@ def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
 class Endless:
     """A client whose replies contain no vote."""
 
-    def ask(self, question: object) -> Outcome:
+    def ask(self, question: object, count: object) -> Outcome:
         return Outcome(Reply("{}"), None, 1)
 
     def close(self) -> None:

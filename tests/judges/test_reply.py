@@ -8,7 +8,7 @@ import pytest
 from support.benchmarks import BENCHMARKS, judged, names
 
 from lek.judges.llm.prompt import sanitize
-from lek.judges.llm.reply import parse_reply
+from lek.judges.llm.reply import parse_reply, used_up
 from lek.providers.request import Reply
 from lek.records import Vote
 
@@ -79,7 +79,13 @@ UNREAD = {
     "the start of a list": (f"[{GOOD}, 1]", PART),
     "a list in a code fence": (f"```json\n[\n{GOOD}\n]\n```", PART),
     "a part of an object": (f'"verdict": {GOOD}', PART),
-    "an object in an object": (f'{{"verdict": {GOOD}}}', ECHO),
+    "an object in an object": (f'{{"verdict": {GOOD}}}', PART),
+    "an object in a list in an object": (f'{{"verdicts": [1, [{GOOD}]], "n": 1}}', PART),
+    "an object as a text in an object": (json.dumps({"verdict": GOOD}), PART),
+    "an object in an object of another case": (
+        f'{{"verdict": {GOOD.replace(FENCE, "0" * 16)}}}',
+        ECHO,
+    ),
     "an object in a broken object": (f'{{"verdict": {GOOD}, ', f"{WHOLE} (Expecting property name"),
     "two braces": (f"{{{GOOD}}}", f"{WHOLE} (Expecting property name"),
     "the form": (
@@ -252,6 +258,22 @@ def test_without_a_text_its_own_reason_stands() -> None:
 def test_a_truncated_reply_is_unscored_even_if_it_looks_complete() -> None:
     why = parse_reply(Reply(GOOD, finish="length"), TRUTHFULQA, FENCE)
     assert why == "the judge's reply was cut off by its token limit"
+
+
+@pytest.mark.parametrize("text", ["<think>It is true, but", " <think>\n", "", None])
+def test_thinking_that_uses_up_the_limit_is_told_from_a_reply_that_is_cut_off(
+    text: str | None,
+) -> None:
+    reply = Reply(text, finish="length")
+    assert used_up(reply)
+    assert used_up(reply._replace(finish="stop")) is False
+    if text is not None:
+        why = parse_reply(reply, TRUTHFULQA, FENCE)
+        assert (
+            why
+            == "the judge's reply was cut off by its token limit before any text; raise max_tokens"
+        )
+    assert not used_up(Reply(f"<think>a</think>{GOOD[:20]}", finish="length"))
 
 
 def test_reasons_are_cleaned_and_bounded() -> None:

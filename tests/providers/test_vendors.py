@@ -35,7 +35,7 @@ from support.project import PATIENCE, ROOT, clean_environment
 
 from lek.judges.llm import prompt, reply
 from lek.profile.schema import GeminiSettings, OpenAISettings
-from lek.providers import errors, google
+from lek.providers import errors
 from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
 from lek.providers.gemini import GeminiEndpoint
 from lek.providers.genai import GenaiEndpoint
@@ -161,7 +161,7 @@ def test_a_question_is_sent_as_it_is_and_a_reply_comes_back(client: Client) -> N
 
 REPLIES: dict[str, tuple[Answer, str | None, str | None, str | None]] = {
     "length": (ok("half a", finish="length"), "half a", None, "length"),
-    "length without text": (ok("", finish="length"), None, "empty", "length"),
+    "length without text": (ok("", finish="length"), None, "used up max_tokens = 2048", "length"),
     "blocked prompt": (blocked(), None, "the prompt was blocked: SAFETY|the judge refused", None),
     "blocked reply": (ok("x", finish="content_filter"), None, "SAFETY|content_filter", None),
     "no candidate": (candidates(0), None, "no (candidates|choices)", None),
@@ -281,17 +281,17 @@ def test_gemini_says_more_in_details(client: Client) -> None:
 
 
 def test_midnight_pacific_is_within_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    when = re.search(r"\(?(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\)?$", google.midnight_pacific())
+    when = re.search(r"\(?(\d{4}-\d\d-\d\d \d\d:\d\d) UTC\)?$", errors.midnight_pacific())
     assert when is not None
     left = datetime.fromisoformat(f"{when[1]}+00:00") - datetime.now(UTC)
     assert timedelta(minutes=-1) <= left <= timedelta(hours=25)  # 25: the clocks go back
     assert when[1][-5:] in ("07:00", "08:00")
 
     def none(name: str) -> None:
-        raise google.ZoneInfoNotFoundError(name)
+        raise errors.ZoneInfoNotFoundError(name)
 
-    monkeypatch.setattr(google, "ZoneInfo", none)
-    assert google.midnight_pacific() == "resume after midnight Pacific time"
+    monkeypatch.setattr(errors, "ZoneInfo", none)
+    assert errors.midnight_pacific() == "resume after midnight Pacific time"
 
 
 def test_openai_says_more_in_codes_and_words() -> None:

@@ -6,7 +6,10 @@
     with serving() as api:                               # a judge that gives every answer a 7
         api.url          http://127.0.0.1:PORT           (Gemini's base_url)
         api.url + "/v1"                                  (OpenAI's base_url)
-        api.asked        the requests received: path, headers, body, number
+        api.asked        the questions received: path, headers, body, number
+        api.probes       the probes received, which are not questions and have number 0
+
+A probe gets the reply of a working judge, or what ``serving(..., probe=...)`` scripts.
 
 For another judge, write a function that takes the request (`Asked`: `.system`, `.user`,
 `.schema`) and returns the text of the reply: ``serving(judged(function))``.
@@ -36,6 +39,10 @@ class Asked:
     @property
     def gemini(self) -> bool:
         return ":generateContent" in self.path
+
+    @property
+    def is_probe(self) -> bool:
+        return "test of the connection" in self.user
 
     @property
     def system(self) -> str:
@@ -184,12 +191,16 @@ def sevens(request: Asked) -> str:
 
 
 class Api(ThreadingHTTPServer):
-    """The server: ``script`` maps a request to its response, ``asked`` lists all requests."""
+    """The server: ``script`` maps a question to its response, ``asked`` lists all questions.
 
-    def __init__(self, script: Script) -> None:
+    ``probe`` and ``probes`` are the same for probes.
+    """
+
+    def __init__(self, script: Script, probe: Script) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.script = script
+        self.script, self.probe = script, probe
         self.asked: list[Asked] = []
+        self.probes: list[Asked] = []
         self.stopping, self.lock = Event(), Lock()
 
     @property
@@ -212,11 +223,14 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         headers = {k.lower(): v for k, v in self.headers.items()}
-        with api.lock:
-            request = Asked(self.path, headers, body, len(api.asked) + 1)
-            api.asked.append(request)
+        request = Asked(self.path, headers, body, 0)
         known = request.gemini or self.path.endswith("/chat/completions")
-        self._send(api.script(request) if known else status(404), request.gemini)
+        script = api.probe if known and request.is_probe else api.script
+        with api.lock:
+            if script is api.script:
+                request.number = len(api.asked) + 1
+            (api.asked if script is api.script else api.probes).append(request)
+        self._send(script(request) if known else status(404), request.gemini)
 
     def _send(self, answer: Answer, gemini: bool) -> None:
         content = answer.gemini if gemini else answer.openai
@@ -224,6 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.delivery == "hang":
             self.server.stopping.wait()
         complete = answer.delivery == "complete"
+        if answer.status == 204:  # has no body
+            data = b""
         self.send_response(answer.status)
         length = len(data) if complete else 1_000_000
         standard = {"Content-Type": "application/json", "Content-Length": str(length)}
@@ -240,18 +256,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
 
+def _script(script: Script | Answer | Sequence[Answer]) -> Script:
+    if isinstance(script, Answer):
+        return _scripted([script])
+    return script if callable(script) else _scripted(script)
+
+
 def _scripted(answers: Sequence[Answer]) -> Script:
     return lambda request: answers[min(request.number, len(answers)) - 1]
 
 
 @contextmanager
-def serving(script: Script | Answer | Sequence[Answer] | None = None) -> Iterator[Api]:
-    """Run a server that replies by ``script`` until the block ends."""
-    if script is None:
-        script = judged(sevens)
-    elif isinstance(script, Answer):
-        script = _scripted([script])
-    api = Api(script if callable(script) else _scripted(script))
+def serving(
+    script: Script | Answer | Sequence[Answer] | None = None, probe: Script | Answer | None = None
+) -> Iterator[Api]:
+    """Run a server that replies by ``script``, and to probes by ``probe``, until the block ends."""
+    api = Api(
+        _script(judged(sevens) if script is None else script), _script(probe or judged(sevens))
+    )
     thread = Thread(target=api.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -1,12 +1,13 @@
 """LLM judge: queue responses for judging and store each vote as it arrives.
 
 Votes that are in the store are not requested again. Unusable replies are not stored, so the next
-run requests only the missing votes.
+run requests only the missing votes. The exception is a reply without text because thinking used up
+the token limit: it is stored as a vote without scores, since it would be the same again.
 """
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
@@ -20,7 +21,8 @@ from lek.errors import BadInput
 from lek.judges.llm import prompt, reply
 from lek.judges.llm.question import Executor, Task
 from lek.judges.llm.usage import Usage, UsageRow
-from lek.providers.request import Outcome, Question
+from lek.providers.errors import InternalError
+from lek.providers.request import CANCELLED, Outcome, Question
 from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
 from lek.workspace.store import Store, key_of
 
@@ -28,10 +30,16 @@ _POLL_INTERVAL = 0.05  # seconds between two checks of the votes that another pr
 
 
 class MissingVote(NamedTuple):
-    """Why a vote is missing. ``pending``: the judge did not reply, so a later run asks again."""
+    """Why a vote is missing.
+
+    ``pending``: the judge did not reply, so a later run asks again. ``final``: asking again would
+    not help, as long as the settings are the same. ``traceback``: that of an internal error.
+    """
 
     why: str
     pending: bool
+    final: bool = False
+    traceback: str | None = None
 
 
 def verdict(
@@ -128,7 +136,10 @@ class LLMJudge:
                 self._entry(_Task(case, response, tuple(measures)))
 
     def __call__(self, case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
-        """Return the verdict on ``response``, after waiting for its votes."""
+        """Return the verdict on ``response``, after waiting for its votes.
+
+        Raises `InternalError` with its traceback if an error of this program prevented one.
+        """
         task = _Task(case, response, tuple(measures))
         try:
             entry = self._entry(task)
@@ -141,6 +152,9 @@ class LLMJudge:
             votes: list[Vote | MissingVote] = [MissingVote(str(e), pending=True)]
         else:
             votes = [vote or MissingVote("no reply from the judge", True) for vote in entry.votes]
+        for vote in votes:
+            if isinstance(vote, MissingVote) and vote.traceback is not None:
+                raise InternalError(f"the judge failed, not the API:\n{vote.traceback}")
         return verdict(case, response, measures, votes, judge=self.name)
 
     def missing(
@@ -182,7 +196,7 @@ class LLMJudge:
 
     def _create_entry(self, keys: list[str], task: "_Task") -> PendingVerdict:
         usage = self._usage()
-        stored = self._store().votes(keys, since=self._since)
+        stored = self._stored(keys)
         entry = PendingVerdict([stored.get(key) for key in keys])
         missing = {i: key for i, key in enumerate(keys) if key not in stored}
         if self._shared:
@@ -196,6 +210,14 @@ class LLMJudge:
             self._executor.submit(self._vote_task(entry, i, key, task))
         return entry
 
+    def _stored(self, keys: Iterable[str]) -> dict[str, Vote | MissingVote]:
+        """The votes in the store, by key; one without scores is missing for good."""
+        votes = self._store().votes(keys, since=self._since)
+        return {
+            key: vote if vote.scores else MissingVote(vote.reasons, pending=False, final=True)
+            for key, vote in votes.items()
+        }
+
     def _poll_other_process(self, entry: PendingVerdict, task: "_Task") -> None:
         """Collect votes of ``entry`` that another process requested, or gave up.
 
@@ -204,7 +226,7 @@ class LLMJudge:
         Event().wait(_POLL_INTERVAL)
         usage = self._usage()
         claims = {i: usage.claimed(key) for i, key in entry.claimed_elsewhere.items()}
-        stored = self._store().votes(entry.claimed_elsewhere.values(), since=self._since)
+        stored = self._stored(entry.claimed_elsewhere.values())
         for i, key in list(entry.claimed_elsewhere.items()):
             claim = claims[i]
             if key in stored:
@@ -225,40 +247,60 @@ class LLMJudge:
         """The executor's task that requests, stores and sets vote ``i`` of ``entry``."""
         benchmark = self._benchmarks[task.case.benchmark]
         nonce = prompt.nonce(benchmark, task.case, task.response)
+        usage = UsageRow(task.response.subject, self.name, 0, 0, 0)  # counted so far
+
+        def count(requests: int, unread: int) -> None:
+            nonlocal usage
+            with suppress(sqlite3.Error):  # reported when the vote is stored
+                self._usage().spend(usage._replace(requests=requests, unread=unread))
+                usage = usage._replace(
+                    requests=usage.requests + requests, unread=usage.unread + unread
+                )
 
         def done(outcome: Outcome) -> None:
             vote = self._vote(outcome, task.measures, nonce)
             try:
-                self._store_vote(key, vote, outcome, task.response.subject)
+                self._store_vote(key, vote, outcome, usage)
             except Exception as e:  # never leave a waiting test blocked, such as by a full disk
                 vote = MissingVote(f"the vote cannot be stored: {e}", pending=True)
             entry.set_vote(i, vote)
 
-        return Task(key, lambda: self._question(task, nonce), done)
+        return Task(key, lambda: self._question(task, nonce), done, count)
 
     def _vote(
         self, outcome: Outcome, measures: Sequence[Measure], nonce: str
     ) -> Vote | MissingVote:
         if outcome.reply is None:
-            return MissingVote(self._scrub(outcome.why or "no reply"), pending=True)
+            traceback = self._scrub(outcome.traceback) if outcome.traceback else None
+            why = self._scrub(outcome.why or "no reply")
+            return MissingVote(why, pending=True, traceback=traceback)
         vote_or_fault = reply.parse_reply(outcome.reply, measures, nonce)
         if isinstance(vote_or_fault, str):
-            return MissingVote(self._scrub(vote_or_fault), pending=False)
+            final = reply.used_up(outcome.reply)
+            return MissingVote(self._scrub(vote_or_fault), pending=False, final=final)
         return replace(vote_or_fault, reasons=self._scrub(vote_or_fault.reasons))
 
     def _store_vote(
-        self, key: str, vote: Vote | MissingVote, outcome: Outcome, subject: str
+        self, key: str, vote: Vote | MissingVote, outcome: Outcome, counted: UsageRow
     ) -> None:
-        """Store the usage, and the vote or, for other processes, that there will be none."""
+        """Store the usage that is not ``counted`` yet, and the vote.
+
+        For other processes, also store that there will be none.
+        """
         usage = self._usage()
-        if outcome.requests:
-            reply = outcome.reply
-            tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
-            usage.spend(UsageRow(subject, self.name, outcome.requests, *tokens))
+        requests, unread = outcome.requests - counted.requests, outcome.unread - counted.unread
+        reply = outcome.reply
+        tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
+        if requests or unread or outcome.requests:
+            usage.spend(UsageRow(counted.subject, self.name, requests, *tokens, unread))
         if isinstance(vote, Vote):
             self._store().put_vote(key, vote)
+        elif vote.final:
+            self._store().put_vote(key, Vote(scores={}, reasons=vote.why))
         elif self._shared:
-            usage.give_up(key, vote.why, pending=vote.pending)
+            # after an internal error, another process that waits for the vote asks itself
+            why = vote.why if vote.traceback is None else CANCELLED
+            usage.give_up(key, why, pending=vote.pending)
 
     def _keys(self, question: Question) -> list[str]:
         prompt_parts = [question.system, question.user, question.schema, reply.VERSION]

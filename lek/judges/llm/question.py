@@ -11,12 +11,14 @@ class Task(NamedTuple):
     """One question for the judge.
 
     ``id``: identifies the task, and seeds the sampling of a judge in this process. ``question``:
-    called to build the question when it is sent. ``done``: called with the outcome.
+    called to build the question when it is sent. ``done``: called with the outcome. ``on_request``:
+    called as ``count`` of `RateLimitedClient.ask` is, by executors that send requests.
     """
 
     id: str
     question: Callable[[], Question]
     done: Callable[[Outcome], None]
+    on_request: Callable[[int, int], None] = lambda requests, unread: None
 
 
 class Executor(Protocol):

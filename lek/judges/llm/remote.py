@@ -6,13 +6,14 @@ from threading import Event, Thread
 
 from lek.judges.llm.question import Task
 from lek.providers.client import RateLimitedClient
+from lek.providers.errors import internal_error
 from lek.providers.request import Outcome
 
 
 class ThreadExecutor:
     """Sends questions to a judge behind an API from ``size`` threads, while models generate.
 
-    ``open_client``: called once, for the first task, to open the client that the threads share.
+    ``open_client``: called once, at first use, to open the client that the threads share.
     ``on_wait``: called every second during `wait` with the number of pending questions.
 
     The threads are daemons: unlike those of ``concurrent.futures``, a thread that hangs in a
@@ -29,23 +30,32 @@ class ThreadExecutor:
     ) -> None:
         self._open_client, self._size, self._on_wait = open_client, size, on_wait
         self._client: RateLimitedClient | None = None
+        self._working = False
         self._tasks: Queue[Task] = Queue()
+
+    @property
+    def client(self) -> RateLimitedClient:
+        """The client, opened at first use."""
+        if self._client is None:
+            self._client = self._open_client()
+        return self._client
 
     def submit(self, task: Task) -> None:
         """Queue ``task``; the first task starts the threads."""
-        if self._client is None:
-            self._client = self._open_client()
+        if not self._working:
+            client, self._working = self.client, True
             for _ in range(self._size):
-                Thread(target=self._work, args=(self._client,), daemon=True).start()
+                Thread(target=self._work, args=(client,), daemon=True).start()
         self._tasks.put(task)
 
     def _work(self, client: RateLimitedClient) -> None:
         while True:
             task = self._tasks.get()
             try:
-                outcome = client.ask(task.question())
+                outcome = client.ask(task.question(), task.on_request)
             except Exception as e:  # never leave a waiting test blocked if our own code fails
-                outcome = Outcome(None, f"{type(e).__name__} while judging", 0)
+                why = f"{type(e).__name__} while judging"
+                outcome = Outcome(None, why, 0, traceback=str(internal_error(e, None)))
             try:
                 task.done(outcome)
             finally:

@@ -18,6 +18,7 @@ from lek.records import Vote
 VERSION = 1  # part of the key of every vote: increase it when replies are parsed differently
 _LONGEST = 2_000  # characters of the reasons
 _THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.S)
+_PART = "the JSON object in the judge's reply is part of another structure"
 _DIGITS = 40  # longer integers are outside every scale, and int() on them is slow
 
 
@@ -39,6 +40,8 @@ def parse_reply(reply: Reply, measures: Sequence[Measure], nonce: str) -> Vote |
     """
     if reply.text is None:
         return reply.reason or "the judge gave no text"
+    if used_up(reply):
+        return "the judge's reply was cut off by its token limit before any text; raise max_tokens"
     if reply.finish == "length":
         return "the judge's reply was cut off by its token limit"
     try:
@@ -51,6 +54,16 @@ def parse_reply(reply: Reply, measures: Sequence[Measure], nonce: str) -> Vote |
         )
     except _InvalidReply as e:
         return str(e)
+
+
+def used_up(reply: Reply) -> bool:
+    """Whether thinking used up the token limit, so that no text was left for a vote.
+
+    The same question with the same settings would have the same outcome.
+    """
+    text = (reply.text or "").lstrip()
+    thinking = text.startswith("<think>") and "</think>" not in text
+    return reply.finish == "length" and (not text or thinking)
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -77,7 +90,7 @@ def _object(text: str) -> dict[str, Any]:
         raise _InvalidReply("the judge's reply contains more than one JSON object, or parts of one")
     inside = before.endswith(("[", '":')) or after.startswith(("]", ","))
     if inside or "}" in before or "}" in after:
-        raise _InvalidReply("the JSON object in the judge's reply is part of another structure")
+        raise _InvalidReply(_PART)
     if "</think>" in after:
         raise _InvalidReply("the JSON object in the judge's reply is inside its thoughts")
     assert isinstance(fields, dict)  # it begins with a brace
@@ -119,6 +132,8 @@ _DECODER = json.JSONDecoder(
 
 def _scores(fields: dict[str, Any], measures: Sequence[Measure], nonce: str) -> dict[str, float]:
     expected = (FENCE, REASONS, *(m.name for m in measures))
+    if FENCE not in fields and _contains_vote(list(fields.values()), nonce):
+        raise _InvalidReply(_PART)
     if FENCE not in fields or fields[FENCE] != nonce:
         raise _InvalidReply(
             "the judge's reply does not repeat the fence (it may be copied from the answer)"
@@ -130,6 +145,20 @@ def _scores(fields: dict[str, Any], measures: Sequence[Measure], nonce: str) -> 
         if key not in expected:
             raise _InvalidReply(f"the judge's reply has an unknown key, {_shown(key)}")
     return {m.name: _number(m.name, fields[m.name], m.scale) for m in measures}
+
+
+def _contains_vote(values: list[Any], nonce: str) -> bool:
+    """Whether ``values``, of any depth, contain an object with the fence ``nonce``."""
+    for value in values:  # grows while it is read
+        if isinstance(value, str) and value.lstrip().startswith("{") and nonce in value:
+            return True
+        if isinstance(value, dict):
+            if value.get(FENCE) == nonce:
+                return True
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+    return False
 
 
 def _number(measure: str, value: object, scale: Scale) -> float:

@@ -14,8 +14,9 @@ from lek.workspace.store import Store
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS calls (session REAL PRIMARY KEY, made INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS spent (session REAL NOT NULL, subject TEXT NOT NULL, "
-    "judge TEXT NOT NULL, requests INTEGER NOT NULL, prompt INTEGER, completion INTEGER)",
+    "CREATE TABLE IF NOT EXISTS usage (session REAL NOT NULL, subject TEXT NOT NULL, "
+    "judge TEXT NOT NULL, requests INTEGER NOT NULL, prompt INTEGER, completion INTEGER, "
+    "unread INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS asked (key TEXT, session REAL, pid INTEGER NOT NULL, why TEXT, "
     "pending INTEGER, PRIMARY KEY (key, session))",
 )
@@ -25,7 +26,8 @@ _DAY = 86_400.0  # seconds; a session is identified by its start time
 class UsageRow(NamedTuple):
     """Requests and tokens of one judge for one subject.
 
-    Token counts are ``None`` if a reply did not report them.
+    Token counts are ``None`` if a reply did not report them. ``unread``: the number of requests
+    whose reply was not read, such as after a time-out, so that its tokens are not known.
     """
 
     subject: str
@@ -33,6 +35,7 @@ class UsageRow(NamedTuple):
     requests: int
     prompt_tokens: int | None
     completion_tokens: int | None
+    unread: int = 0
 
 
 class Claim(NamedTuple):
@@ -74,8 +77,8 @@ class Usage:
         return bool(made)
 
     def spend(self, row: UsageRow) -> None:
-        """Store the usage of one question."""
-        self._store.run("INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?)", (self._session, *row))
+        """Store a part of the usage, such as that of one question."""
+        self._store.run("INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?)", (self._session, *row))
 
     def spent(self) -> list[UsageRow]:
         """The sums for each subject and judge, in alphabetical order.
@@ -85,8 +88,8 @@ class Usage:
         rows = self._store.run(
             "SELECT subject, judge, SUM(requests), "
             "CASE WHEN COUNT(*) = COUNT(prompt) THEN SUM(prompt) END, "
-            "CASE WHEN COUNT(*) = COUNT(completion) THEN SUM(completion) END "
-            "FROM spent WHERE session = ? GROUP BY subject, judge ORDER BY subject, judge",
+            "CASE WHEN COUNT(*) = COUNT(completion) THEN SUM(completion) END, SUM(unread) "
+            "FROM usage WHERE session = ? GROUP BY subject, judge ORDER BY subject, judge",
             (self._session,),
         )
         return [UsageRow(*row) for row in rows]
@@ -137,9 +140,11 @@ def _alive(pid: int) -> bool:
 def cost(spent: Iterable[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
     """The cost of judging, in total and by subject, as in ``run.json``.
 
-    ``requests`` includes failed ones; stored votes cost nothing. ``money`` is an amount by
-    currency, or ``None`` if a price or a token count is unknown; then ``reason`` says why. If two
-    subjects give the same answer to a case, it is judged once and counted for one of them.
+    ``requests`` includes failed ones; stored votes cost nothing. ``unread`` is the number of
+    requests whose reply was not read, for which the API may have charged too. ``money`` is an
+    amount by currency, or ``None`` if a price or a token count is unknown; then ``reason`` says
+    why. If two subjects give the same answer to a case, it is judged once and counted for one of
+    them.
     """
     rows = list(spent)
     subjects = {s: _entry([r for r in rows if r.subject == s], judges) for s, *_ in rows}
@@ -160,6 +165,7 @@ def _entry(rows: list[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
             money[settings.currency] = money.get(settings.currency, 0.0) + amount
     return {
         "requests": sum(row.requests for row in rows),
+        "unread": sum(row.unread for row in rows),
         "prompt_tokens": _sum([row.prompt_tokens for row in rows]),
         "completion_tokens": _sum([row.completion_tokens for row in rows]),
         "money": None if reason else {k: round(v, 6) for k, v in money.items()},
