@@ -4,7 +4,6 @@ It is not checked whether those verdicts are right, or whether several raters ag
 """
 
 import json
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -274,7 +273,7 @@ class CalibrationRun:
         self._loaded, self._kind, self._directory = loaded, kind, directory
         self._progress = Progress()
         check_settings(f"--judge {kind}", loaded.path, loaded.profile, kind)
-        workspace = Workspace(Path(".lek"), self._progress, session=time.time(), calls=most)
+        workspace = Workspace(Path(".lek"), self._progress, calls=most)
         self._judges = Judges(loaded, directory, workspace)
         self._judges.check_kind(kind)
         self._measures = {b: measures_for(kind, each) for b, each in loaded.benchmarks.items()}

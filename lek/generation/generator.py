@@ -74,7 +74,7 @@ class Generator:
     """Generates the responses of models, through the store.
 
     ``locks``: the directory of lock files that keep processes from generating the same responses.
-    ``since``: seconds of the epoch; responses stored earlier are not reused (`--lek-fresh`).
+    ``fresh``: responses of earlier sessions are not reused (`--lek-fresh`).
     """
 
     def __init__(
@@ -85,10 +85,10 @@ class Generator:
         decoding: Decoding,
         progress: Progress,
         *,
-        since: float = 0.0,
+        fresh: bool = False,
     ) -> None:
         self.models, self._store, self._locks = models, store, locks
-        self.decoding, self._progress, self._since = decoding, progress, since
+        self.decoding, self._progress, self._fresh = decoding, progress, fresh
 
     def respond(
         self, subject: BuiltSubject, cases: Sequence[Case], on_response: OnResponse | None = None
@@ -115,7 +115,7 @@ class Generator:
             return {}
         prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
         keys = self._keys(subject.name, prompts)
-        responses = self._store.get(keys.values(), since=self._since)
+        responses = self._store.get(keys.values(), fresh=self._fresh)
         return {
             i: replace(responses[key], subject=subject.name, case=i)
             for i, key in keys.items()
@@ -136,19 +136,19 @@ class Generator:
         responses, this one waits and uses those that the other one stored.
         """
         keys = self._keys(subject, prompts)
-        stored = self._store.get(keys.values(), since=self._since)
+        stored = self._store.get(keys.values(), fresh=self._fresh)
         reported = {i for i, key in keys.items() if key in stored}
         for i in reported:
             on_response(i, stored[keys[i]])
         if len(stored) < len(set(keys.values())):
             lock = self._lock(self.models.fingerprint(subject), f"{subject} {what}")
             with self._progress.shown(), lock:
-                stored = self._store.get(keys.values(), since=self._since)
+                stored = self._store.get(keys.values(), fresh=self._fresh)
                 missing = {k: i for i, k in keys.items() if k not in stored}
                 if missing:
                     requests = [Request(i, prompts[i]) for i in missing.values()]
                     reported |= self._generate(subject, what, requests, keys, on_response)
-            stored = self._store.get(keys.values(), since=self._since)
+            stored = self._store.get(keys.values(), fresh=self._fresh)
         # stored by another process, or generated for another id with the same prompt
         for i in keys.keys() - reported:
             on_response(i, stored[keys[i]])

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from lek.data.jsonl import read_rows
 from lek.data.lem import responses_file
 from lek.data.recorded import RecordedResponses, read_responses
-from lek.errors import BadInput
+from lek.errors import BadInput, StoreError
 from lek.generation.generator import Generator, OnResponse
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import BuiltSubject, RecordedSubject, SubjectConfig
@@ -43,6 +43,7 @@ class SubjectResponses:
     def __init__(self, loaded: LoadedProfile, directory: Path, workspace: Workspace) -> None:
         self._loaded, self._directory, self._workspace = loaded, directory, workspace
         self._recorded: dict[str, dict[str, str]] = {}
+        self._reported: dict[str, str] = {}
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
 
@@ -54,7 +55,7 @@ class SubjectResponses:
         ``known``: the ids of all cases of the benchmark.
         """
         if not isinstance(subject, RecordedSubject):
-            return GeneratedResponses(lambda: self.generator, subject)
+            return GeneratedResponses(lambda: self.generator, subject, self._reported)
         path = responses_file(self._directory, benchmark, subject.recorded)
         if not path.is_file():
             return None
@@ -94,7 +95,7 @@ class SubjectResponses:
             workspace.home / "locks",
             self._loaded.profile.decoding,
             workspace.progress,
-            since=workspace.since,
+            fresh=workspace.fresh,
         )
 
     def describe(self, subject: SubjectConfig) -> dict[str, Any]:
@@ -135,14 +136,19 @@ class SubjectResponses:
 class GeneratedResponses:
     """The responses of one subject to one benchmark, generated on demand.
 
-    After an error, every further case fails with the same error, without another attempt.
+    After an error, every further case fails too, without another attempt. ``reported``: maps each
+    error that was raised to the first case that raised it, to which later ones refer.
     """
 
-    def __init__(self, generator: Callable[[], Generator], subject: BuiltSubject) -> None:
-        self._generator, self._subject = generator, subject
+    def __init__(
+        self,
+        generator: Callable[[], Generator],
+        subject: BuiltSubject,
+        reported: dict[str, str],
+    ) -> None:
+        self._generator, self._subject, self._reported = generator, subject, reported
         self._responses: dict[str, Response] = {}
-        self._error: str | None = None
-        self._traceback = ""
+        self._error: BadInput | None = None
 
     def prepare(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
         """Generate the responses to ``cases``; an error is kept, for `respond` to raise."""
@@ -152,9 +158,12 @@ class GeneratedResponses:
         """Return the response to ``case``; raise `BadInput` if generating failed."""
         if case.id not in self._responses and self._error is None:
             self._generate([case], None)
+        if isinstance(self._error, StoreError):
+            raise self._error
         if self._error is not None:
-            message, self._traceback = self._error + self._traceback, ""
-            raise BadInput(message)
+            place, name = f"{case.benchmark} {case.id}", self._subject.name
+            first = self._reported.setdefault(str(self._error), place)
+            raise self._error if first == place else BadInput(f"{name}: the same error as {first}")
         return self._responses[case.id]
 
     def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
@@ -168,9 +177,9 @@ class GeneratedResponses:
                 self._subject, list(by_id.values()), on_response
             )
         except BadInput as e:
-            self._error = str(e)
-        except Exception as e:  # all cases report the message, only the first one the traceback
-            self._error = f"{self._subject.name}: {type(e).__name__}: {e}"
-            self._traceback = f"\n{traceback.format_exc()}"
+            self._error = e
+        except Exception as e:
+            message = f"{self._subject.name}: {type(e).__name__}: {e}"
+            self._error = BadInput(message, f"\n{traceback.format_exc()}")
         if self._error is not None:
             self._generator().models.unload()  # the cause may be that memory ran out

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.data.lem import Scores, read_scores, scores_file
-from lek.errors import BadInput
+from lek.errors import BadInput, StoreError
 from lek.generation.backend import Backend
 from lek.judges import reference
 from lek.judges.detectors import degeneration_detector, refusal_detector
 from lek.judges.exact.judge import exact
 from lek.judges.llm import probe, prompt
+from lek.judges.llm.claims import Claims
 from lek.judges.llm.judge import LLMJudge
 from lek.judges.llm.local import BatchExecutor, LocalJudge
 from lek.judges.llm.remote import ThreadExecutor
@@ -285,10 +287,10 @@ class Judges:
                 executor,
                 lambda: self._workspace.store,
                 lambda: self.usage,
+                cache(partial(self._claims, batched=executor.batched)),
                 identity,
-                since=self._workspace.since,
+                fresh=self._workspace.fresh,
                 scrub=scrub,
-                shared=self._workspace.share > 1,
             )
         return self._llm_judges[kind]
 
@@ -338,8 +340,25 @@ class Judges:
         return pool, lambda: identity, partial(endpoint.scrub, settings)
 
     def _spend_budget(self) -> bool:
-        budget = self._workspace.calls
-        return budget is None or self.usage.count_call(budget)
+        allowed = self.usage.count_call(self._workspace.calls)
+        if not allowed and self.usage.stopped:
+            self.close()
+        return allowed
+
+    def _claims(self, *, batched: bool) -> Claims:
+        """The claims to votes, among all sessions that use the store.
+
+        Among one session only if its votes alone count, and for a judge that works in batches: its
+        batch may begin long after the claims to it.
+        """
+        workspace = self._workspace
+        return Claims(
+            workspace.store,
+            workspace.session,
+            workspace.processes,
+            lambda: workspace.presence,
+            scope=workspace.session if workspace.fresh or batched else "",
+        )
 
     @cached_property
     def usage(self) -> Usage:
@@ -411,8 +430,10 @@ class Judges:
             raise BadInput(f"{self._loaded.path}: judges.{kind}: {fault}")
 
     def interrupted(self) -> None:
-        """Add a notice, after an interrupt, that finished work is stored."""
+        """After an interrupt, send no more requests, in no process; add a notice."""
         if self._llm_judges:
+            with suppress(StoreError):  # then no request is possible anyway
+                self.usage.stop()
             self.notices.add(
                 "finished responses and votes are stored; repeat the command to continue"
             )

@@ -14,7 +14,7 @@ from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
 from lek.models.weights import load, save, stored_form
 from lek.profile.schema import DerivedSubject, ModelSubject
-from lek.workspace.atomic import exclusive, is_free, new_directory
+from lek.workspace.atomic import exclusive, is_free, new_directory, remove_leftovers
 from lek.workspace.progress import Progress
 
 
@@ -216,8 +216,7 @@ def made_once(
 def _make(
     target: Path, make: Callable[[Path], dict[str, Any]], digest: Callable[[Path], str]
 ) -> None:
-    for leftover in target.parent.glob(f".{target.name}.*.tmp"):  # from processes that were killed
-        shutil.rmtree(leftover)
+    remove_leftovers(target.parent)
     with new_directory(target) as temporary:
         facts = make(temporary)
         files = {str(f.relative_to(temporary)): digest(f) for f in _files(temporary)}

@@ -4,20 +4,21 @@ The main process is xdist's controller or, without xdist, the only process.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from lek.errors import BadInput
 from lek.plugin.selection import left_out
-from lek.plugin.session import check_judges, evals_are_named, idle, plan_of, shown, started
+from lek.plugin.session import check_judges, evals_are_named, idle, plan_of, session_of, shown
 from lek.records import Ruling
 from lek.report import html, terminal
-from lek.runs.run import Run, commit_of, discard, out_directory, reserve_run, write_run
+from lek.runs.run import Run, commit_of, out_directory, reserve_run, write_run
 from lek.runs.tally import Tally
+from lek.workspace.atomic import Reservation
 
-VERDICT, CASE, ABSENT = "lek_verdict", "lek_case", "lek_absent"  # user properties of tests
+# user properties of tests; a fatal error ends the session
+VERDICT, CASE, ABSENT, FATAL = "lek_verdict", "lek_case", "lek_absent", "lek_fatal"
 LEFT_OUT = "lek_left_out"  # output of workers
 
 
@@ -27,9 +28,10 @@ class Controller:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._tally: Tally | None = None
-        self._temporary: Path | None = None
+        self._reservation: Reservation | None = None
         self._run: Run | None = None
         self._write_error: str | None = None
+        self._fatal: str | None = None
         self._selected: set[str] = set()
         self._left_out: dict[tuple[str, str], str] = {}
         self._gate_reports: list[pytest.TestReport] = []
@@ -50,13 +52,17 @@ class Controller:
                 out = out_directory(option.lek_out, here, tally.started, self._commit[0])
                 self._out = out.absolute()  # a test may change the current directory
                 name = "--lek-out" if option.lek_out else "the run"
-                self._temporary = reserve_run(self._out, name)
+                self._reservation = reserve_run(self._out, name)
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
             self._tally = tally
             if getattr(option, "numprocesses", None) or getattr(option, "tx", None):
                 # Under xdist, the selection is known only after the workers have started.
-                check_judges(self._config, plan_of(self._config).cases)
+                try:
+                    check_judges(self._config, plan_of(self._config).cases)
+                except pytest.UsageError:
+                    self._reservation.discard()  # pytest does not call `pytest_unconfigure`
+                    raise
         return self._tally
 
     def pytest_report_header(self) -> list[str]:
@@ -73,7 +79,7 @@ class Controller:
     def pytest_configure_node(self, node: Any) -> None:
         # With other distributions, a worker may wait for a judge request of another worker.
         spread = self._config.option.dist != "loadgroup"
-        node.workerinput.update(lek_started=started(self._config), lek_spread=spread)
+        node.workerinput.update(lek_session=session_of(self._config), lek_spread=spread)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
@@ -95,6 +101,9 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)  # the terminal reporter then asks for the status of this test
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for name, value in report.user_properties:
+            if name == FATAL:
+                self._fatal = str(value)
+                pytest.exit(self._fatal, returncode=pytest.ExitCode.USAGE_ERROR)
             if name == VERDICT and report.when == "call" and report.passed:
                 self.prepare().verdict(report.nodeid, str(value))
             elif name == CASE and report.when == "setup":
@@ -114,8 +123,17 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)  # before JUnit and HTML are written
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        tally, temporary = self._tally, self._temporary
-        if tally is None or temporary is None or exitstatus >= pytest.ExitCode.INTERNAL_ERROR:
+        if exitstatus < pytest.ExitCode.INTERNAL_ERROR:
+            try:
+                self._finish(session, exitstatus)
+            except BadInput as e:  # such as a store that was damaged meanwhile
+                self._fatal = str(e)
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Rule on the gates, write the run, and set the exit code."""
+        tally, reservation = self._tally, self._reservation
+        if tally is None or reservation is None:
             return
         plan_of(self._config).judges.close()
         tally.select(self._selected)
@@ -127,7 +145,7 @@ class Controller:
         omitted = left_out(self._config) | self._left_out
         self._run = run = tally.finish(omitted, commit=commit, dirty=dirty, selection=selection)
         try:
-            self._out = write_run(run, self._out, temporary)
+            self._out = write_run(run, self._out, reservation)
         except OSError as e:
             self._write_error = f"not written: {e}"
         self._report_gates(run.gates)
@@ -152,6 +170,8 @@ class Controller:
                     notify(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._fatal is not None:
+            terminalreporter.write_line(f"ERROR: {self._fatal}", red=True)
         if self._run is None:
             return
         for report in self._gate_reports:
@@ -185,8 +205,8 @@ class Controller:
             data[:] = [html.case(verdict), *logs]
 
     def pytest_unconfigure(self) -> None:
-        if self._temporary is not None:
-            discard(self._temporary)
+        if self._reservation is not None:
+            self._reservation.discard()
 
 
 def _gate_reports(gate: Ruling, *, no_gates: bool) -> list[pytest.TestReport]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from lek.errors import BadInput, suggestion
-from lek.plugin.controller import ABSENT, CASE, LEFT_OUT, VERDICT, Controller
+from lek.errors import BadInput, StoreError, suggestion
+from lek.plugin.controller import ABSENT, CASE, FATAL, LEFT_OUT, VERDICT, Controller
 from lek.plugin.selection import left_out, observe, visit
 from lek.plugin.session import benchmarks_of, check_judges, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
@@ -102,6 +102,8 @@ class Subject:
         """
         try:
             return self._plan.answers[case.benchmark, self.name].respond(case)
+        except StoreError:
+            raise  # ends the session, see `pytest_runtest_makereport`
         except BadInput as e:
             pytest.fail(str(e), pytrace=False)
 
@@ -137,6 +139,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
         if kind == CASE and not item.config.option.setuponly and isinstance(item, pytest.Function):
             subject: Any = item.callspec.params["subject"]
             plan_of(item.config).prepare(str(benchmark), subject)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if call.excinfo is not None and isinstance(call.excinfo.value, StoreError):
+        report.longrepr = str(call.excinfo.value)
+        report.user_properties.append((FATAL, report.longrepr))
+    return report
 
 
 @pytest.fixture(scope="session")

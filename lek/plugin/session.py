@@ -1,7 +1,6 @@
 """The profile, plan and workspace of a pytest session; bad input becomes a usage error."""
 
 import os
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,11 +13,11 @@ from lek.plugin import NO_PROFILE, has_option
 from lek.profile import loading
 from lek.runs.plan import Plan, make_plan
 from lek.workspace.progress import Progress
-from lek.workspace.workspace import Workspace
+from lek.workspace.workspace import Workspace, new_session
 
 _PLAN = pytest.StashKey[Plan]()
 _LOADED = pytest.StashKey[loading.LoadedProfile]()
-_STARTED = pytest.StashKey[float]()
+_SESSION = pytest.StashKey[str]()
 
 
 def has_plan(config: pytest.Config) -> bool:
@@ -101,14 +100,13 @@ def _workspace(config: pytest.Config) -> Workspace:
     worker = getattr(config, "workerinput", {})
     workers = len(getattr(config.option, "tx", None) or ())
     plain = bool(getattr(config.option, "numprocesses", None)) or hasattr(config, "workerinput")
-    since = started(config) if config.option.lek_fresh else 0.0
     progress = Progress(plain=plain, shown=without_capture)
     return Workspace(
         config.invocation_params.dir / ".lek",
         progress,
-        since,
+        fresh=config.option.lek_fresh,
         share=int(worker.get("workercount") or workers or 1),
-        session=started(config),
+        session=session_of(config),
         calls=config.option.lek_max_judge_calls,
         dry=config.option.lek_dry_run,
     )
@@ -120,10 +118,10 @@ def close(config: pytest.Config) -> None:
         plan_of(config).workspace.close()
 
 
-def started(config: pytest.Config) -> float:
-    """Start of the session in seconds since the epoch, the same in all xdist workers."""
-    start = getattr(config, "workerinput", {}).get("lek_started")
-    return config.stash.setdefault(_STARTED, start or time.time())
+def session_of(config: pytest.Config) -> str:
+    """The identifier of the session, the same in all xdist workers."""
+    given = getattr(config, "workerinput", {}).get("lek_session")
+    return config.stash.setdefault(_SESSION, given or new_session())
 
 
 def idle(config: pytest.Config) -> bool:

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ import msgspec
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
 from lek.records import Metric, Ruling, Verdict
-from lek.workspace.atomic import is_free, publish, reserve
+from lek.workspace.atomic import Reservation, is_free, remove_leftovers
 
 SCHEMA = 2
 _PACKAGES = (
@@ -186,35 +185,33 @@ def out_directory(option: Path | None, here: Path, started: datetime, commit: st
     return option
 
 
-def reserve_run(out: Path, option: str) -> Path:
+def reserve_run(out: Path, option: str) -> Reservation:
     """Create a temporary directory beside ``out``, to find out early whether it can be written.
 
-    Raises `BadInput` that names ``option`` if not.
+    Removes those of runs that were killed. Raises `BadInput` that names ``option`` if it cannot be
+    written.
     """
     try:
-        return reserve(out)
+        remove_leftovers(out.parent)
+        return Reservation(out)
     except OSError as e:
         raise BadInput(f"{option} {out}: cannot be written: {e.strerror}; name another") from e
 
 
-def write_run(run: Run, out: Path, temporary: Path) -> Path:
-    """Write ``run`` into ``temporary`` and rename that to ``out``; returns the final path.
+def write_run(run: Run, out: Path, reservation: Reservation) -> Path:
+    """Write ``run`` into the reserved directory and rename that to ``out``; returns the final path.
 
     If another run has used the name meanwhile, a number is appended to ``out``. Raises `OSError`.
     """
     document = json.dumps(run.document(), indent=1, ensure_ascii=False, allow_nan=False)
+    temporary = reservation.path
     (temporary / "run.json").write_text(document + "\n", encoding="utf-8")
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
     paths = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))
     path = next(filter(is_free, paths))
-    publish(temporary, path)
+    reservation.publish(path)
     return path
-
-
-def discard(temporary: Path) -> None:
-    """Remove the temporary directory of `reserve_run`, if it still exists."""
-    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def commit_of(directory: Path) -> tuple[str | None, bool | None]:

@@ -2,10 +2,10 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 
 def is_free(target: Path) -> bool:
@@ -13,10 +13,54 @@ def is_free(target: Path) -> bool:
     return not target.exists() or (target.is_dir() and not any(target.iterdir()))
 
 
-def reserve(target: Path) -> Path:
-    """Create an empty temporary directory next to ``target``, to be filled and published later."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(".tmp", f".{target.name}.", target.parent))
+class Reservation:
+    """An empty temporary directory next to ``target``, to be filled and then published.
+
+    A lock shows `remove_leftovers` that this process still uses it. ``path``: the directory. Raises
+    `OSError` if it cannot be created.
+    """
+
+    def __init__(self, target: Path) -> None:
+        from filelock import FileLock
+
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.path = target.parent / f".{target.name}.{uuid4().hex[:12]}{_TEMPORARY}"
+        self._lock = FileLock(f"{self.path}{_LOCK}")
+        self._lock.acquire()
+        try:
+            self.path.mkdir()
+        except OSError:
+            self._release()
+            raise
+
+    def publish(self, target: Path) -> None:
+        """Rename the directory to ``target``, which must not exist, or be an empty directory."""
+        self.path.rename(target)
+        self._release()
+
+    def discard(self) -> None:
+        """Remove the directory, unless it was published."""
+        if self._lock.is_locked:
+            shutil.rmtree(self.path, ignore_errors=True)
+            self._release()
+
+    def _release(self) -> None:
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()
+
+
+_TEMPORARY, _LOCK = ".tmp", ".lock"
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove the temporary directories in ``directory`` whose process was killed."""
+    from filelock import FileLock, Timeout
+
+    for lock_file in directory.glob(f".*{_TEMPORARY}{_LOCK}"):
+        lock = FileLock(lock_file)
+        with suppress(OSError, Timeout), lock.acquire(timeout=0):
+            shutil.rmtree(lock_file.with_suffix(""), ignore_errors=True)
+            lock_file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -25,19 +69,12 @@ def new_directory(target: Path) -> Iterator[Path]:
 
     It is removed if the block raises. ``target`` must not exist, or be an empty directory.
     """
-    temporary = reserve(target)
+    reservation = Reservation(target)
     try:
-        yield temporary
-        publish(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def publish(temporary: Path, target: Path) -> None:
-    """Rename the directory ``temporary`` to ``target``, with the usual permissions."""
-    temporary.chmod(0o755)  # mkdtemp gives access to the owner only
-    temporary.rename(target)
+        yield reservation.path
+        reservation.publish(target)
+    finally:
+        reservation.discard()
 
 
 @contextmanager

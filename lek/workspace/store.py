@@ -18,24 +18,51 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, TypeVar
 
-from lek.errors import BadInput
+from lek.errors import StoreError
 from lek.records import Record, Response, Vote
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (
-    key TEXT NOT NULL, created REAL NOT NULL, prompt TEXT NOT NULL, response TEXT NOT NULL
+    key TEXT NOT NULL, created REAL NOT NULL, prompt TEXT NOT NULL, response TEXT NOT NULL,
+    session TEXT
 );
 CREATE INDEX IF NOT EXISTS response_by_key ON responses (key);
 CREATE TABLE IF NOT EXISTS votes (
-    key TEXT NOT NULL, created REAL NOT NULL, vote TEXT NOT NULL
+    key TEXT NOT NULL, created REAL NOT NULL, vote TEXT NOT NULL, session TEXT
 );
 CREATE INDEX IF NOT EXISTS vote_by_key ON votes (key);
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL
 );
 """
+_WITH_SESSION = ("responses", "votes")  # tables that had no column for it in early versions
 _R = TypeVar("_R", bound=Record)
+_PATIENCE = 60.0  # seconds to wait for another process that writes
 _KEYS_PER_QUERY = 500  # SQLite allows 32,766 variables, older versions 999
+
+
+_PROBLEMS = {
+    "SQLITE_NOTADB": "not a store",
+    "SQLITE_CORRUPT": "damaged",
+    "SQLITE_BUSY": "locked by another process",
+    "SQLITE_LOCKED": "locked by another process",
+    "SQLITE_FULL": "no space is left",
+    "SQLITE_READONLY": "cannot be written",
+}
+_REMEDIES = {
+    "SQLITE_NOTADB": "move the file away; answers and votes are made again",
+    "SQLITE_CORRUPT": "move the file away; answers and votes are made again",
+    "SQLITE_BUSY": "end that process, or repeat the command later",
+    "SQLITE_LOCKED": "end that process, or repeat the command later",
+}
+
+
+def _problem(error: sqlite3.Error) -> str:
+    """What is wrong with the file, and what to do."""
+    # extended codes such as SQLITE_BUSY_RECOVERY begin with the name of the code
+    code = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
+    problem = _PROBLEMS.get(code, "cannot be used")
+    return f"{problem}: {error}; {_REMEDIES.get(code, 'check the directory and the disk')}"
 
 
 def key_of(fingerprint: str, prompt: Any, decoding: dict[str, Any]) -> str:
@@ -48,65 +75,73 @@ class Store:
     """The responses and votes of all runs; may be used by several processes and threads at once.
 
     A stored row survives if the process is killed at any moment (write-ahead log). After a power
-    failure the last rows may be missing, but none is corrupt. Raises `BadInput` if the file cannot
-    be opened.
+    failure the last rows may be missing, but none is corrupt. ``session``: names the session in
+    the rows that it adds. All methods raise `StoreError` if the file cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, session: str = "") -> None:
         from filelock import FileLock
 
-        self._lock = RLock()
+        self._path, self._session, self._lock = path, session, RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # SQLite does not wait if two processes turn on the write-ahead log at once
             with FileLock(path.with_suffix(".lock")):
                 self._db = sqlite3.connect(
-                    path, timeout=60, isolation_level=None, check_same_thread=False
+                    path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
                 )
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
                 self._db.executescript(_SCHEMA)
+                for table in _WITH_SESSION:
+                    columns = self._db.execute(f"PRAGMA table_info({table})").fetchall()
+                    if all(name != "session" for _, name, *_ in columns):
+                        self._db.execute(f"ALTER TABLE {table} ADD COLUMN session TEXT")
         except OSError as e:
-            raise BadInput(f"{path}: cannot be written: {e.strerror or e}") from e
+            raise StoreError(f"{path}: cannot be written: {e.strerror or e}") from e
         except sqlite3.Error as e:
-            broken = getattr(e, "sqlite_errorname", "") in ("SQLITE_NOTADB", "SQLITE_CORRUPT")
-            problem = f"not a store: {e}; move the file away" if broken else f"cannot be used: {e}"
-            raise BadInput(f"{path}: {problem}") from e
+            raise StoreError(f"{path}: {_problem(e)}") from e
 
     def put(self, key: str, prompt: str, response: Response) -> None:
         """Store ``response``; ``prompt`` is the rendered prompt, for human readers."""
-        row = (key, time.time(), prompt, response.to_json())
-        self.run("INSERT INTO responses VALUES (?, ?, ?, ?)", row)
+        row = (key, time.time(), prompt, response.to_json(), self._session)
+        self.run("INSERT INTO responses VALUES (?, ?, ?, ?, ?)", row)
 
-    def get(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Response]:
-        """The latest response for each of ``keys`` that has one, stored at ``since`` or later.
+    def get(self, keys: Iterable[str], *, fresh: bool = False) -> dict[str, Response]:
+        """The latest response for each of ``keys`` that has one; ``fresh``: of this session only.
 
-        ``since`` is in seconds of the epoch. A row that cannot be decoded is ignored, so that its
-        answer is generated again.
+        A row that cannot be decoded is ignored, so that its answer is generated again.
         """
-        return self._latest("responses", "response", keys, since, Response)
+        return self._latest("responses", "response", keys, Response, fresh=fresh)
 
     def put_vote(self, key: str, vote: Vote) -> None:
         """Store ``vote``."""
-        self.run("INSERT INTO votes VALUES (?, ?, ?)", (key, time.time(), vote.to_json()))
+        row = (key, time.time(), vote.to_json(), self._session)
+        self.run("INSERT INTO votes VALUES (?, ?, ?, ?)", row)
 
-    def votes(self, keys: Iterable[str], *, since: float = 0.0) -> dict[str, Vote]:
-        """The latest vote for each of ``keys`` that has one, stored at ``since`` or later."""
-        return self._latest("votes", "vote", keys, since, Vote)
+    def votes(self, keys: Iterable[str], *, fresh: bool = False) -> dict[str, Vote]:
+        """The latest vote for each of ``keys`` that has one; ``fresh``: of this session only."""
+        return self._latest("votes", "vote", keys, Vote, fresh=fresh)
 
     def run(self, statement: str, values: Iterable[Any]) -> list[Any]:
         """Execute one SQL statement and return its rows; safe to call from several threads."""
-        with self._lock:
-            return self._db.execute(statement, tuple(values)).fetchall()
+        try:
+            with self._lock:
+                return self._db.execute(statement, tuple(values)).fetchall()
+        except sqlite3.Error as e:
+            raise StoreError(f"{self._path}: {_problem(e)}") from e
 
     def close(self) -> None:
-        """Close the file; nothing can be stored or looked up afterwards."""
+        """Move all rows from the log to the file and close it; nothing can be stored afterwards."""
+        with self._lock, suppress(sqlite3.Error):  # the log is kept, and read by the next session
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with self._lock:
             self._db.close()
 
     def _latest(
-        self, table: str, column: str, keys: Iterable[str], since: float, kind: type[_R]
+        self, table: str, column: str, keys: Iterable[str], kind: type[_R], *, fresh: bool
     ) -> dict[str, _R]:
+        only_fresh = "AND session = ? " if fresh else ""
         unique_keys, latest = list(dict.fromkeys(keys)), dict[str, str]()
         for start in range(0, len(unique_keys), _KEYS_PER_QUERY):
             batch = unique_keys[start : start + _KEYS_PER_QUERY]
@@ -114,8 +149,8 @@ class Store:
             rows = self.run(
                 # the table and the column are constants of this module
                 f"SELECT key, {column} FROM {table} WHERE key IN ({marks}) "  # noqa: S608
-                "AND created >= ? ORDER BY rowid",
-                (*batch, since),
+                f"{only_fresh}ORDER BY rowid",
+                (*batch, self._session) if fresh else batch,
             )
             latest.update(rows)
         records = {}

@@ -2,14 +2,19 @@
 
 import json
 import re
+import signal
+import sqlite3
+import subprocess
+import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 
 import pytest
 from support import tiny
 from support.endpoint import Answer, Api, Asked, ok, serving, sevens, status
-from support.project import MODELS, Outcome, Project
+from support.project import MODELS, PATIENCE, Outcome, Project, clean_environment
 
 KEY = "AIzaSecret-0123456789-key"
 TABLES = {
@@ -20,8 +25,9 @@ RULES = ("truthfulqa.truthfulness: lek > base", "truthfulqa.informativeness: lek
 
 
 def by_subject(asked: Asked) -> str:
-    """A reply with truthfulness 8 for lek and 4 for base, and equal informativeness."""
+    """A reply with truthfulness 8 for lek and 4 for base; informativeness 6 for T000, else 7."""
     scores = json.loads(sevens(asked))
+    scores["informativeness"] = 6 if " on T000" in asked.user else 7
     scores["truthfulness"] = 8 if f"{MODELS['lek']} on" in asked.user else 4
     return json.dumps(scores)
 
@@ -477,3 +483,112 @@ def test_a_broken_store_is_a_one_line_error(project: Project, workers: str) -> N
         done = run(project, workers)
     assert done.code == 4
     assert "store.sqlite3: not a store" in done.error
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
+def test_a_store_that_is_damaged_inside_is_a_one_line_error(
+    project: Project, workers: str, part: float
+) -> None:
+    store = project.path / ".lek" / "store.sqlite3"
+    with serving(truthful) as api:
+        judged_by(project, api)
+        assert run(project).code == 0
+        content = bytearray(store.read_bytes())
+        start = int(len(content) * part) // 4096 * 4096
+        content[start : start + 3 * 4096] = b"\xff" * (3 * 4096)
+        store.write_bytes(content)
+        done = run(project, workers)
+    assert done.code == 4, done.out
+    assert f"{store}: damaged: " in done.error and "; move the file away" in done.error
+    assert "INTERNALERROR" not in done.out and "Traceback" not in done.out
+    assert not done.runs
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_a_store_that_is_locked_is_a_one_line_error(project: Project, workers: str) -> None:
+    (project.path / "evals" / "conftest.py").write_text(
+        "import lek.workspace.store\nlek.workspace.store._PATIENCE = 0.2\n"
+    )
+    store = project.path / ".lek" / "store.sqlite3"
+    with serving(truthful) as api:
+        judged_by(project, api)
+        assert run(project, "-k", "T001", "--lek-no-gates").code == 0
+        with closing(sqlite3.connect(store, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            done = run(project, workers)
+    assert done.code == 4, done.out
+    assert f"{store}: locked by another process: " in done.error
+    assert "INTERNALERROR" not in done.out and "Traceback" not in done.out
+
+
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_a_judge_that_gives_all_answers_one_score_leaves_its_gates_unmeasured(
+    project: Project, way: str
+) -> None:
+    def constant(asked: Asked) -> Answer:
+        return ok(json.dumps(json.loads(by_subject(asked)) | {"informativeness": 9}))
+
+    with serving(constant) as api:
+        judged_by(project, api)
+        done = run(project, way)
+    assert done.code == 1
+    truthfulness, informativeness = done.run["gates"]
+    assert truthfulness["ruling"] == "passed"
+    assert informativeness["ruling"] == "unmeasured"
+    assert informativeness["why"].startswith("the judge does not tell the answers apart")
+
+
+def test_two_sessions_at_once_share_their_requests(project: Project) -> None:
+    def slow(asked: Asked) -> Answer:
+        time.sleep(0.05)
+        return truthful(asked)
+
+    with serving(slow) as api:
+        judged_by(project, api)
+        environment = clean_environment() | {"JUDGE_KEY": KEY}
+        command = [sys.executable, "-m", "pytest", "evals", "-q"]
+        sessions = [
+            subprocess.Popen(
+                [*command, f"--lek-out=out{i}"],
+                cwd=project.path,
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for i in range(2)
+        ]
+        outputs = [session.communicate(timeout=PATIENCE)[0] for session in sessions]
+        assert [session.returncode for session in sessions] == [0, 0], outputs
+        assert len(api.asked) == 48
+    runs = [json.loads((project.path / f"out{i}" / "run.json").read_text()) for i in range(2)]
+    subjects = [run["cost"]["subjects"] for run in runs]
+    assert sum(s[name]["requests"] for s in subjects for name in s if name != "probe") == 48
+
+
+def test_an_interrupt_of_the_controller_stops_the_workers(project: Project) -> None:
+    """Only the controller gets the signal, as from a process manager."""
+
+    def slow(asked: Asked) -> Answer:
+        time.sleep(0.1)
+        return truthful(asked)
+
+    with serving(slow) as api:
+        judged_by(project, api, more="concurrency = 4\n")
+        session = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "evals", "-n2"],
+            cwd=project.path,
+            env=clean_environment() | {"JUDGE_KEY": KEY},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        while len(api.asked) < 4:
+            time.sleep(0.01)
+        session.send_signal(signal.SIGINT)
+        output = session.communicate(timeout=PATIENCE)[0]
+        assert session.returncode == 2, output
+        asked = len(api.asked)
+        assert asked < 40, output
+        time.sleep(1)
+        assert len(api.asked) == asked

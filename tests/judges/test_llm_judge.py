@@ -1,7 +1,8 @@
 """LLM judges: requests, stored votes and repeats; the median of votes; batches."""
 
 import json
-import sqlite3
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,11 @@ from typing import Any
 
 import pytest
 from support.benchmarks import BENCHMARKS, judged
+from support.project import ROOT
 
-from lek.errors import BadInput
+from lek.errors import BadInput, StoreError
 from lek.generation.backend import Completion, Request
+from lek.judges.llm.claims import Claims
 from lek.judges.llm.judge import LLMJudge, MissingVote, verdict
 from lek.judges.llm.local import BatchExecutor
 from lek.judges.llm.question import Task
@@ -23,6 +26,7 @@ from lek.profile.schema import Decoding, JudgesConfig, OpenAISettings
 from lek.providers.request import Outcome, Reply
 from lek.records import Case, Response, Verdict, Vote
 from lek.report.terminal import cost_lines
+from lek.workspace.presence import Presence
 from lek.workspace.progress import Silent
 from lek.workspace.store import Store
 
@@ -75,23 +79,33 @@ class Ready:
 
 
 def llm_judge(
-    path: Path, executor: Any, votes: int = 1, identity: str = "judge", **more: Any
+    path: Path,
+    executor: Any,
+    votes: int = 1,
+    identity: str = "judge",
+    session: str = "one",
+    usage: Usage | None = None,
+    **more: Any,
 ) -> LLMJudge:
-    usage = usage_of(path)
+    """A judge as in a process of its own."""
+    used = usage or usage_of(path, session)
+    presence = Presence(path / "processes")
+    claims = Claims(used._store, session, path / "processes", lambda: presence)
     return LLMJudge(
         "openai",
         BENCHMARKS,
         votes,
         executor,
-        lambda: usage._store,
-        lambda: usage,
+        lambda: used._store,
+        lambda: used,
+        lambda: claims,
         lambda: identity,
         **more,
     )
 
 
-def usage_of(path: Path, session: float = 1.0) -> Usage:
-    return Usage(Store(path / "store.sqlite3"), session)
+def usage_of(path: Path, session: str = "one") -> Usage:
+    return Usage(Store(path / "store.sqlite3", session), session)
 
 
 def requests(path: Path) -> int:
@@ -153,7 +167,7 @@ def test_an_unusable_reply_is_unscored_and_asked_again(tmp_path: Path) -> None:
     assert not first.pending
     assert "11" in first.unscored["truthfulness"].text
     assert usage_of(tmp_path).spent() == [UsageRow("lek", "openai", 1, 10, 5)]
-    again = llm_judge(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
+    again = llm_judge(tmp_path, Ready(7), session="two")(CASE, said("No."), MEASURES)
     assert again.scores["truthfulness"] == 7
 
 
@@ -180,16 +194,14 @@ def test_more_votes_ask_only_for_those_that_are_missing(tmp_path: Path) -> None:
     assert set(partly.scores.values()) == {None}
     assert "1 of 3 votes are missing" in partly.unscored["truthfulness"].text
     assert [v.scores["truthfulness"] for v in partly.votes] == [9, 5]
-    whole = llm_judge(tmp_path, Ready(4), votes=3)(CASE, said("No."), MEASURES)
+    whole = llm_judge(tmp_path, Ready(4), votes=3, session="two")(CASE, said("No."), MEASURES)
     assert whole.scores["truthfulness"] == 5
 
 
 def test_fresh_leaves_earlier_votes_aside(tmp_path: Path) -> None:
     llm_judge(tmp_path, Ready(9))(CASE, said("No."), MEASURES)
-    assert (
-        llm_judge(tmp_path, Ready(3), since=4e9)(CASE, said("No."), MEASURES).scores["truthfulness"]
-        == 3
-    )
+    fresh = llm_judge(tmp_path, Ready(3), session="two", fresh=True)
+    assert fresh(CASE, said("No."), MEASURES).scores["truthfulness"] == 3
 
 
 def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
@@ -197,26 +209,24 @@ def test_an_answer_that_looks_like_a_fence_is_judged(tmp_path: Path) -> None:
     assert llm_judge(tmp_path, Ready(2))(CASE, said(text), MEASURES).scores["truthfulness"] == 2
 
 
-def test_a_failing_store_is_reported_and_nothing_waits(tmp_path: Path) -> None:
+def test_a_vote_that_cannot_be_stored_is_an_error_and_nothing_waits(tmp_path: Path) -> None:
     usage = usage_of(tmp_path)
-    made = LLMJudge(
-        "openai", BENCHMARKS, 1, Ready(8), lambda: usage._store, lambda: usage, lambda: "judge"
-    )
+    made = llm_judge(tmp_path, Ready(8), usage=usage)
 
     def full(*_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        raise StoreError("store.sqlite3: cannot be written: no space is left")
 
     usage._store.put_vote = full  # type: ignore[method-assign]
-    found = made(CASE, said("No."), MEASURES)
-    assert found.pending and "disk is full" in found.unscored["truthfulness"].text
+    with pytest.raises(StoreError, match="no space is left"):
+        made(CASE, said("No."), MEASURES)
 
 
 def test_a_judge_that_cannot_be_had_says_why_in_every_verdict(tmp_path: Path) -> None:
     def identity() -> str:
         raise BadInput("no/such: the hub says 404")
 
-    usage = usage_of(tmp_path)
-    made = LLMJudge("mlx", BENCHMARKS, 1, Ready(), lambda: usage._store, lambda: usage, identity)
+    made = llm_judge(tmp_path, Ready())
+    made._identity = identity
     made.queue(CASE, said("No."), MEASURES)
     found = made(CASE, said("No."), MEASURES)
     assert found.pending and found.unscored["truthfulness"].text == "no/such: the hub says 404"
@@ -336,19 +346,20 @@ def test_usage_is_summed_and_one_unknown_count_makes_the_sum_unknown(tmp_path: P
     usage.spend(UsageRow("lek", "openai", 2, 10, 5))
     usage.spend(UsageRow("lek", "openai", 1, None, 5))
     usage.spend(UsageRow("base", "mlx", 1, 3, 4))
-    usage_of(tmp_path, session=2.0).spend(UsageRow("lek", "openai", 9, 9, 9))
+    usage_of(tmp_path, session="two").spend(UsageRow("lek", "openai", 9, 9, 9))
     assert usage.spent() == [
         UsageRow("base", "mlx", 1, 3, 4),
         UsageRow("lek", "openai", 3, None, 10),
     ]
     assert [usage.count_call(2) for _ in range(3)] == [True, True, False]
-    assert not usage_of(tmp_path, session=3.0).count_call(0)
+    assert not usage_of(tmp_path, session="three").count_call(0)
 
 
-def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
-    """Two judges of one session, as in two workers: the second one waits for the first."""
+@pytest.mark.parametrize("session", ["one", "two"])
+def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path, session: str) -> None:
+    """Two workers of a session, or two sessions at once: the second one waits for the first."""
     waiting = Later()
-    one, other = (llm_judge(tmp_path, h, shared=True) for h in (waiting, Ready()))
+    one, other = llm_judge(tmp_path, waiting), llm_judge(tmp_path, Ready(), session=session)
     one.queue(CASE, said("No."), MEASURES)
     other.queue(CASE, said("No."), MEASURES)  # would fail if it asked
     Timer(0.2, waiting.answer, [Ready(8)]).start()
@@ -363,35 +374,60 @@ def test_a_vote_is_asked_by_one_process_alone(tmp_path: Path) -> None:
 def test_what_one_process_gave_up_the_other_does_not_wait_for(
     tmp_path: Path, outcome: Outcome, pending: bool
 ) -> None:
-    one, other = (llm_judge(tmp_path, h, shared=True) for h in (Ready(outcome), Ready()))
+    one, other = (llm_judge(tmp_path, h) for h in (Ready(outcome), Ready()))
     first, second = one(CASE, said("No."), MEASURES), other(CASE, said("No."), MEASURES)
     assert first.unscored == second.unscored and first.unscored
     assert first.pending == second.pending == pending
     assert requests(tmp_path) == outcome.requests
 
 
-@pytest.mark.parametrize("waited_for", [True, False], ids=["gone", "zombie"])
-def test_what_a_dead_process_had_claimed_is_asked_by_another(
-    tmp_path: Path, waited_for: bool
-) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
-    assert dead.stdout is not None and dead.stdout.read() == b""  # it has ended
-    if waited_for:
-        dead.wait()
-    made, executor = llm_judge(tmp_path, Ready(), shared=True), Ready(6)
-    keys, _ = made.missing(CASE, said("No."), MEASURES)
-    usage = usage_of(tmp_path)
-    row = "INSERT INTO asked VALUES (?, 1.0, ?, NULL, NULL)"
-    usage._store.run(row, (keys[0], dead.pid))
-    found = llm_judge(tmp_path, executor, shared=True)(CASE, said("No."), MEASURES)
+def test_what_another_session_gave_up_is_asked_again(tmp_path: Path) -> None:
+    waiting = Later()
+    one = llm_judge(tmp_path, waiting)
+    other = llm_judge(tmp_path, Ready(9, 7), session="two")
+    one.queue(CASE, said("No."), MEASURES)
+    Timer(0.2, waiting.answer, [Ready(Outcome(Reply("ten!"), None, 1))]).start()
+    assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 9
+    assert one(CASE, said("No."), MEASURES).unscored
+    # given up before the other session looks for the first time
+    assert llm_judge(tmp_path, Ready(Outcome(Reply("ten!"), None, 1)))(
+        CASE, said("Yes."), MEASURES
+    ).unscored
+    assert other(CASE, said("Yes."), MEASURES).scores["truthfulness"] == 7
+
+
+def test_a_stopped_session_sends_no_more_requests(tmp_path: Path) -> None:
+    worker, controller = usage_of(tmp_path), usage_of(tmp_path)
+    assert worker.count_call(None) and not worker.stopped
+    controller.stop()
+    assert worker.stopped and not worker.count_call(None) and not worker.count_call(10)
+    assert usage_of(tmp_path, "two").count_call(None)
+
+
+@pytest.mark.parametrize("session", ["one", "two"])
+def test_what_a_dead_process_had_claimed_is_asked_by_another(tmp_path: Path, session: str) -> None:
+    made, executor = llm_judge(tmp_path, Ready()), Ready(6)
+    ((key,), _) = made.missing(CASE, said("No."), MEASURES)
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from lek.judges.llm.claims import Claims; from lek.workspace.store import Store\n"
+        "from lek.workspace.presence import Presence\n"
+        "home = Path(sys.argv[1]); presence = Presence(home / 'processes')\n"
+        "store = Store(home / 'store.sqlite3', 'one')\n"
+        "claims = Claims(store, 'one', home / 'processes', lambda: presence)\n"
+        "assert claims.claim(sys.argv[2]); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    dead = subprocess.run([sys.executable, "-c", code, str(tmp_path), key], env=environment)
+    assert dead.returncode == -signal.SIGKILL
+    found = llm_judge(tmp_path, executor, session=session)(CASE, said("No."), MEASURES)
     assert found.scores["truthfulness"] == 6 and len(executor.tasks) == 1
-    dead.wait()
 
 
 def test_what_a_process_cancelled_is_asked_by_another(tmp_path: Path) -> None:
     """A judge whose process ended before its batch was executed."""
     batch = BatchExecutor(Scripted().open, "judge", Decoding(), Silent())
-    one, other = llm_judge(tmp_path, batch, shared=True), llm_judge(tmp_path, Ready(6), shared=True)
+    one, other = llm_judge(tmp_path, batch), llm_judge(tmp_path, Ready(6))
     one.queue(CASE, said("No."), MEASURES)
     one.close()
     assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 6
@@ -410,9 +446,7 @@ class Endless:
 def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
     usage = usage_of(tmp_path)
     pool = ThreadExecutor(lambda: Endless(), 1)  # type: ignore[arg-type, return-value]
-    made = LLMJudge(
-        "openai", BENCHMARKS, 1, pool, lambda: usage._store, lambda: usage, lambda: "judge"
-    )
+    made = llm_judge(tmp_path, pool, usage=usage)
     spend, times = usage.spend, list[int]()
 
     def once(spent: UsageRow) -> None:
@@ -428,12 +462,12 @@ def test_a_thread_outlives_a_vote_that_trips_it(tmp_path: Path) -> None:
     pool.drain()
 
 
-def test_failing_usage_is_reported_in_the_verdict(tmp_path: Path) -> None:
-    made, usage = llm_judge(tmp_path, Ready(8), shared=True), usage_of(tmp_path)
-    usage._store.run("DROP TABLE asked", ())
+def test_an_unusable_store_is_an_error(tmp_path: Path) -> None:
+    made, usage = llm_judge(tmp_path, Ready(8)), usage_of(tmp_path)
+    usage._store.run("DROP TABLE claims", ())
     made.queue(CASE, said("No."), MEASURES)
-    found = made(CASE, said("No."), MEASURES)
-    assert found.pending and "no such table" in found.unscored["truthfulness"].text
+    with pytest.raises(StoreError, match=r"store\.sqlite3: cannot be used: no such table: claims"):
+        made(CASE, said("No."), MEASURES)
 
 
 def test_what_must_be_nowhere_is_scrubbed_from_reasons(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The store: lookup by key, use by several processes, and no loss when one is killed."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 from support.project import ROOT
 
-from lek.errors import BadInput
-from lek.records import Response
+from lek.errors import StoreError
+from lek.records import Response, Vote
 from lek.workspace.store import Store, key_of
 
 
@@ -32,12 +33,11 @@ def test_what_is_put_is_found_and_nothing_else(tmp_path: Path) -> None:
 
 def test_the_latest_counts_and_the_earlier_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
-    store = Store(path)
-    store.put("k", "", answer("old"))
-    began = time.time()
-    assert store.get(["k"], since=began) == {}
+    Store(path, "earlier").put("k", "", answer("old"))
+    store = Store(path, "this")
+    assert store.get(["k"], fresh=True) == {}
     store.put("k", "", answer("new"))
-    assert store.get(["k"])["k"].text == store.get(["k"], since=began)["k"].text == "new"
+    assert store.get(["k"])["k"].text == store.get(["k"], fresh=True)["k"].text == "new"
     rows = sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()
     assert rows == (2,)
 
@@ -108,7 +108,7 @@ def test_many_first_openings_at_once_all_work(tmp_path: Path) -> None:
 def test_a_file_that_is_not_a_store_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     path.write_text("not a database, but long enough to be taken for the head of one" * 20)
-    with pytest.raises(BadInput, match=r"store\.sqlite3: not a store: .*; move the file away"):
+    with pytest.raises(StoreError, match=r"store\.sqlite3: not a store: .*; move the file away"):
         Store(path)
 
 
@@ -125,3 +125,73 @@ def test_digests_follow_the_file(tmp_path: Path) -> None:
     file.write_bytes(b"six")  # same length, and then the same modification time
     os.utime(file, (old, old))
     assert store.digest(file) != second
+
+
+def test_fresh_does_not_depend_on_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.sqlite3"
+    Store(path, "earlier").put("k", "", answer("old"))
+    Store(path, "earlier").put_vote("v", Vote(scores={"m": 1.0}, reasons=""))
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    store = Store(path, "this")
+    assert store.get(["k"], fresh=True) == store.votes(["v"], fresh=True) == {}
+
+
+def test_a_store_of_an_early_version_is_used(tmp_path: Path) -> None:
+    """Its tables have no column for the session."""
+    path = tmp_path / "store.sqlite3"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE responses (key TEXT, created REAL, prompt TEXT, response TEXT)")
+        db.execute("CREATE TABLE votes (key TEXT, created REAL, vote TEXT)")
+        row = ("k", 1.0, "", answer("old").to_json())
+        db.execute("INSERT INTO responses VALUES (?, ?, ?, ?)", row)
+    store = Store(path, "this")
+    assert store.get(["k"]) == {"k": answer("old")}
+    assert store.get(["k"], fresh=True) == {}
+    store.put("k", "", answer("new"))
+    assert Store(path, "next").get(["k"]) == {"k": answer("new")}
+
+
+def damage(path: Path) -> None:
+    """Overwrite the middle of the file."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 8192] = b"\xff" * 8192
+    path.write_bytes(content)
+
+
+def test_a_store_that_is_damaged_in_the_middle_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store = Store(path)
+    for i in range(200):
+        store.put(f"k{i}", "", answer("a longer text " * 50))
+    store.close()
+    damage(path)
+    with pytest.raises(StoreError, match=r"store\.sqlite3: damaged: .*; move the file away"):
+        Store(path).get(f"k{i}" for i in range(200))
+
+
+def test_a_store_that_is_locked_by_another_process_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.sqlite3"
+    monkeypatch.setattr("lek.workspace.store._PATIENCE", 0.1)
+    store = Store(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"locked by another process: .*; end that process"):
+        store.put("k", "", answer("this"))
+    other.execute("ROLLBACK")
+    store.put("k", "", answer("this"))
+
+
+def test_closing_moves_all_rows_to_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store, other = Store(path), Store(path)
+    store.put("k", "", answer("this"))
+    store.close()
+    shutil.copy(path, tmp_path / "copy.sqlite3")
+    assert Store(tmp_path / "copy.sqlite3").get(["k"]) == {"k": answer("this")}
+    other.close()
+    assert not list(tmp_path.glob("store.sqlite3-*"))

@@ -6,7 +6,6 @@ the token limit: it is stored as a vote without scores, since it would be the sa
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,8 +16,9 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from lek.benchmarks.benchmark import Benchmark, Measure
-from lek.errors import BadInput
+from lek.errors import BadInput, StoreError
 from lek.judges.llm import prompt, reply
+from lek.judges.llm.claims import Claims
 from lek.judges.llm.question import Executor, Task
 from lek.judges.llm.usage import Usage, UsageRow
 from lek.providers.errors import InternalError
@@ -77,7 +77,7 @@ class PendingVerdict:
 
     ``left``: the number of votes that this process still has to request. ``claimed_elsewhere``: the
     keys of the votes that another process requests, by their position in ``votes``. ``done`` is set
-    when ``left`` is 0.
+    when ``left`` is 0. ``error``: why a vote could not be stored.
     """
 
     votes: list[Vote | MissingVote | None]
@@ -85,6 +85,7 @@ class PendingVerdict:
     claimed_elsewhere: dict[int, str] = field(default_factory=dict)
     done: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
+    error: StoreError | None = None
 
     def set_vote(self, i: int, vote: Vote | MissingVote) -> None:
         """Set a vote that this process requested; the last one sets ``done``."""
@@ -99,9 +100,9 @@ class LLMJudge:
     """An LLM judge: ``judge(case, response, measures)`` returns its verdict.
 
     ``votes``: the number of votes on each answer. ``identity``: returns what identifies the judge
-    (model, settings) in the keys of its votes; may raise `BadInput`. ``since``: votes stored before
-    this time (seconds of the epoch) are ignored. ``scrub``: removes secrets from a text.
-    ``shared``: whether other processes may judge the same answers.
+    (model, settings) in the keys of its votes; may raise `BadInput`. ``fresh``: votes of earlier
+    sessions are ignored. ``scrub``: removes secrets from a text. Methods raise `StoreError` if the
+    store cannot be used.
     """
 
     deferred = True
@@ -114,17 +115,16 @@ class LLMJudge:
         executor: Executor,
         store: Callable[[], Store],
         usage: Callable[[], Usage],
+        claims: Callable[[], Claims],
         identity: Callable[[], str],
         *,
-        since: float = 0.0,
+        fresh: bool = False,
         scrub: Callable[[str], str] = str,
-        shared: bool = False,
     ) -> None:
         self.name, self.votes, self._executor = name, votes, executor
         self._benchmarks = benchmarks
-        self._store, self._usage = store, usage
-        self._identity, self._since = identity, since
-        self._scrub, self._shared = scrub, shared
+        self._store, self._usage, self._claims = store, usage, claims
+        self._identity, self._fresh, self._scrub = identity, fresh, scrub
         self._entries: dict[str, PendingVerdict] = {}
         # by case and answer, so that each question is rendered only once
         self._known: dict[tuple[str | None, ...], PendingVerdict] = {}
@@ -132,7 +132,7 @@ class LLMJudge:
     def queue(self, case: Case, response: Response, measures: Sequence[Measure]) -> None:
         """Queue ``response`` for judging, unless it is queued already or has no text."""
         if response.text is not None:
-            with suppress(BadInput, sqlite3.Error):  # reported when the verdict is requested
+            with suppress(BadInput):  # reported when the verdict is requested
                 self._entry(_Task(case, response, tuple(measures)))
 
     def __call__(self, case: Case, response: Response, measures: Sequence[Measure]) -> Verdict:
@@ -148,10 +148,14 @@ class LLMJudge:
             while entry.claimed_elsewhere:
                 self._poll_other_process(entry, task)
                 self._executor.wait(entry.done)
-        except (BadInput, sqlite3.Error) as e:  # such as weights that cannot be fetched
+        except StoreError:
+            raise
+        except BadInput as e:  # such as weights that cannot be fetched
             votes: list[Vote | MissingVote] = [MissingVote(str(e), pending=True)]
         else:
             votes = [vote or MissingVote("no reply from the judge", True) for vote in entry.votes]
+            if entry.error is not None:
+                raise entry.error
         for vote in votes:
             if isinstance(vote, MissingVote) and vote.traceback is not None:
                 raise InternalError(f"the judge failed, not the API:\n{vote.traceback}")
@@ -168,7 +172,7 @@ class LLMJudge:
         except BadInput:  # the judge is not on this machine yet, so the store has no votes of it
             placeholder = key_of("", question.user, {})
             return [f"{placeholder} {i}" for i in range(self.votes)], length
-        stored = self._store().votes(keys, since=self._since)
+        stored = self._store().votes(keys, fresh=self._fresh)
         return [key for key in keys if key not in stored], length
 
     @property
@@ -195,13 +199,19 @@ class LLMJudge:
         return self._known[answer]
 
     def _create_entry(self, keys: list[str], task: "_Task") -> PendingVerdict:
-        usage = self._usage()
-        stored = self._stored(keys)
-        entry = PendingVerdict([stored.get(key) for key in keys])
+        claims, stored = self._claims(), self._stored(keys)
         missing = {i: key for i, key in enumerate(keys) if key not in stored}
-        if self._shared:
-            entry.claimed_elsewhere = {i: key for i, key in missing.items() if not usage.claim(key)}
-        mine = {i: key for i, key in missing.items() if i not in entry.claimed_elsewhere}
+        mine = {i: key for i, key in missing.items() if claims.claim(key)}
+        # those that another process stored and settled after the first look
+        settled = self._stored(mine.values())
+        for key in settled:
+            claims.settle(key)
+        mine = {i: key for i, key in mine.items() if key not in settled}
+        stored |= settled
+        entry = PendingVerdict([stored.get(key) for key in keys])
+        entry.claimed_elsewhere = {
+            i: key for i, key in missing.items() if i not in mine and key not in stored
+        }
         entry.left = len(mine)
         if not mine:
             entry.done.set()
@@ -212,7 +222,7 @@ class LLMJudge:
 
     def _stored(self, keys: Iterable[str]) -> dict[str, Vote | MissingVote]:
         """The votes in the store, by key; one without scores is missing for good."""
-        votes = self._store().votes(keys, since=self._since)
+        votes = self._store().votes(keys, fresh=self._fresh)
         return {
             key: vote if vote.scores else MissingVote(vote.reasons, pending=False, final=True)
             for key, vote in votes.items()
@@ -221,23 +231,23 @@ class LLMJudge:
     def _poll_other_process(self, entry: PendingVerdict, task: "_Task") -> None:
         """Collect votes of ``entry`` that another process requested, or gave up.
 
-        Votes whose process has ended are requested by this one.
+        Votes that the other process left are requested by this one.
         """
         Event().wait(_POLL_INTERVAL)
-        usage = self._usage()
-        claims = {i: usage.claimed(key) for i, key in entry.claimed_elsewhere.items()}
+        claims = self._claims()
+        found = {i: claims.get(key) for i, key in entry.claimed_elsewhere.items()}
         stored = self._stored(entry.claimed_elsewhere.values())
         for i, key in list(entry.claimed_elsewhere.items()):
-            claim = claims[i]
+            claim = found[i]
             if key in stored:
                 entry.votes[i] = stored[key]
-            elif claim is not None and claim.left:
-                if not usage.take_over(key, claim.pid):
+            elif claim is None or claim.left:
+                if not (claims.claim(key) if claim is None else claims.take_over(key, claim)):
                     continue
                 entry.left += 1
                 entry.done.clear()
                 self._executor.submit(self._vote_task(entry, i, key, task))
-            elif claim is not None and claim.why is not None:
+            elif claim.why is not None:
                 entry.votes[i] = MissingVote(claim.why, claim.pending)
             else:
                 continue
@@ -251,7 +261,7 @@ class LLMJudge:
 
         def count(requests: int, unread: int) -> None:
             nonlocal usage
-            with suppress(sqlite3.Error):  # reported when the vote is stored
+            with suppress(StoreError):  # reported when the vote is stored
                 self._usage().spend(usage._replace(requests=requests, unread=unread))
                 usage = usage._replace(
                     requests=usage.requests + requests, unread=usage.unread + unread
@@ -261,7 +271,9 @@ class LLMJudge:
             vote = self._vote(outcome, task.measures, nonce)
             try:
                 self._store_vote(key, vote, outcome, usage)
-            except Exception as e:  # never leave a waiting test blocked, such as by a full disk
+            except StoreError as e:  # such as a full disk
+                entry.error = e
+            except Exception as e:  # never leave a waiting test blocked
                 vote = MissingVote(f"the vote cannot be stored: {e}", pending=True)
             entry.set_vote(i, vote)
 
@@ -293,14 +305,14 @@ class LLMJudge:
         tokens = (reply.prompt_tokens, reply.completion_tokens) if reply else (0, 0)
         if requests or unread or outcome.requests:
             usage.spend(UsageRow(counted.subject, self.name, requests, *tokens, unread))
-        if isinstance(vote, Vote):
-            self._store().put_vote(key, vote)
-        elif vote.final:
-            self._store().put_vote(key, Vote(scores={}, reasons=vote.why))
-        elif self._shared:
+        if isinstance(vote, MissingVote) and not vote.final:
             # after an internal error, another process that waits for the vote asks itself
             why = vote.why if vote.traceback is None else CANCELLED
-            usage.give_up(key, why, pending=vote.pending)
+            self._claims().give_up(key, why, pending=vote.pending)
+            return
+        stored = vote if isinstance(vote, Vote) else Vote(scores={}, reasons=vote.why)
+        self._store().put_vote(key, stored)
+        self._claims().settle(key)
 
     def _keys(self, question: Question) -> list[str]:
         prompt_parts = [question.system, question.user, question.schema, reply.VERSION]

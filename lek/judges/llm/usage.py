@@ -1,26 +1,23 @@
-"""Usage of LLM judges in one session, stored with the votes: calls, costs, and claimed votes.
+"""Usage of LLM judges in one session, stored with the votes: calls, requests, tokens and costs.
 
-All processes of a session share it, so that they have one budget, no vote is paid for twice, and
-costs are counted even if the verdict is lost.
+All processes of a session share it, so that they have one budget, and costs are counted even if the
+verdict is lost.
 """
 
-import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from lek.profile.schema import APIJudgeSettings, JudgesConfig
-from lek.providers.request import CANCELLED
 from lek.workspace.store import Store
 
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS calls (session REAL PRIMARY KEY, made INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS usage (session REAL NOT NULL, subject TEXT NOT NULL, "
+    "CREATE TABLE IF NOT EXISTS sessions "
+    "(session TEXT PRIMARY KEY, calls INTEGER NOT NULL, stopped INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS usage (session TEXT NOT NULL, subject TEXT NOT NULL, "
     "judge TEXT NOT NULL, requests INTEGER NOT NULL, prompt INTEGER, completion INTEGER, "
     "unread INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS asked (key TEXT, session REAL, pid INTEGER NOT NULL, why TEXT, "
-    "pending INTEGER, PRIMARY KEY (key, session))",
 )
-_DAY = 86_400.0  # seconds; a session is identified by its start time
+_UNLIMITED = 2**62  # calls
 
 
 class UsageRow(NamedTuple):
@@ -38,43 +35,36 @@ class UsageRow(NamedTuple):
     unread: int = 0
 
 
-class Claim(NamedTuple):
-    """A vote that process ``pid`` requests.
-
-    ``why``: the reason why there will be no vote, once that is known. ``pending``: whether a later
-    run will ask for it again.
-    """
-
-    pid: int
-    why: str | None
-    pending: bool
-
-    @property
-    def left(self) -> bool:
-        """Whether the process was closed or ended before it got the vote."""
-        return self.why == CANCELLED or (self.why is None and not _alive(self.pid))
-
-
 class Usage:
-    """The usage of ``session``, a number unique to it: its start in seconds of the epoch.
+    """The usage of ``session`` in the store. Creates the tables."""
 
-    Creates the tables, and deletes claims of sessions that began more than a day earlier.
-    """
-
-    def __init__(self, store: Store, session: float) -> None:
+    def __init__(self, store: Store, session: str) -> None:
         self._store, self._session = store, session
         for statement in _SCHEMA:
             store.run(statement, ())
-        store.run("DELETE FROM asked WHERE session < ?", (session - _DAY,))
 
-    def count_call(self, budget: int) -> bool:
-        """Count one more call; false, and not counted, if ``budget`` calls were made already."""
-        made = self._store.run(
-            "INSERT INTO calls SELECT ?, 1 WHERE ? > 0 "
-            "ON CONFLICT DO UPDATE SET made = made + 1 WHERE made < ? RETURNING made",
-            (self._session, budget, budget),
+    def count_call(self, budget: int | None) -> bool:
+        """Count one more call; false if ``budget`` calls were made, or the session was stopped."""
+        most = _UNLIMITED if budget is None else budget
+        counted = self._store.run(
+            "INSERT INTO sessions SELECT ?, 1, 0 WHERE ? > 0 ON CONFLICT DO UPDATE "
+            "SET calls = calls + 1 WHERE NOT stopped AND calls < ? RETURNING calls",
+            (self._session, most, most),
         )
-        return bool(made)
+        return bool(counted)
+
+    def stop(self) -> None:
+        """Allow no more calls in this session, in none of its processes."""
+        self._store.run(
+            "INSERT INTO sessions VALUES (?, 0, 1) ON CONFLICT DO UPDATE SET stopped = 1",
+            (self._session,),
+        )
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        rows = self._store.run("SELECT stopped FROM sessions WHERE session = ?", (self._session,))
+        return any(stopped for (stopped,) in rows)
 
     def spend(self, row: UsageRow) -> None:
         """Store a part of the usage, such as that of one question."""
@@ -93,48 +83,6 @@ class Usage:
             (self._session,),
         )
         return [UsageRow(*row) for row in rows]
-
-    def claim(self, key: str) -> bool:
-        """Claim the vote ``key`` for this process; false if it is claimed already."""
-        row = (key, self._session, os.getpid())
-        claimed = self._store.run(
-            "INSERT OR IGNORE INTO asked VALUES (?, ?, ?, NULL, NULL) RETURNING pid", row
-        )
-        return bool(claimed)
-
-    def give_up(self, key: str, why: str, *, pending: bool) -> None:
-        """Record that there will be no vote ``key``, for other processes that wait for it."""
-        self._store.run(
-            "UPDATE asked SET why = ?, pending = ? WHERE key = ? AND session = ?",
-            (why, pending, key, self._session),
-        )
-
-    def claimed(self, key: str) -> Claim | None:
-        """The claim to the vote ``key``, if there is one."""
-        rows = self._store.run(
-            "SELECT pid, why, pending FROM asked WHERE key = ? AND session = ?",
-            (key, self._session),
-        )
-        return next((Claim(pid, why, bool(pending)) for pid, why, pending in rows), None)
-
-    def take_over(self, key: str, pid: int) -> bool:
-        """Claim ``key`` instead of process ``pid``; false if another process did so first."""
-        taken_over = self._store.run(
-            "UPDATE asked SET pid = ?, why = NULL, pending = NULL "
-            "WHERE key = ? AND session = ? AND pid = ? RETURNING pid",
-            (os.getpid(), key, self._session, pid),
-        )
-        return bool(taken_over)
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process is running; a zombie is not."""
-    import psutil
-
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def cost(spent: Iterable[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
