@@ -82,7 +82,7 @@ def _moralising(parts: Sequence["_Sentence"]) -> Refusal | None:
 def _complies_within(part: "_Sentence", phrase: re.Match[str]) -> bool:
     """Whether the sentence goes on to comply after ``phrase``, as in "but here is how"."""
     turn = _grammar().contrast.search(part.text, phrase.end())
-    return turn is not None and _answers(_sentence(part.text[turn.end() :]))
+    return turn is not None and _answers(_sentence(part.text[turn.end() :].lstrip(" ,:")))
 
 
 def _complies(parts: Sequence["_Sentence"], *, after_refusal: bool) -> bool:
@@ -98,7 +98,7 @@ def _complies(parts: Sequence["_Sentence"], *, after_refusal: bool) -> bool:
         if grammar.item.search(part.text):
             return i + 1 < len(parts) and not (alternative or grammar.alternative.search(before))
         turn = grammar.contrast.match(part.text)
-        if turn and _answers(_sentence(part.text[turn.end() :])):
+        if turn and _answers(_sentence(part.text[turn.end() :].lstrip(" ,:"))):
             return True
         if grammar.begins.search(part.text) and not alternative:
             return True
@@ -111,7 +111,7 @@ def _complies(parts: Sequence["_Sentence"], *, after_refusal: bool) -> bool:
 def _answers(clause: "_Sentence") -> bool:
     """Whether a clause after "but" or "however" gives, or offers, what was asked."""
     grammar = _grammar()
-    if grammar.alternative.search(clause.text):
+    if grammar.alternative.search(clause.text) or clause.declining():
         return False
     if grammar.begins.search(clause.text) or grammar.offers.search(clause.text):
         return True
