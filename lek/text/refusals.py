@@ -74,7 +74,7 @@ def _moralising(parts: Sequence["_Sentence"]) -> Refusal | None:
             # alone, a sentence about the law may be what was asked for
             fact = not near and not distances and not grammar.immoral.search(part.text)
             return Refusal("full", part.original(phrase)) if mostly_advice and not fact else None
-        if not part.is_advice():
+        if not (grammar.prefaces.search(part.text) or grammar.advises.search(part.text)):
             return None
     return None
 
@@ -139,7 +139,8 @@ class _Sentence(NamedTuple):
     def is_advice(self) -> bool:
         """Whether the sentence warns, advises, offers help, or expresses understanding."""
         grammar = _grammar()
-        return bool(grammar.prefaces.search(self.text) or grammar.advises.search(self.text))
+        kinds = grammar.prefaces, grammar.advises, grammar.warns
+        return any(kind.search(self.text) for kind in kinds)
 
     def original(self, phrase: re.Match[str]) -> str:
         """The words of the match ``phrase`` as they are written in the answer."""
@@ -213,6 +214,7 @@ class _Grammar(NamedTuple):
     distances: re.Pattern[str]
     prefaces: re.Pattern[str]
     advises: re.Pattern[str]
+    warns: re.Pattern[str]
     frames: re.Pattern[str]
     begins: re.Pattern[str]
     offers: re.Pattern[str]
