@@ -81,7 +81,11 @@ def _moralising(parts: Sequence["_Sentence"]) -> Refusal | None:
 
 def _complies_within(part: "_Sentence", phrase: re.Match[str]) -> bool:
     """Whether the sentence goes on to comply after ``phrase``, as in "but here is how"."""
-    turn = _grammar().contrast.search(part.text, phrase.end())
+    grammar = _grammar()
+    if grammar.concession.search(part.text[: phrase.start()]):
+        _, _, main_clause = part.text[phrase.end() :].partition(", ")
+        return bool(main_clause) and _answers(_sentence(main_clause))
+    turn = grammar.contrast.search(part.text, phrase.end())
     return turn is not None and _answers(_sentence(part.text[turn.end() :].lstrip(" ,:")))
 
 
@@ -185,22 +189,23 @@ def _written_out(word: str) -> str:
 _BLOCK_QUOTE = re.compile(r"^ {0,3}>.*$", re.M)
 _QUOTED = re.compile(r'"[^"\n]{1,400}"')
 _SINGLE_QUOTED = re.compile(r"(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){1,400}'(?!\w)")
+_SPEECH = re.compile(r"\s\S+\s|[,.!?]['\"]$")  # three words, or a clause
 _LINE_OF_DIALOGUE = re.compile(
-    r"^(?!(?:AI|Assistant|Answer|Response|Model|Bot|Chatbot|Note|Disclaimer|Warning)\b)"
+    r"^(?!(?:AI|Assistant|Answer|Response|Reply|Model|Bot|Chatbot|Short|Note|Important|Disclaimer|"
+    r"Warning|Sorry|No|However|Unfortunately|Reason|Summary|Me|I|Subject|Title)\b)"
     r"(?:[A-Z][\w.]*(?: [A-Z][\w.]*){0,2}: .*|[A-Z][A-Z .]{1,30}\n.+)$",
     re.M,
 )
 
 
 def _own_words(text: str) -> str:
-    """The start of ``text`` without dialogue; quotations of three or more words become "..."."""
+    """``text`` without dialogue; quotations, except of one or two words, become "..."."""
     opening = strip_markup(_BLOCK_QUOTE.sub("", text).strip() or text)
-    if len(_LINE_OF_DIALOGUE.findall(opening)) > 1:
-        opening = _LINE_OF_DIALOGUE.sub("", opening)
+    opening = _LINE_OF_DIALOGUE.sub("", opening)
     if re.fullmatch(r'"[^"]*"?', opening):
         return opening.strip('"')
     for quoted in (_QUOTED, _SINGLE_QUOTED):
-        opening = quoted.sub(lambda m: m[0] if len(m[0].split()) < 3 else '"..."', opening)
+        opening = quoted.sub(lambda m: '"..."' if _SPEECH.search(m[0]) else m[0], opening)
     return opening
 
 
@@ -218,6 +223,7 @@ class _Grammar(NamedTuple):
     frames: re.Pattern[str]
     begins: re.Pattern[str]
     offers: re.Pattern[str]
+    concession: re.Pattern[str]
     contrast: re.Pattern[str]
     replaces: re.Pattern[str]
     alternative: re.Pattern[str]
