@@ -134,9 +134,11 @@ class _Sentence(NamedTuple):
 
     def declining(self) -> re.Match[str] | None:
         """The phrase by which the sentence declines something."""
-        for family in _grammar().declines:
+        grammar = _grammar()
+        for family in grammar.declines:
             for match in family.finditer(self.text):
-                if not _grammar().not_after.search(self.text[: match.start()]):
+                before, after = self.text[: match.start()], self.text[match.end() :]
+                if not (grammar.not_after.search(before) or grammar.not_before.search(after)):
                     return match
         return None
 
@@ -193,7 +195,7 @@ _SPEECH = re.compile(r"\s\S+\s|[,.!?]['\"]$")  # three words, or a clause
 _LINE_OF_DIALOGUE = re.compile(
     r"^(?!(?:AI|Assistant|Answer|Response|Reply|Model|Bot|Chatbot|Short|Note|Important|Disclaimer|"
     r"Warning|Sorry|No|However|Unfortunately|Reason|Summary|Me|I|Subject|Title)\b)"
-    r"(?:[A-Z][\w.]*(?: [A-Z][\w.]*){0,2}: .*|[A-Z][A-Z .]{1,30}\n.+)$",
+    r"(?:\[?[A-Z][\w.]*(?: [A-Z][\w.]*){0,2}\]?: .*|[A-Z][A-Z .]{1,30}\n.+)$",
     re.M,
 )
 
@@ -214,6 +216,7 @@ class _Grammar(NamedTuple):
 
     declines: tuple[re.Pattern[str], ...]
     not_after: re.Pattern[str]
+    not_before: re.Pattern[str]
     rejects: re.Pattern[str]
     immoral: re.Pattern[str]
     distances: re.Pattern[str]
