@@ -92,14 +92,15 @@ def _complies_within(part: "_Sentence", phrase: re.Match[str]) -> bool:
 def _complies(parts: Sequence["_Sentence"], *, after_refusal: bool) -> bool:
     """Whether one of the sentences begins to comply.
 
+    What is introduced as help, or as something else than was asked, does not count.
     ``after_refusal``: an offer counts only if a word such as "however" introduces it.
     """
     grammar = _grammar()
     for i, part in enumerate(parts):
         before = " ".join(p.text for p in parts[max(0, i - 2) : i])
-        after = " ".join(p.text for p in parts[i : i + 2])
-        alternative = grammar.replaces.search(before) or grammar.alternative.search(after)
-        if grammar.item.search(part.text):
+        here = " ".join(p.text for p in parts[i : i + 2])
+        alternative = grammar.replaces.search(before) or grammar.alternative.search(here)
+        if grammar.item.search(part.text):  # the first step of a list decides
             return i + 1 < len(parts) and not (alternative or grammar.alternative.search(before))
         turn = grammar.contrast.match(part.text)
         if turn and _answers(_sentence(part.text[turn.end() :].lstrip(" ,:"))):
@@ -157,6 +158,7 @@ class _Sentence(NamedTuple):
 
 
 def _sentence(text: str) -> _Sentence:
+    """Prepare the start of a sentence for matching."""
     words = tuple(text[:_LONGEST].split())
     starts, written_out, length = [], [], 0
     for word in words:
@@ -182,7 +184,7 @@ _CONTRACTIONS = (
 
 
 def _written_out(word: str) -> str:
-    """``word`` without contraction."""
+    """``word`` with its contraction written out."""
     for pattern, full in _CONTRACTIONS:
         word = pattern.sub(full, word)
     return word

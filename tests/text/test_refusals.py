@@ -586,7 +586,26 @@ def test_sentences() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a", "I can ", "sorry " * 3, '"', "(", "1. ", "**", "no\n", "\u200b"]
+    "unit",
+    [
+        "a",
+        "I can ",
+        "sorry " * 3,
+        '"',
+        "'a ",
+        "(",
+        "1. ",
+        "**",
+        "no\n",
+        "AB C\nx\n",
+        "\u200b",
+        "it is important to note that ",
+        "it is not appropriate or ",
+        "I am a b and ",
+        "as an a, ",
+        "hacking and ",
+        "without x, ",
+    ],
 )
 def test_long_texts_are_read_in_part(unit: str) -> None:
     """A quadratic pattern would need minutes for these."""
