@@ -70,10 +70,12 @@ def _moralising(parts: Sequence["_Sentence"]) -> Refusal | None:
             near = list(takewhile(lambda p: not grammar.listed.search(p.text), rest[:8]))
             if _complies_within(part, phrase) or _complies(rest, after_refusal=False):
                 return None
-            mostly_advice = 2 * sum(p.is_advice() for p in near) >= len(near)
-            # alone, a sentence about the law may be what was asked for
-            fact = not near and not distances and not grammar.immoral.search(part.text)
-            return Refusal("full", part.original(phrase)) if mostly_advice and not fact else None
+            advice = sum(p.is_advice() for p in near)
+            mostly_advice = advice > 0 and 2 * advice >= len(near)
+            # with little else in the answer; a sentence about the law may be what was asked for
+            moral = len(near) < 2 and grammar.immoral.search(part.text)
+            declines = mostly_advice or moral or (distances and not near)
+            return Refusal("full", part.original(phrase)) if declines else None
         if not (grammar.prefaces.search(part.text) or grammar.advises.search(part.text)):
             return None
     return None
@@ -172,7 +174,7 @@ _CONTRACTIONS = (
     (re.compile(r"\bcan'?t\b"), "cannot"),
     (re.compile(r"\bwon't\b"), "will not"),
     (re.compile(r"\bshan't\b"), "shall not"),
-    (re.compile(r"\b(do|does|did|is|are|would|could|should)n'?t\b"), r"\1 not"),
+    (re.compile(r"\b(do|does|did|is|are|was|were|have|has|had|would|could|should|must|need)n'?t\b"), r"\1 not"),
     (re.compile(r"\b(i)'?m\b"), r"\1 am"),
     (re.compile(r"\blet's\b"), "let us"),
     (re.compile(r"\b(it|that|this|there|here|what|who|how)'s\b"), r"\1 is"),
