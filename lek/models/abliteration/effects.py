@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from lek.models.abliteration.batches import Batch, Progress, batches
 from lek.text.degeneration import degenerate
-from lek.text.refusals import refusal
+from lek.text.refusals import Refusal, refusal
 
 Edit = Callable[[], AbstractContextManager[None]]  # returns a context in which the model is edited
 
@@ -29,9 +29,18 @@ class Answer:
     text: str
 
     @cached_property
+    def _refusal(self) -> Refusal | None:
+        return refusal(self.text)
+
+    @property
     def refused(self) -> bool:
-        """Whether the answer is a refusal."""
-        return refusal(self.text) is not None
+        """Whether the answer is a refusal, full or partial."""
+        return self._refusal is not None
+
+    @property
+    def partly_refused(self) -> bool:
+        """Whether the answer declines, then complies."""
+        return self._refusal is not None and self._refusal.kind == "partial"
 
     @cached_property
     def usable(self) -> bool:

@@ -37,8 +37,9 @@ _MAX_CHOOSE, _MAX_REPORT = 32, 100  # any more prompts are better used to find d
 class Report:
     """The removed direction and the effects, on prompts that were used for nothing else.
 
-    Rates are fractions of the harmful or harmless prompts of the report. Compliance means an
-    answer that is neither a refusal nor degenerate. KL is KL(before || after) in nat on the
+    Rates are fractions of the harmful or harmless prompts of the report. Refusals include partial
+    ones, which decline and then comply. Compliance means an answer that is neither a refusal of
+    either kind nor degenerate. KL is KL(before || after) in nat on the
     harmless prompts. ``leak``: the largest abs(r'y)/abs(y) of a write y. ``direction``: the unit
     vector r.
     """
@@ -52,6 +53,8 @@ class Report:
     harmless_prompts: int
     refusals_before: float
     refusals_after: float
+    partial_refusals_before: float
+    partial_refusals_after: float
     harmful_compliance_before: float
     harmful_compliance_after: float
     harmless_compliance_before: float
@@ -154,6 +157,7 @@ def abliterate(
     rates = {}
     for when, (on_harmful, on_harmless) in (("before", before[2:]), ("after", after)):
         rates[f"refusals_{when}"] = fmean(a.refused for a in on_harmful.answers)
+        rates[f"partial_refusals_{when}"] = fmean(a.partly_refused for a in on_harmful.answers)
         rates[f"harmful_compliance_{when}"] = fmean(a.usable for a in on_harmful.answers)
         rates[f"harmless_compliance_{when}"] = fmean(a.usable for a in on_harmless.answers)
     return Report(
