@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lek.errors import BadInput, suggestion
+from lek.errors import BadInput, printable, suggestion
 from lek.generation.responses import SubjectResponses
 from lek.profile import loading
 from lek.profile.loading import LoadedProfile
@@ -105,14 +105,14 @@ def calibrate(
         result = run.run(verdicts)
         cost, spread = run.cost(), run.spreads(result)
         for line in report.lines(result, cost=cost, spread=spread):
-            typer.echo(line)
+            typer.echo(printable(line))
         if out_json is not None:
             document = report.document(result, run.protocol(), cost=cost, spread=spread)
             text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
             _write(out_json, text + "\n")
         if out_html is not None:
             _write(out_html, report.page(result, run.protocol()))
-        sys.stderr.write("".join(f"lek: {line}\n" for line in run.stopped))
+        sys.stderr.write("".join(f"lek: {printable(line)}\n" for line in run.stopped))
         if run.incomplete(result):
             raise typer.Exit(1)
 

@@ -20,13 +20,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Base of all records: ``T.from_json(record.to_json()) == record``."""
 
     def to_json(self) -> str:
-        """This record as one line of JSON."""
-        return msgspec.json.encode(self).decode()
+        """This record as one line of JSON, in the sense of `str.splitlines` too."""
+        return one_line(msgspec.json.encode(self).decode())
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Self:
         """The record in ``line``; raises `ValueError` if it is invalid."""
         return cast(Self, _decoder(cls).decode(line))
+
+
+_LINE_BREAKS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
+
+
+def one_line(document: str) -> str:
+    """``document`` (JSON) with escapes for those line breaks that JSON allows in a text."""
+    return document if document.isascii() else document.translate(_LINE_BREAKS)
 
 
 @cache

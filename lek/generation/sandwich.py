@@ -17,7 +17,7 @@ from lek.data.kernel import Kernel
 from lek.errors import BadInput
 from lek.generation.backend import chat
 from lek.generation.generator import Generator
-from lek.records import Response
+from lek.records import Response, one_line
 from lek.text.degeneration import degenerate
 from lek.workspace.atomic import write_file
 
@@ -77,7 +77,7 @@ def write(harvest: Harvest, out: Path) -> None:
     if not harvest.rows:
         reasons = "; ".join(f"{n} {reason}" for reason, n in harvest.left_out.items())
         raise BadInput(f"--out {out}: nothing to write, since no answer can be used: {reasons}")
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in harvest.rows)
+    lines = (one_line(json.dumps(row, ensure_ascii=False)) + "\n" for row in harvest.rows)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_file(out, "".join(lines))

@@ -46,6 +46,32 @@ def preload() -> str | None:
     return None
 
 
+_OPEN_FILES = 2048  # the limit that mlx_lm sets
+
+
+@cache
+def import_mlx_lm() -> None:
+    """Import mlx_lm, after `preload`, and allow this process up to 2,048 open files.
+
+    mlx_lm sets this limit and a hard one of 4,096 when it is imported, which fails if the hard
+    limit is lower, and lowers it otherwise.
+    """
+    preload()
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    set_limits = resource.setrlimit
+    resource.setrlimit = lambda *_: None
+    try:
+        import mlx_lm.utils  # noqa: F401
+    finally:
+        resource.setrlimit = set_limits
+    unlimited = resource.RLIM_INFINITY
+    wanted = _OPEN_FILES if hard == unlimited else min(_OPEN_FILES, hard)
+    if soft not in (unlimited, wanted) and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 @cache
 def _mlx_was_imported() -> bool:
     """Whether ``mlx.core`` was imported before the first call (the answer is cached)."""

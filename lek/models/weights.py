@@ -42,7 +42,7 @@ def load(directory: Path, form: NumericFormat | None = None) -> Loaded:
     Raises `BadInput` if the directory holds no model that mlx_lm can load.
     """
     _check(directory)
-    machine.preload()
+    machine.import_mlx_lm()
     from mlx_lm import load as load_model
 
     try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 
-from lek.errors import BadInput
+from lek.errors import BadInput, printable
 from lek.plugin.selection import left_out
 from lek.plugin.session import check_judges, evals_are_named, idle, plan_of, session_of, shown
 from lek.records import Ruling
@@ -34,7 +34,7 @@ class Controller:
         self._fatal: str | None = None
         self._selected: set[str] = set()
         self._left_out: dict[tuple[str, str], str] = {}
-        self._gate_reports: list[pytest.TestReport] = []
+        self._further_reports: list[pytest.TestReport] = []
         if evals_are_named(config):
             self.prepare()
 
@@ -44,12 +44,14 @@ class Controller:
             tally = Tally(plan_of(self._config))
             option = self._config.option
             self._commit = commit_of(self._config.rootpath)
+            if self._commit.problem is not None:
+                plan_of(self._config).notes.append(self._commit.problem)
             if idle(self._config):
                 self._tally = tally
                 return tally
             try:
                 here = self._config.invocation_params.dir
-                out = out_directory(option.lek_out, here, tally.started, self._commit[0])
+                out = out_directory(option.lek_out, here, tally.started, self._commit.id)
                 self._out = out.absolute()  # a test may change the current directory
                 name = "--lek-out" if option.lek_out else "the run"
                 self._reservation = reserve_run(self._out, name)
@@ -69,8 +71,8 @@ class Controller:
         if self._tally is None:
             return []
         plan = plan_of(self._config)
-        lines = [f"lek: profile {plan.loaded.name}, data {plan.directory}"]
-        return lines + [f"lek: {note}" for note in plan.notes]
+        lines = [f"profile {plan.loaded.name}, data {plan.directory}", *plan.notes]
+        return [f"lek: {printable(line)}" for line in lines]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._selected |= {i.nodeid for i in session.items if i.get_closest_marker("cases")}
@@ -139,16 +141,24 @@ class Controller:
         tally.select(self._selected)
         if tally.empty:
             return
-        commit, dirty = self._commit
         option = self._config.option
         selection = {"keyword": option.keyword, "markers": option.markexpr}
         omitted = left_out(self._config) | self._left_out
-        self._run = run = tally.finish(omitted, commit=commit, dirty=dirty, selection=selection)
+        self._run = run = tally.finish(
+            omitted, commit=self._commit.id, dirty=self._commit.dirty, selection=selection
+        )
         try:
             self._out = write_run(run, self._out, reservation)
         except OSError as e:
             self._write_error = f"not written: {e}"
-        self._report_gates(run.gates)
+        reports = [
+            _gate_report(gate, no_gates=option.lek_no_gates)
+            for gate in run.gates
+            if gate.ruling != "not selected"
+        ]
+        if self._write_error is not None:
+            reports.append(_report("run", str(shown(self._out)), "failed", self._write_error))
+        self._publish(reports)
         success = run.complete and (run.holds or option.lek_no_gates)
         if exitstatus == pytest.ExitCode.OK:
             if not success or self._write_error:
@@ -156,31 +166,31 @@ class Controller:
             elif not run.verdicts:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
-    def _report_gates(self, gates: list[Ruling]) -> None:
-        """Report each gate as a test to JUnit and HTML; the terminal shows it in its summary."""
+    def _publish(self, reports: list[pytest.TestReport]) -> None:
+        """Pass further reports to JUnit and HTML; the terminal shows them in its summary."""
+        self._further_reports = reports
         manager = self._config.pluginmanager
         names = ("terminalreporter", "lfplugin", "nfplugin", "stepwiseplugin")
         excluded = [p for p in map(manager.get_plugin, names) if p is not None]
         notify = manager.subset_hook_caller("pytest_runtest_logreport", [self, *excluded])
-        for gate in gates:
-            if gate.ruling != "not selected":
-                reports = _gate_reports(gate, no_gates=self._config.option.lek_no_gates)
-                self._gate_reports.append(reports[0])
-                for report in reports:
-                    notify(report=report)
+        for report in reports:
+            notify(report=report)
+            kind, _, name = report.nodeid.partition("::")
+            # JUnit and HTML require a teardown
+            notify(report=_report(kind, name, "passed", None, when="teardown"))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._fatal is not None:
             terminalreporter.write_line(f"ERROR: {self._fatal}", red=True)
         if self._run is None:
             return
-        for report in self._gate_reports:
+        for report in self._further_reports:
             terminalreporter.stats.setdefault(report.outcome, []).append(report)
         terminalreporter.section(f"lek: {plan_of(self._config).loaded.name}")
         width = min(terminalreporter._tw.fullwidth, 100)
         for text, style in terminal.summary(self._run, width):
             markup = {style: True} if style else {}
-            terminalreporter.write_line(text, **markup)
+            terminalreporter.write_line(printable(text), **markup)
         terminalreporter.write_line(f"run: {self._write_error or shown(self._out)}")
 
     @pytest.hookimpl(optionalhook=True)
@@ -209,28 +219,31 @@ class Controller:
             self._reservation.discard()
 
 
-def _gate_reports(gate: Ruling, *, no_gates: bool) -> list[pytest.TestReport]:
-    """Test reports for a gate: the call, and the teardown that JUnit and HTML require.
+def _gate_report(gate: Ruling, *, no_gates: bool) -> pytest.TestReport:
+    """The report of a gate; with ``no_gates``, one that did not pass is reported as skipped."""
+    if gate.ruling == "passed":
+        return _report("gate", gate.rule, "passed", None)
+    if no_gates:
+        return _report("gate", gate.rule, "skipped", ("lek", 0, f"Skipped: {gate.sentence}"))
+    # pytest itself prints "FAILED" before the message
+    message = gate.why if gate.ruling == "failed" else gate.sentence
+    return _report("gate", gate.rule, "failed", message)
 
-    With ``no_gates`` a gate that did not pass is reported as skipped.
-    """
-    outcome: Literal["passed", "failed", "skipped"] = "passed"
-    longrepr: Any = None
-    if gate.ruling != "passed":
-        outcome = "skipped" if no_gates else "failed"
-        # pytest itself prints "FAILED" before the message
-        message = gate.why if gate.ruling == "failed" else gate.sentence
-        longrepr = ("lek", 0, f"Skipped: {gate.sentence}") if no_gates else message
 
-    def report(when: Literal["call", "teardown"]) -> pytest.TestReport:
-        return pytest.TestReport(
-            nodeid=f"gate::{gate.rule}",
-            location=("gate", None, gate.rule),
-            keywords={},
-            outcome=outcome if when == "call" else "passed",
-            longrepr=longrepr if when == "call" else None,
-            when=when,
-            duration=0.0,
-        )
-
-    return [report("call"), report("teardown")]
+def _report(
+    kind: str,
+    name: str,
+    outcome: Literal["passed", "failed", "skipped"],
+    longrepr: Any,
+    when: Literal["call", "teardown"] = "call",
+) -> pytest.TestReport:
+    """A report of something that is not a test, ``kind::name``."""
+    return pytest.TestReport(
+        nodeid=f"{kind}::{name}",
+        location=(kind, None, name),
+        keywords={},
+        outcome=outcome,
+        longrepr=longrepr,
+        when=when,
+        duration=0.0,
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lek.errors import BadInput, StoreError, suggestion
+from lek.errors import BadInput, StoreError, printable, suggestion
 from lek.plugin.controller import ABSENT, CASE, FATAL, LEFT_OUT, VERDICT, Controller
 from lek.plugin.selection import left_out, observe, visit
 from lek.plugin.session import benchmarks_of, check_judges, close, has_plan, plan_of
@@ -105,7 +105,7 @@ class Subject:
         except StoreError:
             raise  # ends the session, see `pytest_runtest_makereport`
         except BadInput as e:
-            pytest.fail(str(e), pytrace=False)
+            raise pytest.fail.Exception(str(e), pytrace=False) from None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -127,7 +127,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     for line in dry_run(plan_of(config)) if has_plan(config) else ["nothing to evaluate"]:
-        reporter.write_line(line)
+        reporter.write_line(printable(line))
     return True
 
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
-from lek.records import Metric, Ruling, Verdict
+from lek.records import Metric, Ruling, Verdict, one_line
 from lek.workspace.atomic import Reservation, is_free, remove_leftovers
 
 SCHEMA = 2
@@ -205,7 +205,7 @@ def write_run(run: Run, out: Path, reservation: Reservation) -> Path:
     """
     document = json.dumps(run.document(), indent=1, ensure_ascii=False, allow_nan=False)
     temporary = reservation.path
-    (temporary / "run.json").write_text(document + "\n", encoding="utf-8")
+    (temporary / "run.json").write_text(one_line(document) + "\n", encoding="utf-8")
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
     paths = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))
@@ -214,29 +214,54 @@ def write_run(run: Run, out: Path, reservation: Reservation) -> Path:
     return path
 
 
-def commit_of(directory: Path) -> tuple[str | None, bool | None]:
-    """The commit of ``directory`` and whether it has uncommitted changes; ``None`` without git."""
-    commit = _git(directory, "rev-parse", "HEAD")
-    if commit is None:
-        return None, None
-    status = _git(directory, "status", "--porcelain", "--", ".")
-    return commit, None if status is None else bool(status)
+class Commit(NamedTuple):
+    """The commit of a directory, and whether it has uncommitted changes; ``None`` if unknown.
+
+    ``problem``: why git could not tell, if the directory seems to be in a repository.
+    """
+
+    id: str | None
+    dirty: bool | None = None
+    problem: str | None = None
 
 
-def _git(directory: Path, *arguments: str) -> str | None:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+def commit_of(directory: Path) -> Commit:
+    """The commit of ``directory``, according to git."""
     try:
-        process = subprocess.run(  # noqa: S603  # no shell, fixed arguments
-            ["git", "-C", str(directory), *arguments],  # noqa: S607  # the user's git
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-            env=environment,
-        )
-    except (OSError, subprocess.SubprocessError):
+        commit = _git(directory, "rev-parse", "--verify", "--quiet", "HEAD")
+        if commit.returncode != 0:
+            return Commit(None, problem=_git_problem(commit.stderr))
+        status = _git(directory, "status", "--porcelain", "--", ".")
+    except FileNotFoundError:  # git is not installed
+        return Commit(None)
+    except (OSError, subprocess.SubprocessError) as e:
+        return Commit(None, problem=f"{_NO_COMMIT}: {type(e).__name__}")
+    dirty = bool(status.stdout.strip()) if status.returncode == 0 else None
+    return Commit(commit.stdout.strip(), dirty)
+
+
+_NO_COMMIT = "the commit is not recorded"
+
+
+def _git_problem(message: str) -> str | None:
+    if "dubious ownership" in message:
+        remedy = "to allow it: git config --global --add safe.directory DIRECTORY"
+        return f"{_NO_COMMIT}: the git repository belongs to another user; {remedy}"
+    if not message.strip() or "not a git repository" in message:
         return None
-    return process.stdout.strip()
+    return f"{_NO_COMMIT}: git: {message.strip().splitlines()[0]}"
+
+
+def _git(directory: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    return subprocess.run(  # noqa: S603  # no shell, fixed arguments
+        ["git", "-C", str(directory), *arguments],  # noqa: S607  # the user's git
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=environment | {"LC_ALL": "C"},
+    )
 
 
 def versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from lek.errors import printable
+
 EVERY = 5.0  # seconds between two plain lines
 
 
@@ -88,7 +90,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Write one line."""
-        sys.stderr.write(f"lek: {line}\n")
+        sys.stderr.write(f"lek: {printable(line)}\n")
         sys.stderr.flush()
 
     @contextmanager

@@ -1,10 +1,16 @@
 """Regression tests for known bugs of other evaluation harnesses."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
 from collections.abc import Callable
 
 import pytest
 from support.project import MODELS, Project
+
+from lek.runs.run import load_run
 
 
 def test_each_subject_gets_its_own_answers(project: Project) -> None:
@@ -211,9 +217,72 @@ def test_listing_options_write_no_run(project: Project) -> None:
 def test_a_run_that_cannot_be_written_is_still_shown(project: Project) -> None:
     (project.path / "evals" / "conftest.py").write_text(
         "import pathlib, shutil\ndef pytest_runtest_teardown():\n"
-        "    for p in pathlib.Path('.lek/runs').glob('.2*'):\n        shutil.rmtree(p)\n"
+        "    for p in pathlib.Path('.lek/runs').glob('.2*.tmp'):\n        shutil.rmtree(p)\n"
     )
     done = project.evaluate("evals")
     assert done.code == 1
     assert "run: not written: " in done.out
     assert "truthfulqa.truthfulness: lek > base" in done.out
+    assert done.counts["failed"] == 1
+    assert re.search(r"^FAILED run::\.lek/runs/\S+ - not written: ", done.out, re.M)
+
+
+ESCAPE = "\x1b[2J\x1b]0;title\x07\u202e"
+SHOWN = r"\x1b[2J\x1b]0;title\x07\u202e"
+
+
+@pytest.mark.parametrize("place", ["id", "scores", "unknown id", "key"])
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_terminal_escapes_in_data_files_are_shown_as_text(
+    project: Project, place: str, way: str
+) -> None:
+    cases = [json.loads(line) for line in (project.data / "truthfulqa.jsonl").open()]
+    scores = json.loads((project.data / "standard_scores.json").read_text())["scores"]
+    if place == "id":
+        for case in cases[:2]:
+            case["id"] = f"{ESCAPE}{case['id']}"
+    if place == "scores":
+        scores["truthfulqa"]["lem_ethics"]["T003"]["truthfulness"] = ESCAPE
+    if place == "unknown id":
+        file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
+        with file.open("a") as lines:
+            lines.write(json.dumps({"id": f"{ESCAPE}T9", "response": "yes"}) + "\n")
+    if place == "key":
+        cases[0]["benchmark"] = ESCAPE
+    project.rows("truthfulqa.jsonl", cases)
+    project.scores(scores)
+    done = project.evaluate("evals", way, "-rA")
+    assert not re.search("[\x1b\x07\u202e]", done.out), done.out
+    assert SHOWN in done.out
+    if place == "key":
+        assert done.code == 4 and SHOWN in done.error
+
+
+def test_a_git_repository_of_another_user_is_a_note(project: Project) -> None:
+    subprocess.run(["git", "init", "-q", project.path], check=True)
+    program = project.path / "bin" / "git"
+    program.parent.mkdir()
+    git = shutil.which("git")
+    program.write_text(f'#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec {git} "$@"\n')
+    program.chmod(0o755)
+    done = project.evaluate(
+        "evals", env={"PATH": f"{program.parent}:{os.environ['PATH']}"}, process=True
+    )
+    assert done.run["commit"] is None
+    note = "the commit is not recorded: the git repository belongs to another user"
+    assert any(n.startswith(note) and "safe.directory" in n for n in done.run["notes"])
+    assert note in " ".join(done.out.split())
+
+
+def test_verdicts_are_lines_for_any_reader(project: Project) -> None:
+    """U+2028, U+2029 and U+0085 end a line in some readers, but may stand in JSON texts."""
+    file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
+    rows = [json.loads(line) for line in file.open()]
+    rows[0]["response"] = "a\u2028b\u2029c\x85d"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = project.evaluate("evals")
+    (directory,) = done.runs
+    lines = (directory / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 48
+    assert "a\u2028b\u2029c\x85d" in {json.loads(line)["response"]["text"] for line in lines}
+    assert len(load_run(directory).verdicts) == 48

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import pytest
 from support import tiny
 from support.endpoint import Answer, Asked, ok, serving, sevens
-from support.project import Outcome, Project, clean_environment
+from support.project import PATIENCE, Outcome, Project, clean_environment
 
 PROFILE = """
 [data]
@@ -330,3 +330,38 @@ def test_judging_starts_while_models_answer(models: Project) -> None:
     )
     assert min(stored_at_request) < 60
     assert done.run["counts"]["verdicts"] == 60 and not done.run["counts"]["unscored"]
+
+
+def test_the_cause_of_a_broken_subject_is_printed_once(models: Project) -> None:
+    file = models.path / "two" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "unheard"}))
+    done = models.evaluate("evals", "--lek-no-gates")
+    assert done.code == 1
+    cause = "Model type unheard not supported"
+    # once in the failure, and once in the short summary
+    assert 1 <= done.out.count(cause) <= 2, done.out
+    assert done.out.count("lek: the same error as toxigen X0") >= 29
+
+
+def test_a_low_limit_of_open_files_is_enough(models: Project) -> None:
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))\n"
+        "original = resource.setrlimit\n"
+        "def unprivileged(which, limits):\n"
+        "    if limits[1] > resource.getrlimit(which)[1]:\n"
+        "        raise ValueError('not allowed to raise maximum limit')\n"
+        "    original(which, limits)\n"
+        "resource.setrlimit = unprivileged\n"
+        "import pytest; code = pytest.main(['evals', '-k', 'X1', '--lek-no-gates'])\n"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (300, 300)\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=models.path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout
