@@ -105,10 +105,12 @@ def built(run: Run) -> list[str]:
     for subject in subjects:
         effects = (subject["build"] or {}).get("abliteration")
         if effects:
+            partial = effects.get("partial_refusals_after", 0)
             lines.append(
                 f"{subject['name']}, on held-out prompts: "
                 f"refuses {effects['refusals_before']:.0%} -> {effects['refusals_after']:.0%} "
-                f"of {effects['harmful_prompts']} harmful, "
+                f"of {effects['harmful_prompts']} harmful"
+                f"{f' ({partial:.0%} only at first)' if partial else ''}, "
                 f"complies with {effects['harmless_compliance_before']:.0%} -> "
                 f"{effects['harmless_compliance_after']:.0%} "
                 f"of {effects['harmless_prompts']} harmless; "
