@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from lek.profile.schema import APIJudgeSettings
+from lek.profile.schema import APIJudgeSettings, OpenAISettings
 from lek.providers.errors import (
     HTTPResponse,
     PermanentError,
@@ -28,7 +28,7 @@ _UNREACHABLE = {
     "NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "SSLCertVerificationError",
     "InvalidProxyURL",
 }  # fmt: skip
-_INTERRUPTED = {"TransportError", "APIConnectionError", "RequestException", "OSError"}
+_INTERRUPTED = {"TransportError", "RequestException", "OSError"}
 _LIBRARIES = ("openai", "httpx", "httpcore", "requests", "urllib3", "google", "h11", "pydantic")
 
 
@@ -43,8 +43,9 @@ class APIEndpoint(ABC):
 
     def __init__(self, settings: APIJudgeSettings, key: str | None, address: str) -> None:
         self._settings, self._key = settings, key
-        address, has_form = without_query(address), hasattr(settings, "structured")
-        self._target = Target(address, settings.model, settings.key, key, has_form)
+        is_openai = isinstance(settings, OpenAISettings)
+        address = without_query(address)
+        self._target = Target(address, settings.model, settings.key, key, is_openai)
 
     def ask(self, question: Question) -> Reply:
         """Send one request, without retries.
@@ -93,6 +94,8 @@ class APIEndpoint(ABC):
 
     def _classify(self, e: Exception) -> Exception:
         """The `ProviderError` for an error of the library or the network, else `InternalError`."""
+        if type(e).__name__ == "APIConnectionError" and isinstance(e.__cause__, Exception):
+            e = e.__cause__  # the openai library raises it for any exception in a request
         chain = list(_chain(e))
         names = {c.__name__ for error in chain for c in type(error).__mro__}
         sent = not names & _UNREACHABLE
@@ -141,5 +144,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     errors = [error]
     for e in errors:
         yield e
-        inner = [e.__cause__, e.__context__, getattr(e, "reason", None), *e.args]
+        inner = [e.__cause__, getattr(e, "reason", None), *e.args]
         errors += [i for i in inner if isinstance(i, BaseException) and i not in errors]
