@@ -53,7 +53,11 @@ class Controller:
             self._tally = tally
             if getattr(option, "numprocesses", None) or getattr(option, "tx", None):
                 # Under xdist, the selection is known only after the workers have started.
-                check_judges(self._config, plan_of(self._config).cases)
+                try:
+                    check_judges(self._config, plan_of(self._config).cases)
+                except pytest.UsageError:
+                    discard(self._temporary)
+                    raise
         return self._tally
 
     def pytest_report_header(self) -> list[str]:

@@ -154,7 +154,8 @@ class LLMJudge:
             votes = [vote or MissingVote("no reply from the judge", True) for vote in entry.votes]
         for vote in votes:
             if isinstance(vote, MissingVote) and vote.traceback is not None:
-                raise InternalError(f"the judge failed, not the API:\n{vote.traceback}")
+                cause = vote.traceback.splitlines()[-1]
+                raise InternalError(f"{cause} (not an error of the API)\n{vote.traceback}")
         return verdict(case, response, measures, votes, judge=self.name)
 
     def missing(
