@@ -193,7 +193,7 @@ def test_an_internal_error_fails_whoever_asked_and_is_asked_again(tmp_path: Path
     broken = Outcome(None, "an internal error", 1, 1, "Traceback: KeyError: 'A_SECRET'")
     made = llm_judge(tmp_path, Ready(broken), scrub=lambda text: text.replace("A_SECRET", "[key]"))
     for subject in ("lek", "base"):  # equal answers share the vote
-        with pytest.raises(InternalError, match=r"not the API:\nTraceback: KeyError: '\[key\]'"):
+        with pytest.raises(InternalError, match=r"of the API\)\nTraceback: KeyError: '\[key\]'"):
             made(CASE, said("No.", subject=subject), MEASURES)
     again = llm_judge(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
     assert again.scores["truthfulness"] == 7
