@@ -81,16 +81,16 @@ class APIEndpoint(ABC):
             place = f"{response.status} without a reply from {self._target.address}"
             raise PermanentError(f"{place}; check base_url")
         try:
-            body = json.loads(redact(response.body.decode("utf-8-sig"), self._key))
+            body = _decoded(redact(response.body.decode("utf-8-sig"), self._key))
             if _is_error(body, self.RESULTS):
                 raise from_response(response, self._target)
             if not isinstance(body, dict):
                 raise InvalidBody
             return self._read(body)
-        except (InvalidBody, ValueError, RecursionError):  # also from the decoding of text and JSON
-            pass
-        text = "the response body is not in the documented format of the API"
-        raise TransientError(f"{text} ({self._target.address})", read=False)
+        except (InvalidBody, UnicodeDecodeError):
+            text = "the response body is not in the documented format of the API"
+            error = TransientError(f"{text} ({self._target.address})", read=False)
+        raise error
 
     def _classify(self, e: Exception) -> Exception:
         """The `ProviderError` for an error of the library or the network, else `InternalError`."""
@@ -130,10 +130,18 @@ class InvalidBody(Exception):
     """The JSON body of a response is not in the documented format."""
 
 
+def _decoded(text: str) -> Any:
+    """The value of a JSON ``text``; raises `InvalidBody`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidBody from None
+
+
 def _is_error(body: Any, results: tuple[str, ...]) -> bool:
     """Whether ``body`` is an error object, or a list of these, instead of a result."""
-    if isinstance(body, list):
-        return bool(body) and _is_error(body[0], results)
+    while isinstance(body, list) and body:
+        body = body[0]
     if not isinstance(body, dict) or any(body.get(name) for name in results):
         return False
     return bool(body.get("error")) or body.get("object") == "error" or body.get("type") == "error"

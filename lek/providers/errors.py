@@ -155,8 +155,10 @@ def _from_status(
     if status == 402:
         return PermanentError(f"{response}; no credit is left on the account")
     if status == 404:
+        # a router of models replies with 404 if none of them supports a parameter
+        advice = advice if advice not in ("", "check model") else "check model and base_url"
         where = f"no model {target.model} ({response}) at {target.address}"
-        return PermanentError(f"{where}; check model and base_url")
+        return PermanentError(f"{where}; {advice}")
     if status in (400, 413, 422):
         text = f"{response.rstrip('.')}; {advice}" if advice else response
         return RejectedRequest(text, advised=bool(advice))

@@ -183,6 +183,12 @@ def test_a_rejected_request_names_the_setting_to_change(case: str) -> None:
     assert str(error) == (f"400 {message.rstrip('.')}; {advice}" if advice else f"400 {message}")
 
 
+def test_a_router_without_a_model_for_the_request_names_the_setting() -> None:
+    error = outcome(open_openai, status(404, "No endpoints found that support response_format"))
+    assert isinstance(error, PermanentError)
+    assert str(error).endswith('; set structured = "json_object" or "none"')
+
+
 @google
 def test_a_setting_that_the_judge_lacks_is_not_named(opened: Open) -> None:
     error = outcome(opened, status(400, "JSON mode is not enabled for judge-1"))
@@ -302,6 +308,30 @@ def test_an_error_of_the_program_is_none_of_the_api(
             endpoint.ask(QUESTION)
     assert re.search(r"in fail\n(.*\n)+KeyError: 'PYTEST_CURRENT_TEST \[key\]'$", str(told.value))
     assert told.value.__cause__ is None and told.value.__context__ is None
+
+
+@every
+def test_an_error_in_reading_a_reply_is_none_of_the_reply(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("not enough values to unpack")
+
+    with serving(ok("{}")) as api:
+        endpoint = opened(api.url)
+        monkeypatch.setattr(endpoint, "_read", fail)
+        with pytest.raises(InternalError, match=r"ValueError: not enough values to unpack$"):
+            endpoint.ask(QUESTION)
+
+
+@every
+@pytest.mark.parametrize("nested", ["[" * 100_000, "[" * 500 + "]" * 500, '{"a":' * 100_000])
+def test_a_nested_body_is_none_of_the_api(opened: Open, nested: str) -> None:
+    for code in (200, 400):
+        answer = raw(nested.encode())
+        answer.status = code
+        error = outcome(opened, answer)
+        assert type(error) is (TransientError if code == 200 else RejectedRequest)
 
 
 def test_an_error_inside_the_library_is_not_taken_for_a_connection(
