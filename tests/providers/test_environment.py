@@ -112,6 +112,17 @@ def test_credentials_in_a_netrc_file_are_not_sent(
 
 
 @pytest.mark.parametrize("client", CLIENTS)
+def test_a_cookie_of_the_server_is_not_sent_back(client: str) -> None:
+    answer = ok("{}")
+    answer.headers["Set-Cookie"] = "session=1; Path=/"
+    with serving(answer) as api:
+        endpoint = opened(client, api.url)
+        for _ in range(2):
+            endpoint.ask(QUESTION)
+    assert [a.headers.get("cookie") for a in api.asked] == [None, None]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_proxy_is_used_and_gets_its_own_credentials_alone(
     client: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
