@@ -1,5 +1,6 @@
 """`pytest evals` with a judge behind an API: the real client libraries and a local server."""
 
+import base64
 import json
 import re
 import time
@@ -250,6 +251,12 @@ def test_a_dry_run_sends_no_requests_and_shows_what_is_missing(project: Project)
 def test_no_artefact_contains_the_key(project: Project) -> None:
     """Check the output and files of a failing and a passing run, and all command lines."""
     command_lines: list[str] = []
+    encoded = [
+        KEY.upper(),
+        "".join(f"%{ord(c):02X}" for c in KEY),
+        base64.b64encode(f"user:{KEY}".encode()).decode(),
+        "".join(f"&#{ord(c)};" for c in KEY),
+    ]
 
     def nosy(asked: Asked) -> Answer:
         for file in Path("/proc").glob("[0-9]*/cmdline"):
@@ -267,6 +274,9 @@ def test_no_artefact_contains_the_key(project: Project) -> None:
             3: status(500, f"the key {KEY} is at fault", headers={"X-Key": KEY}),
             5: ok(f"{KEY} is my verdict"),
             7: ok(json.dumps(json.loads(by_subject(asked)) | {"reasons": f"your key is {KEY}"})),
+            8: ok(json.dumps(json.loads(by_subject(asked)) | {"reasons": " ".join(encoded)})),
+            9: status(400, body=b"-" * 980 + KEY.encode()),
+            10: status(500, body=b"-" * 190 + encoded[1].encode() + b"-" * 2000),
             40: status(403, f"{KEY} is not allowed here"),
         }
         return replies.get(asked.number, truthful(asked))
@@ -290,7 +300,10 @@ def test_no_artefact_contains_the_key(project: Project) -> None:
     assert {"store.sqlite3", "run.json", "verdicts.jsonl", "r.html", "r.xml"} <= {
         f.name for f in files
     }
-    assert not [f for f in files if KEY.encode() in f.read_bytes()]
+    pieces = [form[i : i + 12] for form in (KEY, *encoded) for i in (0, 12, len(form) - 14)]
+    pieces.remove(encoded[2][:12])  # mostly that of "user:"
+    contents = [failing.out, passing.out, *(f.read_text(errors="replace") for f in files)]
+    assert not [piece for piece in pieces for content in contents if piece in content]
     assert command_lines and not any(KEY in line for line in command_lines)
 
 
