@@ -135,6 +135,15 @@ def test_spellings_of_an_address(spelling: str, address: str) -> None:
     assert GeminiSettings(model="m", base_url=spelling).base_url == address
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    ["http://h/\x1b[31m", "http://h/v 1", "http://h\u00e9/v1", "ftp://h", "http:///v1", "h"],
+)
+def test_what_is_no_address(wrong: str) -> None:
+    with pytest.raises(ValueError, match="must be an address such as"):
+        OpenAISettings(model="m", base_url=wrong)
+
+
 def test_the_form_of_questions_is_named_where_it_is_not_the_usual_one(installed: Any) -> None:
     installed(OLD, NEW, "openai")
     genai = GEMINI.model_copy(update={"client": "google-genai"})
