@@ -143,12 +143,17 @@ class BenchmarkJudge:
         for judge, measures in self._applying(case):
             judge.queue(case, response, measures)
 
-    def missing(self, case: Case, response: Response) -> list[tuple[str, list[str], int]]:
-        """For each deferred judge: its name, and the keys and characters of `Judge.missing`."""
+    def missing(
+        self, case: Case, response: Response, kinds: Collection[str] | None = None
+    ) -> list[tuple[str, list[str], int]]:
+        """For each deferred judge: its name, and the keys and characters of `Judge.missing`.
+
+        ``kinds``: the names of the judges to consider, if not all.
+        """
         return [
             (judge.name, *judge.missing(case, response, measures))
             for judge, measures in self._applying(case)
-            if judge.deferred
+            if judge.deferred and (kinds is None or judge.name in kinds)
         ]
 
     @property
@@ -402,7 +407,7 @@ class Judges:
         the session goes on. Sends nothing if the budget would not allow a question afterwards.
         """
         left, budget = set(self._pools) - self._probed, self._workspace.calls
-        if budget is not None and budget < 2:
+        if budget is not None and budget <= len(left):
             return
         for judge, case, response in answers:
             if not left:
@@ -410,8 +415,8 @@ class Judges:
             if response is not None and response.text is None:
                 continue  # nothing to judge
             unknown = Response(subject="", case=case.id, text=" ")
-            for kind, keys, _ in judge.missing(case, response or unknown):
-                if keys and kind in left:
+            for kind, keys, _ in judge.missing(case, response or unknown, left):
+                if keys:
                     left.discard(kind)
                     self._probe(kind)
 

@@ -64,15 +64,16 @@ def _address(value: str) -> str:
         port, valid = parts.port, parts.scheme in _PORTS and parts.port != 0
     except ValueError:  # for example, the port is not a number
         valid = False
-    if not valid or not re.fullmatch(r"[A-Za-z0-9.:_-]+", parts.hostname or ""):
+    host, path = (parts.hostname or "", parts.path.rstrip("/")) if valid else ("", "")
+    if not re.fullmatch(r"[A-Za-z0-9.:_-]+", host) or not re.fullmatch(r"[!-~]*", path):
         raise ValueError("must be an address such as http://127.0.0.1:8080/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(
             "must contain no key or query; set 'key' to the name of the key's variable"
         )
-    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
+    host = f"[{host}]" if ":" in host else host
     suffix = "" if port in (None, _PORTS[parts.scheme]) else f":{port}"
-    return f"{parts.scheme}://{host}{suffix}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{host}{suffix}{path}"
 
 
 Url = Annotated[str, AfterValidator(_address)]

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from lek.profile.schema import APIJudgeSettings
+from lek.profile.schema import APIJudgeSettings, OpenAISettings
 from lek.providers.errors import (
     HTTPResponse,
     PermanentError,
@@ -28,7 +28,7 @@ _UNREACHABLE = {
     "NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "SSLCertVerificationError",
     "InvalidProxyURL",
 }  # fmt: skip
-_INTERRUPTED = {"TransportError", "APIConnectionError", "RequestException", "OSError"}
+_INTERRUPTED = {"TransportError", "RequestException", "OSError"}
 _LIBRARIES = ("openai", "httpx", "httpcore", "requests", "urllib3", "google", "h11", "pydantic")
 
 
@@ -43,8 +43,9 @@ class APIEndpoint(ABC):
 
     def __init__(self, settings: APIJudgeSettings, key: str | None, address: str) -> None:
         self._settings, self._key = settings, key
-        address, has_form = without_query(address), hasattr(settings, "structured")
-        self._target = Target(address, settings.model, settings.key, key, has_form)
+        is_openai = isinstance(settings, OpenAISettings)
+        address = without_query(address)
+        self._target = Target(address, settings.model, settings.key, key, is_openai)
 
     def ask(self, question: Question) -> Reply:
         """Send one request, without retries.
@@ -80,19 +81,21 @@ class APIEndpoint(ABC):
             place = f"{response.status} without a reply from {self._target.address}"
             raise PermanentError(f"{place}; check base_url")
         try:
-            body = json.loads(redact(response.body.decode("utf-8-sig"), self._key))
+            body = _decoded(redact(response.body.decode("utf-8-sig"), self._key))
             if _is_error(body, self.RESULTS):
                 raise from_response(response, self._target)
             if not isinstance(body, dict):
                 raise InvalidBody
             return self._read(body)
-        except (InvalidBody, ValueError, RecursionError):  # also from the decoding of text and JSON
-            pass
-        text = "the response body is not in the documented format of the API"
-        raise TransientError(f"{text} ({self._target.address})", read=False)
+        except (InvalidBody, UnicodeDecodeError):
+            text = "the response body is not in the documented format of the API"
+            error = TransientError(f"{text} ({self._target.address})", read=False)
+        raise error
 
     def _classify(self, e: Exception) -> Exception:
         """The `ProviderError` for an error of the library or the network, else `InternalError`."""
+        if type(e).__name__ == "APIConnectionError" and isinstance(e.__cause__, Exception):
+            e = e.__cause__  # the openai library raises it for any exception in a request
         chain = list(_chain(e))
         names = {c.__name__ for error in chain for c in type(error).__mro__}
         sent = not names & _UNREACHABLE
@@ -127,10 +130,18 @@ class InvalidBody(Exception):
     """The JSON body of a response is not in the documented format."""
 
 
+def _decoded(text: str) -> Any:
+    """The value of a JSON ``text``; raises `InvalidBody`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidBody from None
+
+
 def _is_error(body: Any, results: tuple[str, ...]) -> bool:
     """Whether ``body`` is an error object, or a list of these, instead of a result."""
-    if isinstance(body, list):
-        return bool(body) and _is_error(body[0], results)
+    while isinstance(body, list) and body:
+        body = body[0]
     if not isinstance(body, dict) or any(body.get(name) for name in results):
         return False
     return bool(body.get("error")) or body.get("object") == "error" or body.get("type") == "error"
@@ -141,5 +152,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     errors = [error]
     for e in errors:
         yield e
-        inner = [e.__cause__, e.__context__, getattr(e, "reason", None), *e.args]
+        inner = [e.__cause__, getattr(e, "reason", None), *e.args]
         errors += [i for i in inner if isinstance(i, BaseException) and i not in errors]

@@ -21,7 +21,7 @@ _ALL_REJECTED = 10  # rejections without a single reply, after which no more que
 _REPORTED_WAIT = 5.0  # seconds; longer waits that the API requests are reported
 _CONSECUTIVE_FAILURES = 5  # failed questions in a row, after which no more questions are sent
 
-Count = Callable[[int, int], None]
+Count = Callable[[int, int], None]  # see `RateLimitedClient.ask`
 
 
 class RateLimitedClient:
@@ -79,7 +79,7 @@ class RateLimitedClient:
                 return Outcome(None, self._stopped, requests, unread)
             attempts += 1
             reply, error = self._send(question, count)
-            sent, lost = _fate(error)
+            sent, lost = _sent_and_lost(error)
             requests, unread = requests + sent, unread + lost
             if reply is not None:
                 with self._lock:
@@ -120,7 +120,7 @@ class RateLimitedClient:
             error = e
         except Exception as e:
             error = internal_error(e, None)
-        sent, lost = _fate(error)
+        sent, lost = _sent_and_lost(error)
         count(sent - 1, lost - 1)
         return reply, error
 
@@ -182,7 +182,7 @@ class RateLimitedClient:
         return first
 
 
-def _fate(error: Exception | None) -> tuple[int, int]:
+def _sent_and_lost(error: Exception | None) -> tuple[int, int]:
     """How many requests were sent (0 or 1), and how many of them have no reply that was read."""
     if isinstance(error, ProviderError):
         return int(error.sent), int(error.sent and not error.read)

@@ -48,7 +48,16 @@ class UnreachableError(TransientError):
 
 
 class RejectedRequest(ProviderError):
-    """The API rejected this question (too long, malformed): a retry would not help."""
+    """The API rejected this question (too long, malformed): a retry would not help.
+
+    ``advised``: whether the message names the setting to change.
+    """
+
+    def __init__(
+        self, message: str, *, sent: bool = True, read: bool = True, advised: bool = False
+    ) -> None:
+        super().__init__(message, sent=sent, read=read)
+        self.advised = advised
 
 
 class PermanentError(ProviderError):
@@ -67,15 +76,15 @@ def internal_error(error: Exception, key: str | None) -> InternalError:
 class Target(NamedTuple):
     """The endpoint of a judge, as its error messages name it.
 
-    ``variable``: the environment variable that holds the ``key``. ``structured``: whether the
-    judge has the setting of that name.
+    ``variable``: the environment variable that holds the ``key``. ``openai``: whether the judge has
+    the settings of that kind, such as ``structured``.
     """
 
     address: str
     model: str
     variable: str | None
     key: str | None
-    structured: bool = False
+    openai: bool = False
 
 
 class HTTPResponse(NamedTuple):
@@ -146,10 +155,13 @@ def _from_status(
     if status == 402:
         return PermanentError(f"{response}; no credit is left on the account")
     if status == 404:
+        # a router of models replies with 404 if none of them supports a parameter
+        advice = advice if advice not in ("", "check model") else "check model and base_url"
         where = f"no model {target.model} ({response}) at {target.address}"
-        return PermanentError(f"{where}; check model and base_url")
+        return PermanentError(f"{where}; {advice}")
     if status in (400, 413, 422):
-        return RejectedRequest(response + advice)
+        text = f"{response.rstrip('.')}; {advice}" if advice else response
+        return RejectedRequest(text, advised=bool(advice))
     if status in (408, 409, 425, 429) or status >= 500:
         if after is not None and after > LONGEST_WAIT:
             return PermanentError(f"{response}; {resume(after)}")
@@ -183,10 +195,11 @@ def _status_of(fields: list[tuple[str, Any]]) -> int:
     return next(named, 500)
 
 
+_STRUCTURED = 'set structured = "json_object" or "none"'
 _ADVICE = (
     (r"response_?(format|mime_?type|(json_?)?schema)|json[_ ]?(schema|object|mode)|structured",
-     'set structured = "json_object" or "none"'),
-    (r"max_completion_tokens", 'set token_limit = "max_completion_tokens", or change max_tokens'),
+     _STRUCTURED),
+    (r"max_completion_tokens", 'change token_limit (the name of the limit) or max_tokens'),
     (r"max_?(new_|output_?)?tokens", "change max_tokens"),
     (r"temperature", 'change temperature; "default" leaves it out'),
     (r"(unknown|invalid|no such|unsupported) model|\bmodel\b.*(not (found|exist|supported|"
@@ -201,9 +214,9 @@ def _advice(parameter: str, message: str, target: Target) -> str:
         text = message
     for pattern, advice in _ADVICE:
         if re.search(pattern, text, re.I):
-            if advice.startswith("set structured") and not target.structured:
-                return "; check model: it may not support a JSON Schema"
-            return f"; {advice}"
+            if target.openai:
+                return advice
+            return advice.replace(_STRUCTURED, "check model: it may not support a JSON Schema")
     return ""
 
 

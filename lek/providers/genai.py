@@ -60,10 +60,16 @@ def _client(settings: GeminiSettings, key: str) -> Any:
             # milliseconds per read; `call_with_timeout` limits the whole request
             "timeout": max(1, int(settings.timeout * 1000)),
             "retry_options": {"attempts": 1},
-            # following a redirect would send the key to another host
-            "client_args": {"follow_redirects": False, "event_hooks": {"response": [_receive]}},
+            "client_args": {
+                "follow_redirects": False,  # that would send the key to another host
+                "event_hooks": {"request": [_remove_cookies], "response": [_receive]},
+            },
         },
     )
+
+
+def _remove_cookies(request: Any) -> None:
+    request.headers.pop("cookie", None)
 
 
 def _receive(response: Any) -> None:

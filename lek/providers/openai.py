@@ -41,8 +41,6 @@ class OpenAIEndpoint(APIEndpoint):
         # The library reads these from the environment and would send them to any address.
         self._client.organization = self._client.project = None
         self._client._custom_headers = {}
-        # Collects facts on the machine once, which must not happen in the thread of a request.
-        _ = self._client.default_headers
 
     def _remove_foreign_headers(self, request: Any) -> None:
         """Remove headers that neither the protocol nor the profile needs, whoever added them."""

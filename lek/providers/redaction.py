@@ -84,6 +84,8 @@ def _written(character: str) -> str:
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    html = rf"&(?:amp;)*(?:#0*{code}|#x0*{code:x}|{_NAMED.get(character, '(?!)')});"
-    url = f"%(?:25)*{code:02x}"
-    return rf"(?:\\*(?:{re.escape(character)}|u00{code:02x}|x{code:02x})|{url}|{html})"
+    html = (
+        rf"&(?:amp;){{0,3}}(?:#0{{0,4}}{code}|#x0{{0,4}}{code:x}|{_NAMED.get(character, '(?!)')});"
+    )
+    url = f"%(?:25){{0,3}}{code:02x}"
+    return rf"(?:\\{{0,8}}(?:{re.escape(character)}|u00{code:02x}|x{code:02x})|{url}|{html})"

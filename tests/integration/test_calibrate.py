@@ -79,6 +79,14 @@ def test_calibration_resumes_after_the_api_refused(tmp_path: Path) -> None:
         assert bounded.returncode == 0 and len(api.asked) == before + total - 9
 
 
+def test_a_refused_probe_is_a_one_line_error(tmp_path: Path) -> None:
+    with serving(probe=status(401, "bad key")) as api:
+        done = calibrate(tmp_path, api)
+        assert (done.returncode, len(api.probes), len(api.asked)) == (4, 1, 0)
+    told = "p.toml: judges.openai: JUDGE_KEY: refused (401 bad key); check the key"
+    assert done.stderr.splitlines()[-1] == f"ERROR: {told}"
+
+
 def test_unwritable_output_is_a_one_line_error(tmp_path: Path) -> None:
     with serving() as api:
         done = calibrate(tmp_path, api, "--json=nowhere/c.json")

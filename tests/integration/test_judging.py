@@ -1,5 +1,6 @@
 """`pytest evals` with a judge behind an API: the real client libraries and a local server."""
 
+import base64
 import json
 import re
 import signal
@@ -13,7 +14,7 @@ from threading import Lock
 
 import pytest
 from support import tiny
-from support.endpoint import Answer, Api, Asked, ok, serving, sevens, status
+from support.endpoint import Answer, Api, Asked, blocked, hang, ok, reset, serving, sevens, status
 from support.project import MODELS, PATIENCE, Outcome, Project, clean_environment
 
 KEY = "AIzaSecret-0123456789-key"
@@ -256,6 +257,12 @@ def test_a_dry_run_sends_no_requests_and_shows_what_is_missing(project: Project)
 def test_no_artefact_contains_the_key(project: Project) -> None:
     """Check the output and files of a failing and a passing run, and all command lines."""
     command_lines: list[str] = []
+    encoded = [
+        KEY.upper(),
+        "".join(f"%{ord(c):02X}" for c in KEY),
+        base64.b64encode(f"user:{KEY}".encode()).decode(),
+        "".join(f"&#{ord(c)};" for c in KEY),
+    ]
 
     def nosy(asked: Asked) -> Answer:
         for file in Path("/proc").glob("[0-9]*/cmdline"):
@@ -273,6 +280,9 @@ def test_no_artefact_contains_the_key(project: Project) -> None:
             3: status(500, f"the key {KEY} is at fault", headers={"X-Key": KEY}),
             5: ok(f"{KEY} is my verdict"),
             7: ok(json.dumps(json.loads(by_subject(asked)) | {"reasons": f"your key is {KEY}"})),
+            8: ok(json.dumps(json.loads(by_subject(asked)) | {"reasons": " ".join(encoded)})),
+            9: status(400, body=b"-" * 980 + KEY.encode()),
+            10: status(500, body=b"-" * 190 + encoded[1].encode() + b"-" * 2000),
             40: status(403, f"{KEY} is not allowed here"),
         }
         return replies.get(asked.number, truthful(asked))
@@ -296,7 +306,10 @@ def test_no_artefact_contains_the_key(project: Project) -> None:
     assert {"store.sqlite3", "run.json", "verdicts.jsonl", "r.html", "r.xml"} <= {
         f.name for f in files
     }
-    assert not [f for f in files if KEY.encode() in f.read_bytes()]
+    pieces = [form[i : i + 12] for form in (KEY, *encoded) for i in (0, 12, len(form) - 14)]
+    pieces.remove(encoded[2][:12])  # mostly that of "user:"
+    contents = [failing.out, passing.out, *(f.read_text(errors="replace") for f in files)]
+    assert not [piece for piece in pieces for content in contents if piece in content]
     assert command_lines and not any(KEY in line for line in command_lines)
 
 
@@ -592,3 +605,241 @@ def test_an_interrupt_of_the_controller_stops_the_workers(project: Project) -> N
         assert asked < 40, output
         time.sleep(1)
         assert len(api.asked) == asked
+
+
+def unreachable(project: Project, api: Api) -> None:
+    """Change the judge's address to a port that nothing listens on."""
+    file = project.path / "evals" / "profiles" / "small.toml"
+    with serving() as other:
+        url = other.url
+    file.write_text(file.read_text().replace(api.url, url))
+
+
+PROBES = {
+    "key": (status(401, "bad key"), "JUDGE_KEY: refused (401 bad key); check the key"),
+    "model": (status(404, "what?"), "no model a-judge (404 what?)"),
+    "structured": (
+        status(400, "response_format is not supported"),
+        '400 response_format is not supported; set structured = "json_object" or "none"',
+    ),
+    "temperature": (
+        status(400, "temperature must be 1"),
+        '400 temperature must be 1; change temperature; "default" leaves it out',
+    ),
+    "another setting": (
+        status(422, "top_k is missing"), "422 top_k is missing; check the settings of this judge"
+    ),
+    "redirect": (status(301, headers={"Location": "/login"}), "/login; check base_url"),
+    "quota": (
+        status(429, "pay", kind="insufficient_quota"),
+        "the quota is used up (pay); check the account",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+@pytest.mark.parametrize("fault", PROBES)
+def test_what_the_user_must_correct_is_one_line_before_the_run(
+    project: Project, fault: str, workers: str
+) -> None:
+    answer, message = PROBES[fault]
+    with serving(truthful, probe=answer) as api:
+        judged_by(project, api)
+        done = run(project, workers)
+        assert (done.code, len(api.asked), len(api.probes)) == (4, 0, 1), done.out
+        assert done.error.startswith("evals/profiles/small.toml: judges.openai: ")
+        assert message in done.error
+        assert not done.runs and "INTERNALERROR" not in done.out
+        api.probe = truthful
+        assert run(project, workers).code == 0
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n2"])
+def test_an_address_that_nothing_listens_on_is_one_line_before_the_run(
+    project: Project, workers: str
+) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        unreachable(project, api)
+        done = run(project, workers)
+    assert done.code == 4 and not done.runs
+    assert re.search(
+        r"judges\.openai: connection failed: Connection refused \(http://127\.0\.0\.1:\d+/v1\); "
+        r"check base_url, and that the server runs$",
+        done.error,
+    )
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [status(503), status(429, headers={"Retry-After": "2"}), reset(), ok("?"), blocked()],
+    ids=["503", "429", "reset", "no verdict", "refused"],
+)
+@pytest.mark.parametrize("kind", ["gemini", "openai"])
+def test_trouble_that_passes_does_not_stop_the_run(
+    project: Project, kind: str, probe: Answer
+) -> None:
+    with serving(truthful, probe=probe) as api:
+        judged_by(project, api, kind)
+        done = run(project)
+        assert (done.code, len(api.asked), len(api.probes)) == (0, 48, 1), done.out
+    assert done.run["cost"]["requests"] == 49
+    assert done.run["cost"]["unread"] == (probe.delivery == "reset")
+
+
+def test_a_probe_is_sent_only_if_votes_of_selected_answers_are_missing(project: Project) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        for arguments in (["--lek-dry-run"], ["--collect-only"], ["-k", "nothing"]):
+            run(project, *arguments)
+        assert not api.probes
+        assert run(project, "-k", "lek").code == 0
+        assert (len(api.asked), len(api.probes)) == (24, 1)
+        assert run(project, "-k", "lek").code == 0
+        assert (len(api.asked), len(api.probes)) == (24, 1)
+        assert run(project).code == 0
+        assert (len(api.asked), len(api.probes)) == (48, 2)
+        assert run(project, "--lek-fresh").code == 0
+        assert (len(api.asked), len(api.probes)) == (96, 3)
+
+
+def test_a_probe_has_the_form_of_the_questions(project: Project) -> None:
+    for kind in TABLES:
+        with serving(truthful) as api:
+            judged_by(project, api, kind)
+            assert run(project, "--lek-limit=1").code == 1  # too few cases
+        (probe,), question = api.probes, api.asked[0]
+        assert probe.path == question.path and probe.headers.keys() == question.headers.keys()
+        assert probe.body.keys() == question.body.keys() and probe.schema
+        assert len(probe.system) + len(probe.user) < 400
+
+
+def test_thinking_that_uses_up_the_limit_is_paid_for_once(project: Project) -> None:
+    def thinking(asked: Asked) -> Answer:
+        limit = asked.body["max_tokens"]
+        answer = truthful(asked)
+        if limit < 100 and " on T003" in asked.user:
+            answer = ok(None, completion_tokens=limit, finish="length")
+        return answer
+
+    with serving(thinking) as api:
+        judged_by(project, api, more="max_tokens = 64\n")
+        first = run(project)
+        assert (first.code, first.counts["unscored"], len(api.asked)) == (0, 2, 48), first.out
+        told = " ".join(first.out.split())
+        assert "no text: thinking used up max_tokens = 64; raise max_tokens (2)" in told
+        again = run(project)
+        assert (again.counts["unscored"], len(api.asked), len(api.probes)) == (2, 48, 1)
+        assert first.findings == again.findings
+        file = project.path / "evals" / "profiles" / "small.toml"
+        file.write_text(file.read_text().replace("max_tokens = 64", "max_tokens = 128"))
+        assert run(project).counts == {"passed": 50, "skipped": 4}
+        assert len(api.asked) == 96
+
+
+def test_an_internal_error_fails_the_test_and_the_next_run_asks_again(project: Project) -> None:
+    (project.path / "evals" / "conftest.py").write_text(
+        "from lek.providers.openai import OpenAIEndpoint\n"
+        "request = OpenAIEndpoint._request\n"
+        "def failing(self, question):\n"
+        "    if ' on T003' in question.user:\n"
+        "        raise KeyError(f'PYTEST_CURRENT_TEST {self._key}')\n"
+        "    return request(self, question)\n"
+        "OpenAIEndpoint._request = failing\n"
+    )
+    with serving(truthful) as api:
+        judged_by(project, api)
+        first = run(project, "-l", "-vv")
+        # two tests, and the gates, which lack a case
+        assert (first.code, first.counts["failed"], len(api.asked)) == (1, 4, 46), first.out
+        assert "in failing" in first.out and "KeyError: 'PYTEST_CURRENT_TEST [key]'" in first.out
+        assert KEY not in first.out
+        assert first.run["counts"]["lost"] == 2
+        assert not [v for v in first.verdicts if v["unscored"]]
+        assert first.run["cost"]["unread"] == 2  # whether they were sent is not known
+        (project.path / "evals" / "conftest.py").unlink()
+        second = run(project)
+        assert (second.code, len(api.asked)) == (0, 48), second.out
+
+
+@pytest.mark.parametrize("url", ["{url}/v1/", "{url}/v1//", "HTTP://{host}/v1"])
+def test_another_spelling_of_the_address_is_the_same_judge(project: Project, url: str) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+        assert run(project).code == 0
+        file = project.path / "evals" / "profiles" / "small.toml"
+        spelling = url.format(url=api.url, host=api.url.removeprefix("http://"))
+        file.write_text(file.read_text().replace(f"{api.url}/v1", spelling))
+        assert run(project).code == 0
+        assert len(api.asked) == 48
+
+
+def test_clients_that_send_different_schemas_are_different_judges(project: Project) -> None:
+    with serving(truthful) as api:
+        for client, asked in (
+            ("google-generativeai", 48), ("google-genai", 96), ("google-generativeai", 96),
+        ):  # fmt: skip
+            judged_by(project, api, "gemini", f'client = "{client}"\n')
+            assert run(project).code == 0
+            assert len(api.asked) == asked
+
+
+def test_token_counts_beyond_all_bounds_are_not_known(project: Project) -> None:
+    with serving(lambda asked: ok(by_subject(asked), 2**63, 2**70)) as api:
+        judged_by(project, api, more="input_price = 1.0\noutput_price = 2.0\n")
+        done = run(project)
+    assert (done.code, done.counts["passed"]) == (0, 50), done.out
+    assert done.run["cost"]["prompt_tokens"] is None
+    assert "did not report how many tokens it used" in done.out
+
+
+def test_requests_in_flight_at_an_interrupt_make_the_cost_a_lower_bound(project: Project) -> None:
+    def slow(asked: Asked) -> Answer:
+        return hang() if asked.number > 4 else truthful(asked)
+
+    (project.path / "evals" / "conftest.py").write_text(
+        "import time\ndef pytest_runtest_logreport(report):\n"
+        "    if report.when == 'call' and report.passed and 'T001' in report.nodeid:\n"
+        "        time.sleep(1)\n        raise KeyboardInterrupt\n"
+    )
+    with serving(slow) as api:
+        judged_by(project, api, more="concurrency = 2\ninput_price = 1.0\noutput_price = 2.0\n")
+        done = run(project, "-n0")
+        assert done.code == 2, done.out
+        cost = done.run["cost"]
+        assert cost["requests"] == len(api.asked) + 1 and cost["unread"] == 2
+    assert "judging cost: 7 requests, at least 500 + 100 tokens, at least " in done.out
+    assert "2 replies were not read" in done.out
+
+
+def test_a_lost_reply_makes_the_cost_a_lower_bound(project: Project) -> None:
+    def losing(asked: Asked) -> Answer:
+        return reset() if asked.number == 5 else truthful(asked)
+
+    with serving(losing) as api:
+        judged_by(project, api, more="input_price = 1.0\noutput_price = 2.0\n")
+        done = run(project)
+    assert (done.code, done.run["cost"]["requests"]) == (0, 50), done.out
+    assert "judging cost: 50 requests, at least 4,900 + 980 tokens, at least " in done.out
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ('temperature = "defualt"', "must be a number from 0 to 2, or 'default'"),
+        ("temperature = 2.5", "temperature = 2.5: must be a number from 0 to 2"),
+        ("temperature = true", "must be a number from 0 to 2"),
+        ('token_limit = "max_token"', "did you mean 'max_tokens'?"),
+        ('model = " a-judge"', "must be the name of a model, without spaces before or after it"),
+    ],
+)
+def test_a_bad_value_of_a_setting_is_one_line(project: Project, line: str, error: str) -> None:
+    with serving(truthful) as api:
+        judged_by(project, api)
+    file = project.path / "evals" / "profiles" / "small.toml"
+    text = file.read_text().replace(
+        'model = "a-judge"\n', "" if "model" in line else "model = 'm'\n"
+    )
+    file.write_text(text.replace("[judges.openai]\n", f"[judges.openai]\n{line}\n"))
+    done = run(project)
+    assert done.code == 4 and error in done.error

@@ -23,6 +23,7 @@ from lek.judges.llm.question import Task
 from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Usage, UsageRow, cost
 from lek.profile.schema import Decoding, JudgesConfig, OpenAISettings
+from lek.providers.errors import InternalError
 from lek.providers.request import Outcome, Reply
 from lek.records import Case, Response, Verdict, Vote
 from lek.report.terminal import cost_lines
@@ -176,6 +177,71 @@ def test_without_a_reply_the_verdict_is_pending(tmp_path: Path) -> None:
     first = llm_judge(tmp_path, Ready(lost))(CASE, said("No."), MEASURES)
     assert first.pending and first.unscored["truthfulness"].text == "6 attempts: 503"
     assert requests(tmp_path) == 6
+
+
+@pytest.mark.parametrize("text", [None, "<think>On the one hand"])
+def test_thinking_that_uses_up_the_limit_is_stored_and_not_paid_for_again(
+    tmp_path: Path, text: str | None
+) -> None:
+    why = "no text: thinking used up max_tokens = 64; raise max_tokens"
+    cut = Reply(text, why if text is None else None, "length", 10, 64)
+    first = llm_judge(tmp_path, Ready(Outcome(cut, None, 1)))(CASE, said("No."), MEASURES)
+    assert not first.pending and set(first.scores.values()) == {None}
+    assert "max_tokens" in first.unscored["truthfulness"].text
+    assert usage_of(tmp_path).spent() == [UsageRow("lek", "openai", 1, 10, 64)]
+    again = llm_judge(tmp_path, Ready())  # would fail if it asked
+    assert again(CASE, said("No."), MEASURES) == first
+    assert again.missing(CASE, said("No."), MEASURES)[0] == []
+    raised = llm_judge(tmp_path, Ready(7), identity="with another max_tokens")
+    assert raised(CASE, said("No."), MEASURES).scores["truthfulness"] == 7
+
+
+def test_a_reply_that_is_cut_off_is_asked_again(tmp_path: Path) -> None:
+    cut = Outcome(Reply('{"fence": "a', None, "length", 10, 64), None, 1)
+    assert not llm_judge(tmp_path, Ready(cut))(CASE, said("No."), MEASURES).pending
+    again = llm_judge(tmp_path, Ready(7), session="two")(CASE, said("No."), MEASURES)
+    assert again.scores["truthfulness"] == 7
+
+
+def test_an_internal_error_fails_whoever_asked_and_is_asked_again(tmp_path: Path) -> None:
+    broken = Outcome(None, "an internal error", 1, 1, "Traceback: KeyError: 'A_SECRET'")
+    made = llm_judge(tmp_path, Ready(broken), scrub=lambda text: text.replace("A_SECRET", "[key]"))
+    for subject in ("lek", "base"):  # equal answers share the vote
+        with pytest.raises(InternalError, match=r"of the API\)\nTraceback: KeyError: '\[key\]'"):
+            made(CASE, said("No.", subject=subject), MEASURES)
+    again = llm_judge(tmp_path, Ready(7))(CASE, said("No."), MEASURES)
+    assert again.scores["truthfulness"] == 7
+
+
+def test_an_internal_error_in_one_process_leaves_the_vote_to_another(tmp_path: Path) -> None:
+    broken = Outcome(None, "an internal error", 1, 1, "Traceback")
+    one, other = (llm_judge(tmp_path, h) for h in (Ready(broken), Ready(6)))
+    with pytest.raises(InternalError):
+        one(CASE, said("No."), MEASURES)
+    assert other(CASE, said("No."), MEASURES).scores["truthfulness"] == 6
+
+
+def test_a_request_is_counted_while_it_is_in_flight(tmp_path: Path) -> None:
+    waiting = Later()
+    made, usage = llm_judge(tmp_path, waiting), usage_of(tmp_path)
+    made.queue(CASE, said("No."), MEASURES)
+    (task,) = waiting.waiting
+    task.on_request(1, 1)
+    assert usage.spent() == [UsageRow("lek", "openai", 1, 0, 0, 1)]
+    task.on_request(0, -1)
+    task.done(Outcome(reply(nonce_of(task), 7), None, 1))
+    assert usage.spent() == [UsageRow("lek", "openai", 1, 10, 5, 0)]
+
+
+def test_a_lost_reply_is_counted_once(tmp_path: Path) -> None:
+    waiting = Later()
+    made, usage = llm_judge(tmp_path, waiting), usage_of(tmp_path)
+    made.queue(CASE, said("No."), MEASURES)
+    (task,) = waiting.waiting
+    for change in ((1, 1), (0, 0), (1, 1), (0, -1)):
+        task.on_request(*change)
+    task.done(Outcome(reply(nonce_of(task), 7), None, 2, 1))
+    assert usage.spent() == [UsageRow("lek", "openai", 2, 10, 5, 1)]
 
 
 def test_votes_are_kept_and_the_median_counts(tmp_path: Path) -> None:
@@ -339,6 +405,27 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
     )
     assert free is not None and free["money"] is None and "prices" in free["reason"]
     assert cost_lines(None) == []
+
+
+@pytest.mark.parametrize(("unread", "note"), [(1, "1 reply was"), (3, "3 replies were")])
+def test_a_cost_without_all_replies_is_a_lower_bound(unread: int, note: str) -> None:
+    judges = JudgesConfig(
+        default="openai",
+        openai=OpenAISettings(
+            model="m", base_url="http://h/v1", input_price=2.0, output_price=8.0, currency="EUR"
+        ),
+    )
+    rows = [UsageRow("base", "openai", 4, 1000, 100, unread), UsageRow("lek", "openai", 1, 10, 5)]
+    found = cost(rows, judges)
+    assert found["unread"] == found["subjects"]["base"]["unread"] == unread
+    assert cost_lines(found) == [
+        "judging cost: 5 requests, at least 1,010 + 105 tokens, at least 0.0029 EUR",
+        "  base: 4 requests, at least 1,000 + 100 tokens, at least 0.0028 EUR",
+        "  lek: 1 request, 10 + 5 tokens, 0.0001 EUR",
+        f"  {note} not read, so the cost is not known exactly",
+    ]
+    del found["unread"]  # as in runs of older versions
+    assert cost_lines(found)[0] == "judging cost: 5 requests, 1,010 + 105 tokens, 0.0029 EUR"
 
 
 def test_usage_is_summed_and_one_unknown_count_makes_the_sum_unknown(tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ from support.project import PATIENCE
 
 from lek.profile.schema import APIJudgeSettings, GeminiSettings, OpenAISettings
 from lek.providers.client import RateLimitedClient
-from lek.providers.errors import PermanentError, ProviderError, RejectedRequest, TransientError
+from lek.providers.errors import (
+    PermanentError,
+    ProviderError,
+    RejectedRequest,
+    TransientError,
+    UnreachableError,
+)
 from lek.providers.genai import GenaiEndpoint
 from lek.providers.openai import OpenAIEndpoint
 from lek.providers.request import (
@@ -220,6 +226,83 @@ def test_closing_is_silent_and_not_a_second_reason() -> None:
     desk.ask()
     desk.calls.close()
     assert desk.calls.stopped == "over" and desk.lines == ["over"]
+
+
+class Counts:
+    """The numbers of requests and of unread replies, as `RateLimitedClient.ask` reports them."""
+
+    def __init__(self) -> None:
+        self.now, self.history = (0, 0), list[tuple[int, int]]()
+
+    def __call__(self, requests: int, unread: int) -> None:
+        self.now = self.now[0] + requests, self.now[1] + unread
+        self.history.append(self.now)
+
+
+LOST = TransientError("no complete reply", read=False)
+UNSENT = UnreachableError("connection failed", sent=False)
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ([YES], (1, 0)),
+        ([LOST, YES], (2, 1)),
+        ([UNSENT, LOST, TransientError("503"), YES], (3, 1)),
+        ([UNSENT], (0, 0)),
+        ([LOST], (6, 6)),
+        ([PermanentError("holds no key", sent=False)], (0, 0)),
+        ([RejectedRequest("400")], (1, 0)),
+    ],
+)
+def test_requests_that_were_sent_and_replies_that_were_lost_are_counted(
+    said: list[Reply | ProviderError], counts: tuple[int, int]
+) -> None:
+    desk, counted = Desk(*said), Counts()
+    outcome = desk.calls.ask(QUESTION, counted)
+    assert (outcome.requests, outcome.unread) == counted.now == counts
+    assert counted.history[0] == (1, 1)  # while the first request is in flight
+
+
+class Faulty(Fake):
+    """An endpoint with an error of the program."""
+
+    def ask(self, question: Question) -> Reply:
+        super().ask(question)
+        return Reply(no_such_field=1)
+
+
+def test_an_internal_error_is_not_retried_and_not_a_rejection() -> None:
+    desk = Desk(YES)
+    desk.calls._endpoint = endpoint = Faulty(desk.clock, [YES])
+    for number in range(1, 6):
+        outcome = desk.ask()
+        assert (outcome.reply, outcome.requests, outcome.unread) == (None, 1, 1)
+        assert outcome.traceback is not None and "in ask" in outcome.traceback
+        assert "unexpected keyword argument 'no_such_field'" in outcome.traceback
+        assert len(endpoint.times) == number and not desk.clock.waits
+    assert desk.ask().requests == 0  # as after other questions without a reply
+    assert "an internal error" in desk.lines[0]
+
+
+def test_a_probe_reports_its_error_and_stops_nothing() -> None:
+    for error in (PermanentError("no"), RejectedRequest("odd"), LOST, UNSENT):
+        desk, counted = Desk(error, YES), Counts()
+        assert desk.calls.probe(QUESTION, counted) == (None, error)
+        assert desk.calls.stopped is None and not desk.lines
+        assert counted.now == (int(error.sent), int(error.sent and not error.read))
+        assert desk.ask().reply == YES
+    assert Desk(YES).calls.probe(QUESTION, Counts()) == (YES, None)
+    closed = Desk(YES)
+    closed.calls.close()
+    assert closed.calls.probe(QUESTION, Counts()) == (None, None)
+
+
+def test_a_probe_keeps_the_pace_too() -> None:
+    desk = Desk(YES, rpm=10)
+    desk.calls.probe(QUESTION, Counts())
+    desk.ask()
+    assert desk.endpoint.times == [1000, 1006]
 
 
 def in_threads(count: int, work: Callable[[], Outcome]) -> list[Outcome]:

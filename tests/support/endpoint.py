@@ -133,6 +133,18 @@ def status(
     return Answer(code, headers or {}, google, openai)
 
 
+def body(value: Any, code: int = 200) -> Answer:
+    """Return a response with the JSON ``value`` as its body, for either API."""
+    return Answer(code, {}, value, value)
+
+
+def choice(message: Any, finish: Any = "stop", **more: Any) -> Answer:
+    """Return a chat completion with this message; ``more``: further fields of its choice."""
+    answer = ok("")
+    answer.openai["choices"][0] |= {"message": message, "finish_reason": finish, **more}
+    return answer
+
+
 def blocked() -> Answer:
     """Return a reply in which the prompt is blocked (Gemini) or the model refuses (OpenAI)."""
     answer = ok(None)

@@ -128,6 +128,7 @@ class LLMJudge:
         self._entries: dict[str, PendingVerdict] = {}
         # by case and answer, so that each question is rendered only once
         self._known: dict[tuple[str | None, ...], PendingVerdict] = {}
+        self._answer_keys: dict[tuple[str | None, ...], list[str]] = {}
 
     def queue(self, case: Case, response: Response, measures: Sequence[Measure]) -> None:
         """Queue ``response`` for judging, unless it is queued already or has no text."""
@@ -158,17 +159,19 @@ class LLMJudge:
                 raise entry.error
         for vote in votes:
             if isinstance(vote, MissingVote) and vote.traceback is not None:
-                raise InternalError(f"the judge failed, not the API:\n{vote.traceback}")
+                cause = vote.traceback.splitlines()[-1]
+                raise InternalError(f"{cause} (not an error of the API)\n{vote.traceback}")
         return verdict(case, response, measures, votes, judge=self.name)
 
     def missing(
         self, case: Case, response: Response, measures: Sequence[Measure]
     ) -> tuple[list[str], int]:
         """The keys of the votes that the store lacks, and the characters of the prompt for each."""
-        question = self._question(_Task(case, response, tuple(measures)))
+        task = _Task(case, response, tuple(measures))
+        question = self._question(task)
         length = len(question.system) + len(question.user)
         try:
-            keys = self._keys(question)
+            keys = self._answer_keys[task.answer] = self._keys(question)
         except BadInput:  # the judge is not on this machine yet, so the store has no votes of it
             placeholder = key_of("", question.user, {})
             return [f"{placeholder} {i}" for i in range(self.votes)], length
@@ -190,13 +193,11 @@ class LLMJudge:
 
     def _entry(self, task: "_Task") -> PendingVerdict:
         """The pending verdict for ``task``; a new one requests the votes that are not stored."""
-        case, response = task.case, task.response
-        answer = case.benchmark, case.id, response.text, response.finish
-        if answer not in self._known:
-            keys = self._keys(self._question(task))
+        if task.answer not in self._known:
+            keys = self._answer_keys.get(task.answer) or self._keys(self._question(task))
             entry = self._entries.get(keys[0])
-            self._known[answer] = entry or self._create_entry(keys, task)
-        return self._known[answer]
+            self._known[task.answer] = entry or self._create_entry(keys, task)
+        return self._known[task.answer]
 
     def _create_entry(self, keys: list[str], task: "_Task") -> PendingVerdict:
         claims, stored = self._claims(), self._stored(keys)
@@ -332,3 +333,8 @@ class _Task(NamedTuple):
     case: Case
     response: Response
     measures: tuple[Measure, ...]
+
+    @property
+    def answer(self) -> tuple[str | None, ...]:
+        """What tells the answer from all others, whichever subject gave it."""
+        return self.case.benchmark, self.case.id, self.response.text, self.response.finish

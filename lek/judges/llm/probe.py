@@ -33,6 +33,6 @@ def fault(error: Exception | None) -> str | None:
         return f"{error}; check base_url, and that the server runs"
     if error is None or isinstance(error, TransientError | InternalError):
         return None  # a question may succeed, or show the cause in the test that asks it
-    if isinstance(error, RejectedRequest) and ";" not in str(error):
+    if isinstance(error, RejectedRequest) and not error.advised:
         return f"{error}; check the settings of this judge"
     return str(error)
