@@ -55,7 +55,7 @@ def test_a_complete_run_says_so(two: Project) -> None:
     assert (counts["planned"], counts["evaluated"]) == (144, 144)
 
 
-@pytest.mark.parametrize("way", [["-n0"], ["-n2"], ["-n2", "--dist", "load"]])
+@pytest.mark.parametrize("way", [["-n0"], ["-n2"]])
 @pytest.mark.parametrize(
     ("arguments", "left_out", "share"),
     [
@@ -93,26 +93,23 @@ def test_a_test_id_leaves_out_the_other_subjects(two: Project) -> None:
     assert reasons[SUM] == "the given paths left out all cases of gsm8k"
 
 
-@pytest.mark.parametrize("way", [["-n0"], ["-n2"]])
 @pytest.mark.parametrize(
     "selection",
     [
         ["-k", "T00"],
-        ["-k", "not T003"],
-        ["--deselect", "evals/test_truthfulqa.py::test_truthfulqa[lek-T003]"],
+        ["-k", "not T003", "-n2", "--dist", "load"],
+        ["--deselect", "evals/test_truthfulqa.py::test_truthfulqa[lek-T003]", "-n2"],
         ["--deselect", "evals/test_truthfulqa.py::test_truthfulqa[lek"],
     ],
 )
-def test_a_part_of_the_cases_leaves_a_gate_unmeasured(
-    two: Project, selection: list[str], way: list[str]
-) -> None:
-    done = two.evaluate("evals", *selection, *way)
+def test_a_part_of_the_cases_leaves_a_gate_unmeasured(two: Project, selection: list[str]) -> None:
+    done = two.evaluate("evals", *selection)
     assert done.code == 1, done.out
     ruling, why = rulings(done)[TRUTH]
     assert ruling == "unmeasured"
     assert " of 24 cases of lek on truthfulqa were evaluated; " in why or "of base" in why
     assert why.endswith(ADVICE)
-    assert two.evaluate("evals", *selection, *way, "--lek-no-gates").code == 0
+    assert two.evaluate("evals", *selection, "--lek-no-gates").code == 0
 
 
 def test_only_failed_tests_leave_the_gates_unmeasured(two: Project) -> None:
@@ -138,10 +135,14 @@ def pytest_collection_modifyitems(items):
 """
 
 
-@pytest.mark.parametrize("when", ["", "tryfirst=True", "trylast=True"])
 @pytest.mark.parametrize(
-    "kept",
-    ["'[lek-T003]' not in item.nodeid", "'[lek-T' not in item.nodeid", "'T0' not in item.name"],
+    ("when", "kept"),
+    [
+        ("", "'[lek-T003]' not in item.nodeid"),
+        ("tryfirst=True", "'[lek-T' not in item.nodeid"),
+        ("trylast=True", "'[lek-T' not in item.nodeid"),
+        ("", "'T0' not in item.name"),
+    ],
 )
 def test_items_that_a_conftest_drops_leave_a_gate_unmeasured(
     two: Project, add_conftest: Callable[[str], None], when: str, kept: str
@@ -155,8 +156,10 @@ def test_items_that_a_conftest_drops_leave_a_gate_unmeasured(
     assert rulings(done)[CONTROL][0] == "not selected"
 
 
-@pytest.mark.parametrize("way", [["-n0"], ["-n2"]])
-@pytest.mark.parametrize("paths", [["evals"], ["evals/test_truthfulqa.py", "evals/test_gsm8k.py"]])
+FILES = ["evals/test_truthfulqa.py", "evals/test_gsm8k.py"]
+
+
+@pytest.mark.parametrize("arguments", [["evals"], FILES, ["evals", "-n2"]])
 @pytest.mark.parametrize(
     "line",
     [
@@ -167,11 +170,11 @@ def test_items_that_a_conftest_drops_leave_a_gate_unmeasured(
     ],
 )
 def test_a_module_that_is_skipped_leaves_its_gates_unmeasured(
-    two: Project, line: str, paths: list[str], way: list[str]
+    two: Project, line: str, arguments: list[str]
 ) -> None:
     file = two.path / "evals" / "test_truthfulqa.py"
     file.write_text(line + file.read_text())
-    done = two.evaluate(*paths, *way)
+    done = two.evaluate(*arguments)
     assert done.code == 1, done.out
     assert rulings(done)[TRUTH][0] == rulings(done)[CONTROL][0] == "unmeasured"
     assert rulings(done)[TRUTH][1].startswith("0 of 24 cases of lek on truthfulqa were evaluated")
