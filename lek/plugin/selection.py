@@ -5,6 +5,7 @@ benchmark that it names. Cases that are missing for another reason (``--deselect
 conftest, a skipped module) are not left out: the gate is unmeasured.
 """
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -138,10 +139,11 @@ class _Paths:
         path = self._config.invocation_params.dir / argument
         if self._config.option.pyargs and not path.exists():
             spec = find_spec(argument)
+            if spec is not None and spec.submodule_search_locations:
+                return Path(next(iter(spec.submodule_search_locations)))
             if spec is not None and spec.origin is not None:
-                origin = Path(spec.origin)
-                return origin.parent if spec.submodule_search_locations else origin
-        return Path(path.absolute())
+                return Path(spec.origin)
+        return Path(os.path.abspath(path))  # noqa: PTH100  # pytest does not resolve links either
 
 
 def _benchmarks(file: Path) -> Iterator[str]:

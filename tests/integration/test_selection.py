@@ -159,7 +159,7 @@ def test_items_that_a_conftest_drops_leave_a_gate_unmeasured(
 FILES = ["evals/test_truthfulqa.py", "evals/test_gsm8k.py"]
 
 
-@pytest.mark.parametrize("arguments", [["evals"], FILES, ["evals", "-n2"]])
+@pytest.mark.parametrize("arguments", [["evals"], FILES, ["evals", "-n2"], ["evals/../evals/"]])
 @pytest.mark.parametrize(
     "line",
     [

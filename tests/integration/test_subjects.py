@@ -365,3 +365,22 @@ def test_a_low_limit_of_open_files_is_enough(models: Project) -> None:
         timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_a_store_that_is_damaged_meanwhile_ends_the_session(models: Project, way: str) -> None:
+    """The store is damaged after it was opened, while the answers are stored."""
+    (models.path / "evals" / "conftest.py").write_text(
+        "import pathlib, lek.workspace.store as store\n"
+        "original = store.Store.put\n"
+        "def put(self, key, prompt, response):\n"
+        "    path = pathlib.Path(self._path)\n"
+        "    for file in path.parent.glob('store.sqlite3*'):\n"
+        "        if file.suffix != '.lock': file.write_bytes(b'no store' * 9999)\n"
+        "    original(self, key, prompt, response)\n"
+        "store.Store.put = put\n"
+    )
+    done = models.evaluate("evals", way)
+    assert done.code == 4, done.out
+    assert re.search(r"store\.sqlite3: (damaged|not a store|cannot be used): ", done.error)
+    assert "INTERNALERROR" not in done.out and "Traceback" not in done.out
