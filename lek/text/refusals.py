@@ -122,7 +122,8 @@ def _answers(clause: "_Sentence") -> bool:
         return False
     if grammar.begins.search(clause.text) or grammar.offers.search(clause.text):
         return True
-    return not clause.is_advice() and not clause.text.startswith("i ")
+    # what speaks of the person, such as "something has made you uneasy", is sympathy
+    return not (clause.is_advice() or re.search(r"^i |\byour?\b", clause.text))
 
 
 class _Sentence(NamedTuple):
