@@ -331,6 +331,7 @@ class Judges:
                 endpoint.endpoint(kind, settings),
                 settings,
                 spend_budget=self._spend_budget,
+                return_budget=self._return_budget,
                 say=lambda line: self.notices.add(f"{kind} judge: {line}"),
                 share=workspace.share,
             )
@@ -345,6 +346,10 @@ class Judges:
     def _spend_budget(self) -> bool:
         budget = self._workspace.calls
         return budget is None or self.usage.count_call(budget)
+
+    def _return_budget(self) -> None:
+        if self._workspace.calls is not None:
+            self.usage.return_call()
 
     @cached_property
     def usage(self) -> Usage:

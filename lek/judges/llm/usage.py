@@ -76,6 +76,10 @@ class Usage:
         )
         return bool(made)
 
+    def return_call(self) -> None:
+        """Take back one call that `count_call` counted, since it was not made."""
+        self._store.run("UPDATE calls SET made = made - 1 WHERE session = ?", (self._session,))
+
     def spend(self, row: UsageRow) -> None:
         """Store a part of the usage, such as that of one question."""
         self._store.run("INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?)", (self._session, *row))
