@@ -333,6 +333,7 @@ class Judges:
                 endpoint.endpoint(kind, settings),
                 settings,
                 spend_budget=self._spend_budget,
+                return_budget=self._return_budget,
                 say=lambda line: self.notices.add(f"{kind} judge: {line}"),
                 share=workspace.share,
             )
@@ -364,6 +365,9 @@ class Judges:
             lambda: workspace.presence,
             scope=workspace.session if workspace.fresh or batched else "",
         )
+
+    def _return_budget(self) -> None:
+        self.usage.return_call()
 
     @cached_property
     def usage(self) -> Usage:

@@ -28,6 +28,7 @@ class RateLimitedClient:
     """A client for one endpoint, shared by several threads.
 
     ``spend_budget``: called before every request; returns false if no more requests are allowed.
+    ``return_budget``: called after a request that could not be sent.
     ``say``: called with one line when the API requests a long wait, and with the reason when the
     client stops. ``share``: the number of processes among which ``settings.rpm`` is divided.
     ``wait``: called with a number of seconds to wait; the default returns early once the client is
@@ -40,6 +41,7 @@ class RateLimitedClient:
         settings: APIJudgeSettings,
         *,
         spend_budget: Callable[[], bool] = lambda: True,
+        return_budget: Callable[[], None] = lambda: None,
         say: Callable[[str], None],
         share: int = 1,
         clock: Callable[[], float] = time.monotonic,
@@ -48,7 +50,7 @@ class RateLimitedClient:
     ) -> None:
         self._endpoint, self._attempts = endpoint, settings.attempts
         self._interval = 60.0 * share / settings.rpm if settings.rpm else 0.0
-        self._spend_budget, self._say = spend_budget, say
+        self._spend_budget, self._return_budget, self._say = spend_budget, return_budget, say
         self._ended, self._lock = Event(), Lock()
         self._clock, self._wait, self._jitter = clock, wait or self._ended.wait, jitter
         self._next_request = self._paused_until = clock()  # the first request may go at once
@@ -122,6 +124,8 @@ class RateLimitedClient:
             error = internal_error(e, None)
         sent, lost = _sent_and_lost(error)
         count(sent - 1, lost - 1)
+        if not sent:
+            self._return_budget()
         return reply, error
 
     def _acquire(self) -> bool:

@@ -1,5 +1,6 @@
 """Provider errors, with one classification for all APIs."""
 
+import ast
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from lek.providers.redaction import one_line, redact
 
 LONGEST_WAIT = 600.0  # seconds; if an API requests a longer wait, the judge stops
 _LONGEST_BODY = 200_000  # characters of an error's body that are read
+_LONGEST_LITERAL = 10_000  # characters
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -239,6 +241,16 @@ def _fields(body: Any) -> Iterator[tuple[str, Any]]:
             values += value
 
 
+def _printed(text: str) -> Any:
+    """The value of a text that is JSON, or a dictionary as Python prints it; else ``None``."""
+    # Python warns of backslashes that do not form an escape, with the text of the server.
+    literal = text[:_LONGEST_LITERAL].strip().replace("\\", "\\\\")
+    try:
+        return _json(text) or ast.literal_eval(literal)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
 _SENTENCES = (
     "message", "msg", "detail", "error_description", "error", "errors", "description", "reason",
     "title", "status", "type", "code",
@@ -248,7 +260,7 @@ _SENTENCES = (
 def _sentence(value: Any, depth: int = 0) -> str:
     """What a server says in the JSON body of an error, as a text without JSON; may be empty."""
     if isinstance(value, str):
-        inner = _json(value) if value.lstrip()[:1] in ("{", "[") else None
+        inner = _printed(value) if value.lstrip()[:1] in ("{", "[") else None
         return value if inner is None or depth > 8 else _sentence(inner, depth + 1)
     if isinstance(value, list) and depth <= 8:
         return "; ".join(filter(None, (_sentence(v, depth + 1) for v in value[:3])))

@@ -129,8 +129,7 @@ class OpenAIEndpoint(APIEndpoint):
             return reply
         if finish is None and end:
             return none(f"the reply is empty (finish_reason: {end})")
-        thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
-        return self._no_text(reply, thought=thought)
+        return self._no_text(reply, thought=_has_reasoning(message))
 
 
 def _text(content: Any) -> tuple[str, str | None]:
@@ -146,11 +145,20 @@ def _text(content: Any) -> tuple[str, str | None]:
     parts = [{"type": "text", "text": p} if isinstance(p, str) else p for p in content]
     if not all(isinstance(part, dict) for part in parts):
         raise InvalidBody
-    texts = [p.get("text") for p in parts if p.get("type") in ("text", "output_text")]
+    texts = [p.get("text") for p in parts if p.get("type", "text") in ("text", "output_text")]
     refusals = [p.get("refusal") for p in parts if p.get("type") == "refusal"]
     if not all(isinstance(text, str) for text in (*texts, *refusals)):
         raise InvalidBody
     return "".join(map(str, texts)), next((str(refusal) for refusal in refusals), None)
+
+
+def _has_reasoning(message: Mapping[str, Any]) -> bool:
+    """Whether ``message`` has reasoning, in a field of its own or in a part of its content."""
+    content = message.get("content")
+    parts = [p for p in content if isinstance(p, dict)] if isinstance(content, list) else []
+    names = [name for name, value in message.items() if value]
+    names += [str(part.get("type")) for part in parts]
+    return any(name.startswith(("reasoning", "thinking")) for name in names)
 
 
 def _strict(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -803,9 +803,14 @@ def test_requests_in_flight_at_an_interrupt_make_the_cost_a_lower_bound(project:
         return hang() if asked.number > 4 else truthful(asked)
 
     (project.path / "evals" / "conftest.py").write_text(
-        "import time\ndef pytest_runtest_logreport(report):\n"
+        "import sqlite3, time\n"
+        "QUERY = 'SELECT SUM(requests), SUM(unread), SUM(completion) FROM usage'\n"
+        "def pytest_runtest_logreport(report):\n"
         "    if report.when == 'call' and report.passed and 'T001' in report.nodeid:\n"
-        "        time.sleep(1)\n        raise KeyboardInterrupt\n"
+        "        store = sqlite3.connect('.lek/store.sqlite3')\n"
+        "        while store.execute(QUERY).fetchone() != (7, 2, 100):\n"
+        "            time.sleep(0.05)\n"
+        "        raise KeyboardInterrupt\n"
     )
     with serving(slow) as api:
         judged_by(project, api, more="concurrency = 2\ninput_price = 1.0\noutput_price = 2.0\n")

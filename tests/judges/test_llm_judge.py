@@ -439,6 +439,8 @@ def test_usage_is_summed_and_one_unknown_count_makes_the_sum_unknown(tmp_path: P
         UsageRow("lek", "openai", 3, None, 10),
     ]
     assert [usage.count_call(2) for _ in range(3)] == [True, True, False]
+    usage.return_call()
+    assert [usage.count_call(2) for _ in range(2)] == [True, False]
     assert not usage_of(tmp_path, session="three").count_call(0)
 
 

@@ -35,6 +35,8 @@ from lek.providers.request import (
 
 QUESTION = Question("judge", "this", {"type": "object", "properties": {}})
 YES = Reply("yes", finish="stop")
+LOST = TransientError("no complete reply", read=False)
+UNSENT = UnreachableError("connection failed", sent=False)
 
 
 class Clock:
@@ -75,7 +77,8 @@ class Desk:
         self.clock = Clock()
         self.endpoint = Fake(self.clock, said)
         self.lines: list[str] = []
-        options = {k: settings.pop(k) for k in ("spend_budget", "share") if k in settings}
+        names = ("spend_budget", "return_budget", "share")
+        options = {k: settings.pop(k) for k in names if k in settings}
         self.calls = RateLimitedClient(
             self.endpoint,
             APIJudgeSettings(model="m", **settings),
@@ -218,6 +221,22 @@ def test_the_budget_is_asked_before_every_request() -> None:
     assert desk.ask().requests == 0
 
 
+def test_a_request_that_was_not_sent_is_returned_to_the_budget() -> None:
+    spent = [0]
+
+    def spend() -> bool:
+        spent[0] += 1
+        return True
+
+    def give_back() -> None:
+        spent[0] -= 1
+
+    errors = UNSENT, UNSENT, LOST, TransientError("503")
+    desk = Desk(*errors, YES, spend_budget=spend, return_budget=give_back)
+    assert desk.ask() == Outcome(YES, None, 3, 1)
+    assert spent == [3]
+
+
 def test_closing_is_silent_and_not_a_second_reason() -> None:
     desk = Desk(YES)
     desk.calls.close()
@@ -237,10 +256,6 @@ class Counts:
     def __call__(self, requests: int, unread: int) -> None:
         self.now = self.now[0] + requests, self.now[1] + unread
         self.history.append(self.now)
-
-
-LOST = TransientError("no complete reply", read=False)
-UNSENT = UnreachableError("connection failed", sent=False)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,13 @@ BODIES: dict[str, tuple[Answer, type[ProviderError], str]] = {
         body({"error": {"message": json.dumps({"error": {"message": "inner"}})}}, 400),
         Not, "400 inner",
     ),
+    "a printed dictionary in a message": (
+        body({"error": {"message": str({"error": {"message": "it isn't", "at": "\\d"}})}}, 400),
+        Not, "400 it isn't",
+    ),
+    "braces in a message": (
+        body({"message": "{a} is unknown"}, 400), Not, "400 {a} is unknown"
+    ),
     "details of FastAPI": (
         body({"detail": [{"loc": ["body", "n"], "msg": "not a number", "type": "t"}]}, 422),
         Not, "422 body.n: not a number",
@@ -201,6 +208,15 @@ REPLIES: dict[str, tuple[Answer, str | None, str | None]] = {
     "parts and reasoning": (
         choice({"content": [{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "b"}]}),
         "b", None,
+    ),
+    "parts without a type": (choice({"content": [{"text": "a"}]}), "a", None),
+    "only a part with reasoning": (
+        choice({"content": [{"type": "thinking", "thinking": "hm"}]}), None,
+        "the reply has reasoning but no text",
+    ),
+    "only details of reasoning": (
+        choice({"content": None, "reasoning_details": [{"text": "hm"}]}), None,
+        "the reply has reasoning but no text",
     ),
     "texts": (choice({"content": ["a", "b"]}), "ab", None),
     "a part that refuses": (

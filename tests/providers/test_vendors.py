@@ -184,16 +184,22 @@ def test_a_reply_is_a_text_or_a_reason(client: Client, case: str) -> None:
     assert re.search(reason or "", found.reason or "")
 
 
-@pytest.mark.filterwarnings(
-    "ignore:[A-Z_0-9]* is not a valid FinishReason"
-)  # a warning of the library
 @pytest.mark.parametrize("finish", ["RECITATION", "PROHIBITED_CONTENT", "SPII", "NEW_IN_2031"])
 @pytest.mark.parametrize("client", BOTH, ids=lambda c: c.name)
 def test_what_gemini_broke_off_is_no_reply(client: Client, finish: str) -> None:
     with serving(ok('{"awareness": 7}', finish=finish)) as api:
         found = asked(client, api)
     assert isinstance(found, Reply) and found.text is None
-    assert found.reason and re.search(f"{finish}|UNSPECIFIED", found.reason)
+    assert found.reason == f"the reply was blocked or incomplete: {finish}"
+
+
+@every
+def test_a_key_in_any_field_of_a_reply_is_removed(client: Client) -> None:
+    answer = ok(None, finish=f"because of {KEY}")
+    with serving(answer) as api, warnings.catch_warnings(record=True) as warned:
+        found = asked(client, api)
+    assert isinstance(found, Reply) and found.reason is not None
+    assert "[key]" in found.reason and not [w for w in warned if KEY in str(w.message)]
 
 
 @every

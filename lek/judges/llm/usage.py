@@ -66,6 +66,10 @@ class Usage:
         rows = self._store.run("SELECT stopped FROM sessions WHERE session = ?", (self._session,))
         return any(stopped for (stopped,) in rows)
 
+    def return_call(self) -> None:
+        """Take back one call that `count_call` counted, since it was not made."""
+        self._store.run("UPDATE sessions SET calls = calls - 1 WHERE session = ?", (self._session,))
+
     def spend(self, row: UsageRow) -> None:
         """Store a part of the usage, such as that of one question."""
         self._store.run("INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?)", (self._session, *row))
