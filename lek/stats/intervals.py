@@ -74,7 +74,9 @@ def relative_change(
 
     The change is a fraction, with its 95% interval. The values are pairs of scores on ``scale``.
     ``None`` without pairs, or if the mean of ``right`` is 0. There is no interval for a single
-    pair, and none if the t interval of the mean of ``right`` contains 0.
+    pair, and none if the t interval of the mean of ``right`` contains 0. If the ratio is the same
+    for all pairs, two further pairs give the interval a width: with ``left`` one tenth of the scale
+    above and below its mean, or, of scores that are 0 or 1, those in which only one is 1.
     """
     if not left or mean(right) == 0:
         return None
@@ -83,9 +85,12 @@ def relative_change(
         return ratio - 1, NO_INTERVAL
     residuals = [x - ratio * y for x, y in zip(left, right, strict=True)]
     if max(residuals) - min(residuals) < _EQUAL:
-        step = _step(scale)
-        left = [*left, mean(left) + step, mean(left) - step]
-        right = [*right, mean(right), mean(right)]
+        if scale.fraction:
+            left, right = [*left, scale.high, scale.low], [*right, scale.low, scale.high]
+        else:
+            step = _step(scale)
+            left = [*left, mean(left) + step, mean(left) - step]
+            right = [*right, mean(right), mean(right)]
     return ratio - 1, _fieller(left, right)
 
 

@@ -193,6 +193,17 @@ def test_relative_change_of_a_constant_ratio_has_a_width() -> None:
     assert high > 1.05
 
 
+@pytest.mark.parametrize("n", [10, 50])
+def test_relative_change_of_equal_answers_is_as_uncertain_as_the_difference(n: int) -> None:
+    found = relative_change([1.0] * n, [1.0] * n, ZERO_ONE)
+    assert found is not None
+    value, (low, high) = found
+    assert value == 0
+    expected = difference_interval([1.0] * n, [1.0] * n, ZERO_ONE)
+    assert low == pytest.approx(expected.low, rel=0.5)
+    assert high == pytest.approx(expected.high, rel=0.5)
+
+
 def test_cases_needed() -> None:
     deviation = statistics.stdev(DIFFERENCES)
     expected = math.ceil(((1.959964 + 0.841621) * deviation / 0.5) ** 2)
