@@ -45,6 +45,7 @@ _CODE = {
         "judges/exact/judge.py",
         "judges/exact/extraction.py",
         "judges/exact/numerals.py",
+        "judges/exact/question.py",
     ),
     "reference": ("judges/reference.py",),
     "refusal_detector": _DETECTOR_CODE,

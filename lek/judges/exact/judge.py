@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from lek.benchmarks.benchmark import Measure
 from lek.judges.exact.extraction import read_answer
-from lek.judges.exact.numerals import numbers
+from lek.judges.exact.numerals import numbers, strip_latex
 from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 
 NAME = "exact"
@@ -34,7 +34,7 @@ def exact(case: Case, response: Response, measures: Sequence[Measure]) -> Verdic
 
 @lru_cache(maxsize=4096)
 def _reference(text: str) -> Fraction | None:
-    quantities = numbers(text)
+    quantities = numbers(strip_latex(text))
     return quantities[0].value if len(quantities) == 1 else None
 
 
