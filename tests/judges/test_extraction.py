@@ -1380,3 +1380,12 @@ def test_every_recorded_answer_is_read_as_by_hand(paper: Path, subject: str) -> 
             differing.append((case.id, expected, str(read)))
     assert right == by_hand["right"]
     assert not differing
+
+
+def test_what_would_be_otherwise_is_no_result() -> None:
+    question = "Jo earns $15 an hour for 40 hours. What does she earn a week?"
+    answer = "- Earnings: **$600**\n\nIf she worked 50 hours, she would earn $750."
+    assert read_answer(answer, question).value == 600
+    question = "Jo earns $15 an hour. What would she earn if she worked 50 hours?"
+    answer = "If she worked 50 hours, she would earn $750."
+    assert read_answer(answer, question).value == 750

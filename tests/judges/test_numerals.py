@@ -75,6 +75,8 @@ def test_clock_times_and_ordinals_are_read_on_request() -> None:
         ("a hundred", "100"),
         ("two hundred and five", "205"),
         ("one thousand", "1000"),
+        ("two thousand one hundred", "2100"),
+        ("three thousand four hundred and fifty-six", "3456"),
         ("two and a half", "2.5"),
     ],
 )

@@ -18,7 +18,7 @@ from fractions import Fraction
 from itertools import islice
 
 from lek.judges.exact.numerals import Number, numbers, strip_latex
-from lek.judges.exact.question import SENTENCE, Asked, computes
+from lek.judges.exact.question import SENTENCE, Asked, asked_by, computes
 
 _MARKED = "marked as the answer"
 _NO_NUMBER = "said to be undetermined"
@@ -105,7 +105,7 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
 
     ``finish``: ``length`` if the answer is known to be cut off, ``None`` if that is unknown.
     """
-    asked = Asked(question)
+    asked = asked_by(question)
     text = _THOUGHTS.sub("", text)[-_LONGEST:]
     if not text.strip():
         return Reading(None, "no answer after the thoughts")
@@ -308,6 +308,7 @@ _REMARK = re.compile(
     r"|if you (?:have|need|want|would like))\b",
     re.I,
 )
+_HYPOTHETICAL = re.compile(r"[^\w\n]*(?:if|suppose|had)\b[^\n]*\bwould\b", re.I)
 _UNDETERMINED = re.compile(
     r"\b(?:can(?:no|')?t|can not|could not|couldn't|impossible to|not possible to|unable to|no way"
     r" to)\s(?:\w+ )?(?:be |get )?(?:determine|calculate|tell|say|know|answer|solve|compute|deduce)"
@@ -449,6 +450,7 @@ def _statements(body: str, asked: Asked) -> Iterator[Statement]:
     meanings = symbols(body)
     for sentence in map(str.strip, SENTENCE.split(body)):
         remark = _REMARK.search(sentence) or _BECAUSE.match(sentence)
+        remark = remark or (not asked.hypothetical and _HYPOTHETICAL.match(sentence))
         if not sentence or sentence.endswith("?") or remark or asked.restated(sentence):
             continue
         if undetermined := _UNDETERMINED.search(sentence):

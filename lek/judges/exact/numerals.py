@@ -10,9 +10,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+
+_CACHED = 1024  # the same clauses of an answer are read several times
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Number:
     """A quantity in a text.
 
@@ -126,7 +129,8 @@ _AFTER = re.compile(
 _ATTACHED = re.compile(r"[A-Za-z](?![A-Za-z])(?!\w)|[-_][A-Za-z]|\^|_|\(|[,.'’:/]\d")
 
 
-def numbers(text: str, *, clock: bool = False, ordinals: bool = False) -> list[Number]:
+@lru_cache(maxsize=_CACHED)
+def numbers(text: str, *, clock: bool = False, ordinals: bool = False) -> tuple[Number, ...]:
     """The quantities in ``text`` (without LaTeX, see `strip_latex`), in order of appearance.
 
     ``clock``, ``ordinals``: whether to include clock times and ordinals.
@@ -141,7 +145,7 @@ def numbers(text: str, *, clock: bool = False, ordinals: bool = False) -> list[N
         end = number.end if number else m.end()
         if number and (number.kind != "clock" or clock) and (number.kind != "ordinal" or ordinals):
             quantities.append(number)
-    return quantities
+    return tuple(quantities)
 
 
 def _time(m: re.Match[str]) -> Number | None:
@@ -164,7 +168,8 @@ def _quantity(m: re.Match[str]) -> Number | None:
     denominator = _fraction(m["den"]) if m["den"] else Fraction(1)
     if not denominator:
         return None
-    value = value / denominator + int(m["whole"] or 0)
+    if m["den"] or m["whole"]:
+        value = value / denominator + int(m["whole"] or 0)
     if power := _POWER.match(text, end):
         has_mantissa = power["base"].lower() == "e" or "10" in power["base"]
         exponent = int(power[2])
@@ -184,7 +189,7 @@ def _quantity(m: re.Match[str]) -> Number | None:
     kind = "money" if m["money"] else ""
     if after:
         kind, end = "percent" if after["percent"] else "money", after.end()
-    return Number(value * scale, m.start(), end, kind, scale)
+    return Number(value * scale if scale > 1 else value, m.start(), end, kind, scale)
 
 
 def _fraction(digits: str) -> Fraction:
@@ -205,7 +210,8 @@ _SMALL = (
 _WORD = re.compile(
     rf"""\b(?<![\w-]-)(?:
     (?P<many>{_SMALL}|an?|half\ an?)[\s-](?P<scale>dozen|hundred|thousand)\b
-       (?:\s(?:and\s)?(?P<rest>{_SMALL})\b)?
+       (?:\s(?P<hundreds>{_SMALL})[\s-]hundred\b)?
+       (?:\s(?:and\s)?(?P<rest>{_SMALL})\b(?![\s-](?:dozen|hundred|thousand)))?
     | (?P<small>{_SMALL})\b(?P<half>\s+and\s+an?\s+half\b)? ) (?!-\w)""",
     re.X | re.I,
 )
@@ -226,7 +232,8 @@ def number_words(text: str) -> Iterator[tuple[re.Match[str], str]]:
             if scale == "dozen":
                 digits = f"{many} dozen"
             else:
-                digits = f"{many * _SCALES[scale] + _small(m['rest'] or 'zero'):g}"
+                rest = 100 * _small(m["hundreds"] or "zero") + _small(m["rest"] or "zero")
+                digits = f"{many * _SCALES[scale] + rest:.10g}"
         yield m, digits
 
 

@@ -1,7 +1,7 @@
 """What a word problem asks for: a unit, a kind of number, and how well a clause replies."""
 
 import re
-from dataclasses import replace
+from functools import lru_cache
 
 from lek.judges.exact.numerals import Number, number_words, numbers, strip_latex
 
@@ -28,7 +28,8 @@ _QUOTED = 20  # characters; a longer part of the question is a quotation
 _LETTERS = {"g": "gram", "m": "meter", "l": "liter", "h": "hour", "s": "second"}  # after a number
 
 
-def content_words(text: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def content_words(text: str) -> frozenset[str]:
     """Content words, roughly stemmed: "bags" matches "bag", and "burning" matches "burns"."""
     stems = set()
     for word in re.findall(r"[a-z]+", re.sub(r"(met|lit)re", r"\1er", text.lower())):
@@ -37,7 +38,7 @@ def content_words(text: str) -> set[str]:
         if len(full) > 2 and word not in _STOP:
             money = {word, word.removesuffix("s"), stem} & _MONEY
             stems.add("money" if money else stem)
-    return stems
+    return frozenset(stems)
 
 
 _MEASURES = frozenset(
@@ -104,13 +105,15 @@ def computes(clause: str) -> bool:
 class Asked:
     """What a question asks for.
 
-    ``numbers``: the values of all numbers in the question, those in words too.
+    ``numbers``: the values of all numbers in the question, those in words too. ``hypothetical``:
+    whether it asks what would be.
     """
 
     def __init__(self, question: str) -> None:
         question = self._question = strip_latex(question)
         asking = [s for s in SENTENCE.split(question) if s.endswith("?")] or [question]
         clause = re.split(r",\s+(?=how\b|what\b)", asking[-1], flags=re.I)[-1]
+        self.hypothetical = re.search(r"\b(?:if|suppose|would)\b", question, re.I) is not None
         self._names = _names(clause)
         initials = re.findall(r"\b[A-Z][a-z]+", question)
         self._others = {w for w in initials if w.lower() not in _STOP | _INITIAL} - self._names
@@ -138,12 +141,15 @@ class Asked:
         quantities = numbers(
             text[start:], clock=self._kinds["clock"], ordinals=self._kinds["ordinal"]
         )
+        if not (start or self._scaled):
+            return list(quantities)
         return [
-            replace(
-                n,
-                value=n.value / n.scale if self._scaled else n.value,
-                start=n.start + start,
-                end=n.end + start,
+            Number(
+                n.value / n.scale if self._scaled else n.value,
+                n.start + start,
+                n.end + start,
+                n.kind,
+                n.scale,
             )
             for n in quantities
         ]
@@ -214,6 +220,12 @@ class Asked:
         """Whether ``text`` names others of the question, and nobody that it asks about."""
         names = set(re.findall(r"\b[A-Z][a-z]+", text))
         return bool(self._names) and not names & self._names and bool(names & self._others)
+
+
+@lru_cache(maxsize=64)
+def asked_by(question: str) -> Asked:
+    """What ``question`` asks for; it is often read for one subject after another."""
+    return Asked(question)
 
 
 def _names(text: str) -> set[str]:
