@@ -600,6 +600,8 @@ def test_an_interrupt_of_the_controller_stops_the_workers(project: Project) -> N
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # a parent may ignore the signal, as shells do for commands in the background
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         while len(api.asked) < 4:
             time.sleep(0.01)
