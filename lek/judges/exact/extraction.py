@@ -450,7 +450,8 @@ def _statements(body: str, asked: Asked) -> Iterator[Statement]:
     meanings = symbols(body)
     for sentence in map(str.strip, SENTENCE.split(body)):
         remark = _REMARK.search(sentence) or _BECAUSE.match(sentence)
-        remark = remark or (not asked.hypothetical and _HYPOTHETICAL.match(sentence))
+        if not asked.hypothetical:
+            remark = remark or _HYPOTHETICAL.match(sentence)
         if not sentence or sentence.endswith("?") or remark or asked.restated(sentence):
             continue
         if undetermined := _UNDETERMINED.search(sentence):
