@@ -644,8 +644,9 @@ PROBES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
-@pytest.mark.parametrize("fault", PROBES)
+@pytest.mark.parametrize(
+    ("fault", "workers"), [*((fault, "-n0") for fault in PROBES), ("key", "-n2")]
+)
 def test_what_the_user_must_correct_is_one_line_before_the_run(
     project: Project, fault: str, workers: str
 ) -> None:
