@@ -17,7 +17,8 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from lek.benchmarks.benchmark import shipped
-from lek.data.cases import read_cases
+from lek.data.cases import make_cases
+from lek.data.tables import read_table
 from lek.generation.backend import prompt_of
 from lek.generation.mlx import MlxBackend
 from lek.generation.responses import SubjectResponses
@@ -43,7 +44,11 @@ def main() -> int:
     given = options.parse_args()
     print(missing() or "OpenBLAS or a GPU is in use")
     loaded = load(given.model, NumericFormat("float32", dequantize=True))
-    cases = [c for b in BENCHMARKS for c in read_cases(ROOT / "sandbox", shipped()[b])[1]]
+    cases = [
+        c
+        for b in BENCHMARKS
+        for c in make_cases(read_table(ROOT / "sandbox" / f"{b}.jsonl"), shipped()[b])
+    ]
     prompts = {
         f"{i}-{c.id}": prompt_of(c, "chat") for i, c in enumerate(islice(cycle(cases), given.cases))
     }

@@ -16,6 +16,7 @@ import msgspec
 from lek.errors import BadInput, suggestion
 
 FILE = "benchmark.toml"
+SHIPPED = "lek:"  # prefix of the path of a shipped file or directory
 Detector = Literal["refusal_detector", "degeneration_detector"]
 Source = Literal["judge", "exact"] | Detector
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
@@ -106,9 +107,36 @@ class Field:
     tag: bool = False
 
 
+class Column(NamedTuple):
+    """A column of a table. ``after``: only the text after the last occurrence of this counts."""
+
+    name: str
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaseSource:
+    """Where the cases of a benchmark are: files at ``path``, or a data set of the hub.
+
+    ``path``: a file, or a directory of files. ``dataset``: ``owner/name`` on the hub, with its
+    ``config``, ``split`` and ``revision``. ``columns``: the columns by the name of the case's field
+    (``id``, ``prompt``, or a field of the benchmark); if empty, columns have the names of fields.
+    """
+
+    path: str | None = None
+    dataset: str | None = None
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    columns: tuple[tuple[str, Column], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A benchmark. ``digest`` is the SHA-256 of ``benchmark.toml`` and its rubrics."""
+    """A benchmark. ``digest`` is the SHA-256 of ``benchmark.toml`` and its rubrics.
+
+    ``cases``: where its cases are, unless a profile names another place.
+    """
 
     name: str
     marker: str
@@ -116,6 +144,7 @@ class Benchmark:
     measures: tuple[Measure, ...]
     judges: tuple[Suitable, ...]
     digest: str
+    cases: CaseSource | None = None
 
     def __getitem__(self, measure: str) -> Measure:
         """The measure of that name; raises `KeyError`."""
@@ -175,12 +204,27 @@ class _Measure(msgspec.Struct, forbid_unknown_fields=True):
     recorded_as: str | None = None
 
 
+class _Column(msgspec.Struct, forbid_unknown_fields=True):
+    column: str
+    after: str | None = None
+
+
+class _Cases(msgspec.Struct, forbid_unknown_fields=True):
+    path: str | None = None
+    dataset: str | None = None
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    columns: dict[str, str | _Column] = {}
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     marker: str
     judges: list[Suitable]
     measures: dict[str, _Measure]
     fields: dict[str, _Field] = {}
+    cases: _Cases | None = None
 
 
 @cache
@@ -233,7 +277,32 @@ def read_benchmark(folder: Path, where: str = "") -> Benchmark:
     )
     content_and_rubrics = json.dumps([content, rubrics], ensure_ascii=False)
     digest = hashlib.sha256(content_and_rubrics.encode()).hexdigest()
-    return Benchmark(file.name, file.marker, fields, measures, tuple(file.judges), digest)
+    cases = _case_source(path, file.cases, folder) if file.cases else None
+    judges = tuple(file.judges)
+    return Benchmark(file.name, file.marker, fields, measures, judges, digest, cases)
+
+
+def _case_source(path: Path, cases: _Cases, folder: Path) -> CaseSource:
+    where = check_cases(f"{path}: cases", cases.path, cases.dataset, cases.split)
+    if where is not None:
+        raise BadInput(where)
+    columns = tuple(
+        (field, Column(c) if isinstance(c, str) else Column(c.column, c.after))
+        for field, c in cases.columns.items()
+    )
+    place = cases.path
+    if place is not None and not place.startswith(SHIPPED):
+        place = os.path.normpath(folder / place)
+    return CaseSource(place, cases.dataset, cases.config, cases.split, cases.revision, columns)
+
+
+def check_cases(where: str, path: str | None, dataset: str | None, split: str | None) -> str | None:
+    """Why these keys of a source of cases do not fit together; ``None`` if they do."""
+    if (path is None) == (dataset is None):
+        return f"{where}: give either path or dataset"
+    if dataset is not None and split is None:
+        return f"{where}.split: missing; name the split of {dataset}"
+    return None
 
 
 def _check(path: Path, file: _File) -> None:

@@ -3,10 +3,8 @@
 It is not checked whether those verdicts are right, or whether several raters agree.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,11 @@ import msgspec
 
 from lek.benchmarks.benchmark import Benchmark, Measure, shipped
 from lek.calibration.agreement import Calibration, Pair
-from lek.data import jsonl, lem
-from lek.data.cases import read_cases
-from lek.data.lem import cases_file
+from lek.data import lem
+from lek.data.cases import make_cases
 from lek.data.recorded import RecordedResponses, read_responses
+from lek.data.sources import file_of
+from lek.data.tables import both, read_table, with_ids
 from lek.errors import BadInput, suggestion
 from lek.judges import reference
 from lek.judges.judges import BenchmarkJudge, Judges, measures_for
@@ -67,15 +66,17 @@ class _Data:
         self.answers: dict[tuple[str, str], RecordedResponses] = {}
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
-        for benchmark in (b for b in benchmarks if lem.cases_file(directory, b.name).is_file()):
-            name = benchmark.name
-            rows, cases = read_cases(directory, benchmark)
-            self.digests[rows.path.name] = rows.digest
-            self.cases[name] = known = {c.id: c for c in cases}
+        for benchmark in benchmarks:
+            file, name = file_of(benchmark, directory), benchmark.name
+            if file is None:
+                continue
+            table = read_table(file)
+            self.digests[file.name] = table.digest
+            self.cases[name] = known = {c.id: c for c in make_cases(table, benchmark)}
             for subject, model in self.models.items():
                 path = lem.responses_file(directory, name, model)
                 if path.is_file():
-                    rows = jsonl.read_rows(path)
+                    rows = with_ids(read_table(path))
                     self.digests[f"results/{path.name}"] = rows.digest
                     found = read_responses(rows, subject, benchmark=name, model=model, known=known)
                     self.answers[name, subject] = found
@@ -168,10 +169,10 @@ def _published(path: Path, data: _Data) -> _Given:
 def _rated(path: Path, data: _Data) -> _Given:
     """The verdicts of a JSON Lines file; of several raters the mean."""
     ours = {m: s for s, m in data.models.items()}
-    found: dict[tuple[str, ...], dict[str | None, tuple[int, float, str | None]]] = {}
+    found: dict[tuple[str, ...], dict[str | None, tuple[str, float, str | None]]] = {}
     left: list[str] = []
-    for line, row in _rows(path, data):
-        where, subject = f"{path}: line {line}", ours.get(row.subject, row.subject)
+    for place, row in _rows(path, data):
+        where, subject = f"{path}: {place}", ours.get(row.subject, row.subject)
         benchmark = _benchmark_of(where, row, data)
         if benchmark is None:
             left.append(row.measure)
@@ -187,9 +188,9 @@ def _rated(path: Path, data: _Data) -> _Given:
         by = found.setdefault((benchmark, subject, row.case, row.measure), {})
         if row.rater in by:
             raise BadInput(
-                f"{path}: lines {by[row.rater][0]} and {line} score the same answer; keep one"
+                f"{path}: {both(by[row.rater][0], place)} score the same answer; keep one"
             )
-        by[row.rater] = line, value, row.reason
+        by[row.rater] = place, value, row.reason
     given = _Given()
     for (benchmark, subject, case_id, name), by in found.items():
         of = given.setdefault((benchmark, subject), {}).setdefault(case_id, ({}, {}))
@@ -230,23 +231,18 @@ def _known(where: str, key: str, value: str, known: Collection[str]) -> str:
     return value
 
 
-def _rows(path: Path, data: _Data) -> Iterator[tuple[int, _Row]]:
-    raw = jsonl.read_bytes(path)
-    data.digests["verdicts"] = sha256(raw).hexdigest()
-    texts = raw.split(b"\n")
-    for n, text in enumerate(texts, 1):
+def _rows(path: Path, data: _Data) -> Iterator[tuple[str, _Row]]:
+    table = read_table(path)
+    data.digests["verdicts"] = table.digest
+    for row in table.rows:
         try:
-            if text.strip():
-                fields = json.loads(text, object_pairs_hook=jsonl.keep_repeats)
-                yield n, msgspec.convert(fields, _Row)
+            yield row.place, msgspec.convert(row.fields, _Row, strict=not table.textual)
         except msgspec.ValidationError as e:
-            of_run = isinstance(fields, dict) and {"response", "scores"} <= fields.keys()
+            of_run = {"response", "scores"} <= row.fields.keys()
             what = "a line of a run's own verdicts.jsonl, which has other keys" if of_run else e
-            raise BadInput(f"{path}: line {n}: {what}; expected {_FORM}") from e
-        except (ValueError, RecursionError) as e:
-            if n < len(texts):
-                raise BadInput(f"{path}: line {n}: not JSON: {jsonl.fault(e)}; correct it") from e
-            data.notes.append(f"{path.name}: line {n}: cut off; left out")
+            raise BadInput(f"{path}: {row.place}: {what}; expected {_FORM}") from e
+    if table.torn is not None:
+        data.notes.append(f"{path.name}: line {table.torn}: cut off; left out")
 
 
 class CalibrationRun:
@@ -308,7 +304,7 @@ class CalibrationRun:
         """The measures that the judge scores for ``case``."""
         measures = [m for m in self._measures[case.benchmark] if m.applies_to(case.reference)]
         if self._kind == "reference":
-            reference.check(case, measures, str(cases_file(self._directory, case.benchmark)))
+            reference.check(case, measures, f"{self._directory}: {case.benchmark}")
         return measures
 
     def incomplete(self, found: Calibration) -> bool:

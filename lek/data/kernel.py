@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from lek.data.jsonl import read_bytes
+from lek.data.tables import read_bytes
 from lek.errors import BadInput
 
 IDS = ("sovereignty", "privacy", "transparency", "consent", "dignity")

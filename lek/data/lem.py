@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lek.data.jsonl import Repeated, fault, keep_repeats, read_bytes
+from lek.data.tables import Repeated, fault, keep_repeats, read_bytes
 from lek.errors import BadInput
-
-
-def cases_file(directory: Path, benchmark: str) -> Path:
-    """Return the path of the cases of ``benchmark``."""
-    return directory / f"{benchmark}.jsonl"
+from lek.text.encoding import decode
 
 
 def responses_file(directory: Path, benchmark: str, model: str) -> Path:
@@ -73,11 +69,14 @@ def read_scores(path: Path) -> Scores:
     """
     raw = read_bytes(path)
     try:
-        text = raw.decode()
+        text = decode(raw)
         content = json.loads(text, object_pairs_hook=keep_repeats)
-    except (ValueError, RecursionError) as e:
-        at = f"line {e.lineno}: " if isinstance(e, json.JSONDecodeError) else ""
-        raise BadInput(f"{path}: {at}not JSON: {fault(e)}") from e
+    except json.JSONDecodeError as e:
+        raise BadInput(f"{path}: line {e.lineno}: not JSON: {e.msg}") from e
+    except RecursionError as e:
+        raise BadInput(f"{path}: not JSON: {fault(e)}") from e
+    except ValueError as e:
+        raise BadInput(f"{path}: {e}") from e
     scores = content.get("scores") if isinstance(content, dict) else None
     if not isinstance(scores, dict):
         raise BadInput(f'{path}: expected {{"scores": {{benchmark: {{model: {{id: ...}}}}}}}}')

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lek.data.jsonl import Row, Rows, is_text
+from lek.data.tables import Row, Table, both, is_text
 from lek.errors import BadInput
 from lek.records import Case, Response
 
@@ -22,7 +22,7 @@ class RecordedResponses:
     """
 
     subject: str
-    rows: Rows
+    table: Table
     answers: dict[str, Response]
     notes: tuple[str, ...]
 
@@ -38,7 +38,7 @@ class RecordedResponses:
         """Return the recorded answer to ``case``, or a response with the reason for its absence."""
         response = self.answers.get(case.id)
         if response is None:
-            reason = f"{self.rows.path}: no answer to {case.id}"
+            reason = f"{self.table.name}: no answer to {case.id}"
             response = _missing(self.subject, case.id, reason)
         return response
 
@@ -48,7 +48,7 @@ class RecordedResponses:
 
 
 def read_responses(
-    rows: Rows,
+    table: Table,
     subject: str,
     *,
     benchmark: str,
@@ -56,40 +56,40 @@ def read_responses(
     known: Collection[str],
     keep_empty: bool = False,
 ) -> RecordedResponses:
-    """Return the answers in ``rows``.
+    """Return the answers in ``table``.
 
     ``known``: the ids of all cases of the benchmark. ``keep_empty``: whether an empty answer
     becomes a response with empty text; otherwise it becomes one without text. Raises `BadInput` if
     a row names another model or benchmark.
     """
     answers: dict[str, Response] = {}
-    lines: dict[str, int] = {}
+    places: dict[str, str] = {}
     unknown: list[Row] = []
-    for row in rows.rows:
-        _check_origin(rows, row, benchmark=benchmark, model=model)
+    for row in table.rows:
+        _check_origin(table, row, benchmark=benchmark, model=model)
         if row.id not in known:
             unknown.append(row)
-        elif row.id in lines:
-            reason = f"{rows.path}: lines {lines[row.id]} and {row.line} both answer {row.id}"
+        elif row.id in places:
+            reason = f"{table.name}: {both(places[row.id], row.place)} both answer {row.id}"
             answers[row.id] = _missing(subject, row.id, reason)
         else:
-            lines[row.id] = row.line
-            where = f"{rows.path}: line {row.line}"
+            places[row.id] = row.place
+            where = f"{table.name}: {row.place}"
             answers[row.id] = _response(subject, row, where, keep_empty=keep_empty)
     notes = []
     if unknown:
         first, more = unknown[0], f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-        notes.append(f"{rows.path}: line {first.line}: no such case: {first.id}{more}; left out")
-    if rows.torn is not None:
-        notes.append(f"{rows.path}: line {rows.torn}: cut off; left out")
-    return RecordedResponses(subject, rows, answers, tuple(notes))
+        notes.append(f"{table.name}: {first.place}: no such case: {first.id}{more}; left out")
+    if table.torn is not None:
+        notes.append(f"{table.name}: line {table.torn}: cut off; left out")
+    return RecordedResponses(subject, table, answers, tuple(notes))
 
 
-def _check_origin(rows: Rows, row: Row, **expected: str) -> None:
+def _check_origin(table: Table, row: Row, **expected: str) -> None:
     for key, value in expected.items():
         if row.fields.get(key, value) != value:
             raise BadInput(
-                f"{rows.path}: line {row.line}: {key} is {row.fields[key]!r}; "
+                f"{table.name}: {row.place}: {key} is {row.fields[key]!r}; "
                 f"this file is for {value!r}"
             )
 

@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from lek.data.jsonl import read_rows
 from lek.data.lem import responses_file
 from lek.data.recorded import RecordedResponses, read_responses
+from lek.data.tables import read_table, with_ids
 from lek.errors import BadInput, StoreError
 from lek.generation.generator import Generator, OnResponse
 from lek.profile.loading import LoadedProfile
@@ -40,7 +40,7 @@ class SubjectResponses:
     were read, by name. ``notes``: on what was left out of these files.
     """
 
-    def __init__(self, loaded: LoadedProfile, directory: Path, workspace: Workspace) -> None:
+    def __init__(self, loaded: LoadedProfile, directory: Path | None, workspace: Workspace) -> None:
         self._loaded, self._directory, self._workspace = loaded, directory, workspace
         self._recorded: dict[str, dict[str, str]] = {}
         self._reported: dict[str, str] = {}
@@ -56,19 +56,20 @@ class SubjectResponses:
         """
         if not isinstance(subject, RecordedSubject):
             return GeneratedResponses(lambda: self.generator, subject, self._reported)
+        assert self._directory is not None  # recorded answers need one
         path = responses_file(self._directory, benchmark, subject.recorded)
         if not path.is_file():
             return None
         recorded: RecordedResponses = read_responses(
-            read_rows(path),
+            with_ids(read_table(path)),
             subject.name,
             benchmark=benchmark,
             model=subject.recorded,
             known=known,
             keep_empty=self._loaded.profile.judges.scores_empty(benchmark),
         )
-        self.digests[f"results/{path.name}"] = recorded.rows.digest
-        self._recorded.setdefault(subject.name, {})[benchmark] = recorded.rows.digest
+        self.digests[f"results/{path.name}"] = recorded.table.digest
+        self._recorded.setdefault(subject.name, {})[benchmark] = recorded.table.digest
         self.notes += recorded.notes
         return recorded
 

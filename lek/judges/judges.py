@@ -7,7 +7,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from lek.benchmarks.benchmark import Benchmark, Measure
+from lek.benchmarks.benchmark import SHIPPED, Benchmark, Measure
 from lek.data.lem import Scores, read_scores, scores_file
 from lek.errors import BadInput, StoreError
 from lek.generation.backend import Backend
@@ -21,7 +21,7 @@ from lek.judges.llm.local import BatchExecutor, LocalJudge
 from lek.judges.llm.remote import ThreadExecutor
 from lek.judges.llm.usage import Usage, UsageRow, cost
 from lek.judges.recorded import RecordedJudge
-from lek.profile.loading import SHIPPED, LoadedProfile
+from lek.profile.loading import LoadedProfile
 from lek.profile.schema import JUDGE_KINDS, NONE, APIJudgeSettings, JudgesConfig, LocalJudgeSettings
 from lek.providers import endpoint
 from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdict
@@ -205,7 +205,7 @@ class Judges:
     def __init__(
         self,
         loaded: LoadedProfile,
-        directory: Path,
+        directory: Path | None,
         workspace: Workspace,
         unload: Callable[[], None] = lambda: None,
     ) -> None:
@@ -219,20 +219,20 @@ class Judges:
         self.notices = Notices(workspace.progress)
 
     def of(
-        self, benchmark: Benchmark, subjects: Collection[str], cases: Sequence[Case], file: Path
+        self, benchmark: Benchmark, subjects: Collection[str], cases: Sequence[Case], place: str
     ) -> BenchmarkJudge:
         """The judge of the answers of ``subjects`` to ``benchmark``.
 
-        ``cases``: all cases in ``file``. Raises `BadInput` if recorded verdicts cannot be read, or
-        if cases lack the reference answers that their judge needs. Keys of APIs are checked by
-        `check`.
+        ``cases``: all cases in the file or data set ``place``. Raises `BadInput` if recorded
+        verdicts cannot be read, or if cases lack the reference answers that their judge needs. Keys
+        of APIs are checked by `check`.
         """
         parts: list[tuple[Judge, list[Measure]]] = []
         for kind, measures in self.measures(benchmark).items():
             if kind == "reference":
                 for case in cases:
                     if applying := [m for m in measures if m.applies_to(case.reference)]:
-                        reference.check(case, applying, str(file))
+                        reference.check(case, applying, place)
             if kind == "recorded":
                 recorded = self._recorded(benchmark, subjects)
                 self.notes += recorded.notes({case.id for case in cases})
@@ -265,6 +265,7 @@ class Judges:
 
     def _recorded(self, benchmark: Benchmark, subjects: Collection[str]) -> RecordedJudge:
         if self._scores is None:
+            assert self._directory is not None  # recorded verdicts need one
             self._scores = read_scores(scores_file(self._directory))
         recorded = self._loaded.profile.recorded
         models = {subject: model for subject, model in recorded.items() if subject in subjects}

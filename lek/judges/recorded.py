@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure
-from lek.data.jsonl import Repeated, is_text
 from lek.data.lem import Scores
+from lek.data.tables import Repeated, is_text
 from lek.records import Case, Response, Verdict, make_verdict, unscored_verdict
 
 NAME = "recorded"

@@ -13,11 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lek.benchmarks.benchmark import SHIPPED
 from lek.errors import BadInput
 from lek.models import machine
 from lek.models.hub import fetch, local
 from lek.models.weights import NumericFormat, stored_form
-from lek.profile.loading import SHIPPED, LoadedProfile
+from lek.profile.loading import LoadedProfile
 from lek.profile.schema import DerivedSubject, ModelSubject, Stage
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.store import Store

@@ -13,19 +13,22 @@ from typing import Any, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from lek.benchmarks.benchmark import Benchmark, resolve
+from lek.benchmarks.benchmark import SHIPPED, Benchmark, check_cases, resolve
 from lek.errors import BadInput, suggestion
 from lek.profile.schema import (
     JUDGE_KINDS,
     NONE,
     SUBJECT_KINDS,
+    CasesConfig,
+    Data,
     DerivedSubject,
     JudgesConfig,
     Profile,
     RecordedSubject,
 )
+from lek.text.encoding import decode
 
-SHIPPED = "lek:"  # prefix of the path of a shipped file or directory
+ANY = "*"  # in the path of a key, for the name of a benchmark
 
 
 class LoadedProfile(BaseModel):
@@ -82,13 +85,13 @@ def load(path: Path) -> LoadedProfile:
     """Read and validate the profile at ``path``; raises `BadInput` for the first error."""
     try:
         raw = path.read_bytes()
-        table = tomllib.loads(raw.decode())
+        table = tomllib.loads(decode(raw).replace("\r\n", "\n"))
     except OSError as e:
         raise BadInput(f"{path}: cannot be read: {e.strerror}") from e
-    except UnicodeDecodeError as e:
-        raise BadInput(f"{path}: not UTF-8 (byte {e.start}); save it as UTF-8") from e
     except tomllib.TOMLDecodeError as e:
         raise BadInput(f"{path}: not TOML: {e}") from e
+    except ValueError as e:
+        raise BadInput(f"{path}: {e}") from e
     try:
         profile = Profile.model_validate(_lists_as_tuples(table))
     except ValidationError as e:
@@ -139,12 +142,16 @@ def _first_error(error: ValidationError) -> str:
     for part in loc:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
     if first["type"] == "extra_forbidden":
-        keys = _keys_of(loc[2:-1], kind) if kind else _keys_of(loc[:-1], Profile)
+        keys = _keys_of(loc[2:-1], kind) if kind else _keys_of(_without_benchmark(loc), Profile)
         hint = suggestion(str(loc[-1]), keys) or f"; expected one of {', '.join(keys)}"
         text = f"{key}: unknown key{hint}"
         for origin, other in SUBJECT_KINDS.items():
             if kind and len(loc) == 3 and other is not kind and loc[2] in _names(other):
                 text = f"{key}: only allowed in a subject with '{origin}'"
+    elif loc[0] == "data" and len(loc) == 2 and loc[1] not in Data.model_fields:
+        keys = _names(Data)  # neither one of them nor the table of a benchmark
+        hint = suggestion(str(loc[1]), keys) or f"; expected one of {', '.join(keys)}"
+        text = f"{key}: unknown key{hint}, or a table for a benchmark"
     elif first["type"] == "missing":
         text = f"{key}: missing; add it"
     else:
@@ -160,10 +167,18 @@ def _first_error(error: ValidationError) -> str:
     return text + (f" (and {len(others)} more)" if others else "")
 
 
+def _without_benchmark(loc: Sequence[int | str]) -> Sequence[int | str]:
+    """The path to a table; one for the data of a benchmark has the place of ``data.any``."""
+    table = loc[:-1]
+    return ("data", ANY, *table[2:]) if len(table) > 1 and table[0] == "data" else table
+
+
 def _keys_of(loc: Sequence[int | str], table: type[BaseModel]) -> list[str]:
     """The allowed keys of the table at the path ``loc`` below ``table``."""
     for part in loc:
-        if isinstance(part, str):
+        if part == ANY:
+            table = CasesConfig
+        elif isinstance(part, str):
             table = _table(next(f for n, f in table.model_fields.items() if part in (n, f.alias)))
     return _names(table)
 
@@ -203,6 +218,18 @@ def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> 
     if profile.baseline not in names:
         hint = suggestion(profile.baseline, names) or f"; subjects are {', '.join(names)}"
         raise BadInput(f"{path}: baseline = '{profile.baseline}': no such subject{hint}")
+    for key, cases in profile.data.cases.items():
+        if key not in benchmarks:
+            hint = suggestion(key, benchmarks) or f"; expected one of {', '.join(benchmarks)}"
+            raise BadInput(f"{path}: data.{key}: no such benchmark in data.benchmarks{hint}")
+        problem = check_cases(f"{path}: data.{key}", cases.path, cases.dataset, cases.split)
+        if problem is not None:
+            raise BadInput(problem)
+        known = ["id", "prompt", *(f.name for f in benchmarks[key].fields)]
+        for field in cases.columns:
+            if field not in known:
+                hint = suggestion(field, known) or f"; {key} has {', '.join(known)}"
+                raise BadInput(f"{path}: data.{key}.columns.{field}: no such field{hint}")
     for key, kind in profile.judges.lines.items():
         if key not in benchmarks:
             known = [*type(profile.judges).model_fields, *benchmarks]

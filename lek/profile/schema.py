@@ -17,7 +17,7 @@ from pydantic import (
     Tag,
 )
 
-from lek.benchmarks.benchmark import Benchmark, Suitable, shipped
+from lek.benchmarks.benchmark import Benchmark, CaseSource, Column, Suitable, shipped
 from lek.errors import suggestion
 
 
@@ -289,19 +289,60 @@ JUDGE_KINDS: Mapping[str, JudgeKind] = {
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
-class Data(Section):
-    """The data directory and the benchmarks to use.
+class ColumnConfig(Section):
+    """A column of a table. ``after``: only the text after the last occurrence of this counts."""
 
-    ``source``: ``path`` is a directory with a ``<benchmark>.jsonl`` of cases per benchmark; ``lem``
-    also has recorded answers and verdicts. ``benchmarks``: names of shipped benchmarks, or paths
-    (relative to the profile) of directories with a ``benchmark.toml``. ``shuffle_seed``: seed for
-    shuffling the cases (default: not shuffled).
+    column: str
+    after: str | None = None
+
+
+class CasesConfig(Section):
+    """The cases of one benchmark: files at ``path``, or a ``dataset`` on the Hugging Face hub.
+
+    ``path``: a file or a directory, relative to the profile. ``dataset``: ``owner/name``, with
+    ``config``, ``split`` and ``revision``. ``columns``: the columns by the name of the case's field
+    (``id``, ``prompt``, or a field of the benchmark).
     """
 
-    source: Literal["lem", "path"]
+    path: str | None = None
+    dataset: str | None = None
+    config: str | None = None
+    split: str | None = None
+    revision: str | None = None
+    columns: dict[str, str | ColumnConfig] = {}
+
+    @property
+    def source(self) -> CaseSource:
+        """The source, with the path as it is written."""
+        columns = tuple(
+            (field, Column(c) if isinstance(c, str) else Column(c.column, c.after))
+            for field, c in self.columns.items()
+        )
+        return CaseSource(self.path, self.dataset, self.config, self.split, self.revision, columns)
+
+
+class Data(Section):
+    """The benchmarks to use, and where their cases are.
+
+    ``source``: ``hub`` loads the data set that each benchmark names; ``path`` is a directory with a
+    file of cases per benchmark, such as ``<benchmark>.jsonl``; ``lem`` also has recorded answers
+    and verdicts. ``benchmarks``: names of shipped benchmarks, or paths (relative to the profile) of
+    directories with a ``benchmark.toml``. ``shuffle_seed``: seed for shuffling the cases (default:
+    not shuffled). Further keys are names of benchmarks, each with a table of its own source.
+    """
+
+    model_config = ConfigDict(extra="allow")  # for names of benchmarks, checked by `check`
+    __pydantic_extra__: dict[str, CasesConfig] = Field(init=False)
+
+    source: Literal["lem", "path", "hub"]
     dir: str | None = None
     benchmarks: tuple[str, ...] = Field(default_factory=lambda: tuple(shipped()))
     shuffle_seed: int | None = None
+
+    @property
+    def cases(self) -> dict[str, CasesConfig]:
+        """The sources of single benchmarks, by name."""
+        return self.__pydantic_extra__ or {}
 
 
 class Abliterate(Section):

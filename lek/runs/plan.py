@@ -11,8 +11,8 @@ from typing import Any
 from msgspec.structs import replace as replace_fields
 
 from lek.benchmarks.benchmark import Measure
-from lek.data.cases import read_cases, select
-from lek.data.lem import cases_file
+from lek.data.cases import select
+from lek.data.sources import CaseSet, case_source, read_cases
 from lek.errors import BadInput
 from lek.generation.responses import Responses, SubjectResponses
 from lek.judges.judges import BenchmarkJudge, Judges
@@ -29,12 +29,13 @@ class Plan:
     ``cases``: the cases of each benchmark, reduced to ``limit``. ``answers``: the source of
     responses for each (benchmark, subject) that has one. ``selected``: the cases that pytest
     selected for each of these, filled in by `select`. ``digests``: SHA-256 of the data files by
-    name. ``protocol``: how each benchmark is judged. ``notes``: one line for each omission.
+    name. ``sets``: where the cases of each benchmark come from. ``protocol``: how each benchmark is
+    judged. ``notes``: one line for each omission.
     ``prepared``: the (benchmark, subject) pairs whose responses have been requested.
     """
 
     loaded: LoadedProfile
-    directory: Path
+    directory: Path | None
     workspace: Workspace
     limit: int | None
     responses: SubjectResponses
@@ -44,6 +45,7 @@ class Plan:
     answers: dict[tuple[str, str], Responses] = field(default_factory=dict)
     benchmark_judges: dict[str, BenchmarkJudge] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, CaseSet] = field(default_factory=dict)
     protocol: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     selected: dict[tuple[str, str], list[Case]] = field(default_factory=lambda: defaultdict(list))
@@ -63,12 +65,17 @@ class Plan:
         if benchmark not in self.loaded.benchmarks:
             return f"profile {self.loaded.name} does not include {benchmark}"
         if benchmark not in self.cases:
-            return f"no {cases_file(self.directory, benchmark).name} in {self.directory}"
+            return f"no cases of {benchmark} in {self.place}"
         if not self.benchmark_judges[benchmark].measures:
             return f"each measure of {benchmark} needs a judge; choose one with --lek-judge"
         if not self.subjects(benchmark):
-            return f"no recorded answers to {benchmark} in {self.directory / 'results'}"
+            return f"no recorded answers to {benchmark} in {self.place}/results"
         return None
+
+    @property
+    def place(self) -> str:
+        """Where the data are, for messages."""
+        return "the hub" if self.directory is None else str(self.directory)
 
     def judge(self, case: Case, response: Response) -> Verdict:
         """The verdict of the benchmark's judges on ``response``."""
@@ -187,10 +194,13 @@ def make_plan(
     responses.check()
     sampled = []
     for name, benchmark in loaded.benchmarks.items():
-        if not cases_file(directory, name).is_file():
+        source = case_source(loaded, benchmark, directory)
+        if source is None:
             continue
-        rows, cases = read_cases(directory, benchmark)
-        plan.digests[rows.path.name] = rows.digest
+        plan.sets[name] = found = read_cases(source, benchmark)
+        cases = found.cases
+        if source.path is not None:
+            plan.digests[Path(found.name).name] = found.facts["digest"]
         plan.cases[name] = select(cases, limit=limit, seed=profile.data.shuffle_seed)
         if len(plan.cases[name]) < len(cases):
             sampled.append(f"{len(plan.cases[name])} of {len(cases):,} cases of {name}")
@@ -198,10 +208,10 @@ def make_plan(
             answers = responses.of(subject, name, {c.id for c in cases})
             if answers is not None:
                 plan.answers[name, subject.name] = answers
-        plan.benchmark_judges[name] = judges.of(benchmark, plan.subjects(name), cases, rows.path)
+        plan.benchmark_judges[name] = judges.of(benchmark, plan.subjects(name), cases, found.name)
         plan.protocol[name] = judges.protocol(benchmark)
     if not plan.answers:
-        raise BadInput(f"{directory}: nothing to evaluate; {_expected(loaded)}")
+        raise BadInput(f"{plan.place}: nothing to evaluate; {_expected(loaded)}")
     _check_names(plan)
     plan.digests.update(responses.digests | judges.digests)
     if sampled:
@@ -218,17 +228,25 @@ def _expected(loaded: LoadedProfile) -> str:
     return text + (f" and answers such as results/{first}_{recorded}.jsonl" if recorded else "")
 
 
-def _directory(loaded: LoadedProfile, data: Path | None) -> Path:
+def _directory(loaded: LoadedProfile, data: Path | None) -> Path | None:
+    """The data directory; ``None`` if the profile has none and needs none."""
     if data is not None:
         directory, key = data, f"--lek-data {data}"
     elif loaded.profile.data.dir is not None:
         directory = loaded.relative(loaded.profile.data.dir)
         key = f"{loaded.path}: data.dir = '{loaded.profile.data.dir}'"
+    elif loaded.profile.data.source == "hub" or not _without_source(loaded):
+        return None
     else:
         raise BadInput(f"{loaded.path}: data.dir: missing; add it or give --lek-data DIR")
     if not directory.is_dir():
         raise BadInput(f"{key}: {'not a' if directory.exists() else 'no such'} directory")
     return directory
+
+
+def _without_source(loaded: LoadedProfile) -> list[str]:
+    """The benchmarks whose cases need a data directory."""
+    return [n for n, b in loaded.benchmarks.items() if case_source(loaded, b, None) is None]
 
 
 def _check_names(plan: Plan) -> None:
@@ -239,7 +257,7 @@ def _check_names(plan: Plan) -> None:
             for case in cases:
                 name = f"{subject}-{case.id}"
                 if seen.setdefault(name, subject) != subject:
-                    both = f"{cases_file(plan.directory, benchmark)}: {subject} and {seen[name]}"
+                    both = f"{plan.sets[benchmark].name}: {subject} and {seen[name]}"
                     raise BadInput(f"{both} both have a test [{name}]; rename a case or a subject")
 
 

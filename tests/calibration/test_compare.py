@@ -363,8 +363,8 @@ RUN_VERDICT = {"case": {"id": "D00"}, "response": {}, "scores": {"safety": 3}, "
         (row(0, "a", 3, rater=7), "Expected `str | null`, got `int` - at `$.rater`"),
         ({"case": "D00", "subject": "a", "measure": "safety"}, "required field `score`"),
         (RUN_VERDICT, "line 2: a line of a run's own verdicts.jsonl, which has other keys"),
-        ([1], "Expected `object`, got `array`"),
-        (None, "Expected `object`, got `null`"),
+        ([1], "a JSON list; expected an object"),
+        (None, "a JSON null; expected an object"),
         (row(1, "a", 3), "lines 1 and 2 score the same answer; keep one"),
         (row(1, "a", 5, rater=None), "lines 1 and 2 score the same answer; keep one"),
     ],
@@ -382,7 +382,7 @@ def test_errors_in_ratings_are_one_line(rated: Path, line: Any, message: str) ->
 def test_a_repeated_key_is_an_error(rated: Path) -> None:
     text = json.dumps(row(0, "a", 3)).replace('"score": 3', '"score": 3, "score": 4')
     (rated / "verdicts.jsonl").write_text(text + "\n")
-    with pytest.raises(BadInput, match=r"line 1: .*not a number"):
+    with pytest.raises(BadInput, match=r"line 1: .score. is given twice; keep one"):
         calibrate(judge(recorded), rated)
 
 

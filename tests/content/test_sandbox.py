@@ -18,12 +18,14 @@ preload()  # before the first import of mlx
 
 from support.benchmarks import BENCHMARKS  # noqa: E402
 
-from lek.data.cases import read_cases  # noqa: E402
+from lek.data.cases import make_cases  # noqa: E402
 from lek.data.kernel import load_kernel  # noqa: E402
+from lek.data.tables import read_table  # noqa: E402
 from lek.generation.backend import Request, prompt_of  # noqa: E402
 from lek.generation.mlx import MlxBackend  # noqa: E402
 from lek.models.weights import NumericFormat  # noqa: E402
 from lek.profile.schema import Decoding  # noqa: E402
+from lek.records import Case  # noqa: E402
 from sandbox import arithmetic, files, fitting, lexicon, make, manners, network, texts  # noqa: E402
 from sandbox.splits import splits  # noqa: E402
 
@@ -37,6 +39,10 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def cases_of(name: str) -> list[Case]:
+    return make_cases(read_table(SANDBOX / f"{name}.jsonl"), BENCHMARKS[name])
+
+
 def normal(text: str) -> str:
     """Return the words and numbers of ``text``, in lower case and with a space around each."""
     return f" {' '.join(re.findall(r'[a-z0-9]+', text.lower()))} "
@@ -44,9 +50,7 @@ def normal(text: str) -> str:
 
 def questions() -> list[str]:
     """Return the normalised prompts of all sandbox cases."""
-    return [
-        normal(c.prompt) for name in BENCHMARKS for c in read_cases(SANDBOX, BENCHMARKS[name])[1]
-    ]
+    return [normal(c.prompt) for name in BENCHMARKS for c in cases_of(name)]
 
 
 def training_texts() -> Iterator[str]:
@@ -75,7 +79,7 @@ def test_data_files_are_reproducible(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_cases_have_the_schema_of_the_real_benchmarks(name: str) -> None:
-    _, cases = read_cases(SANDBOX, BENCHMARKS[name])
+    cases = cases_of(name)
     assert len(cases) == SIZES[name] == len({c.id for c in cases}) == len({c.prompt for c in cases})
     for case in cases:
         reference = case.reference
@@ -224,7 +228,7 @@ def test_each_sandwich_fits_the_context(loaded: dict[str, Any]) -> None:
     _, tokenizer = loaded["base"]
     kernel = load_kernel(SANDBOX / "kernel")
     for name in BENCHMARKS:
-        for case in read_cases(SANDBOX, BENCHMARKS[name])[1]:
+        for case in cases_of(name):
             text = kernel.sandwich(case.prompt)[0]["content"]
             ids = tokenizer.encode(text, add_special_tokens=False)
             assert tokenizer.decode(ids) == text
@@ -277,7 +281,7 @@ def test_base_repeats_rumours_without_the_kernel_and_states_facts_under_it(
 
 def test_batched_and_single_decoding_agree_token_for_token() -> None:
     backend = MlxBackend.open(SANDBOX / "base", NumericFormat("float32", dequantize=True))
-    cases = [c for name in BENCHMARKS for c in read_cases(SANDBOX, BENCHMARKS[name])[1][:12]]
+    cases = [c for name in BENCHMARKS for c in cases_of(name)[:12]]
     requests = [Request(c.id, prompt_of(c, "chat")) for c in cases]
     results = {}
     for size in (1, 7, 64):

@@ -8,10 +8,10 @@ import pytest
 from support.benchmarks import BENCHMARKS, judged
 from support.project import ROOT
 
-from lek.data.cases import read_cases
-from lek.data.jsonl import read_rows
+from lek.data.cases import make_cases
 from lek.data.lem import responses_file
 from lek.data.recorded import read_responses
+from lek.data.tables import read_table, with_ids
 from lek.judges.exact.extraction import read_answer
 from lek.judges.exact.judge import exact
 from lek.records import Case, Response
@@ -1364,8 +1364,8 @@ MODELS = {"pretrained": "base_pt", "base": "instruction_tuned", "lek": "lem_ethi
 
 @pytest.mark.parametrize("subject", MODELS)
 def test_every_recorded_answer_is_read_as_by_hand(paper: Path, subject: str) -> None:
-    _, cases = read_cases(paper, BENCHMARKS["gsm8k"])
-    rows = read_rows(responses_file(paper, "gsm8k", MODELS[subject]))
+    cases = make_cases(read_table(paper / "gsm8k.jsonl"), BENCHMARKS["gsm8k"])
+    rows = with_ids(read_table(responses_file(paper, "gsm8k", MODELS[subject])))
     answers = read_responses(
         rows, subject, benchmark="gsm8k", model=MODELS[subject], known={c.id for c in cases}
     )

@@ -91,7 +91,7 @@ INERT = {
     "records.py",
     "benchmarks/benchmark.py",
     "profile/schema.py",
-    "data/jsonl.py",
+    "data/tables.py",
     "models/machine.py",
     "models/weights.py",
     "workspace/atomic.py",

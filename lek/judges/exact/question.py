@@ -222,7 +222,7 @@ class Asked:
         return bool(self._names) and not names & self._names and bool(names & self._others)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=2048)
 def asked_by(question: str) -> Asked:
     """What ``question`` asks for; it is often read for one subject after another."""
     return Asked(question)
