@@ -15,7 +15,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def read_dataset(source: CaseSource) -> tuple[Table, dict[str, Any]]:
-    """Return the rows of a data set, and facts on it: names, commit, number of rows.
+    """Return the rows of a data set, and facts on it: its name, config, split and commit.
 
     A copy that was downloaded earlier is used without a network, or with ``HF_HUB_OFFLINE``. No
     code of the data set is executed. Raises `BadInput`, with what to do, if it cannot be loaded.
@@ -47,7 +47,6 @@ def read_dataset(source: CaseSource) -> tuple[Table, dict[str, Any]]:
         "config": source.config,
         "split": source.split,
         "revision": commit or source.revision,
-        "rows": len(rows),
     }
     return Table(f"{source.dataset} ({source.split})", digest, rows), facts
 
@@ -82,10 +81,16 @@ def _problem(source: CaseSource, error: Exception) -> str:
         )
     if kinds & {"RevisionNotFoundError"}:
         return f"{name}: no revision '{source.revision}'; check revision"
-    if "OfflineModeIsEnabled" in kinds:
+    if "OfflineModeIsEnabled" in kinds or "OfflineModeIsEnabled" in text:
         return f"{name}: not on this machine, and HF_HUB_OFFLINE is set; unset it to download"
     if kinds & {"LocalEntryNotFoundError", "ConnectionError", "ConnectError", "TimeoutException"}:
         return f"{name}: the hub ({_hub()}) cannot be reached; check the network"
+    if "scripts are no longer supported" in text:
+        script = text.rpartition(" ")[2]
+        return (
+            f"{name}: loaded by a script ({script}), which is never run; name a data set of files, "
+            "or a revision with files such as refs/convert/parquet"
+        )
     if "BuilderConfig" in text:
         return f"{name}: no config '{source.config}'; {text.partition('. ')[2] or text}"
     if text.startswith("Unknown split"):

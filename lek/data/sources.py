@@ -68,7 +68,8 @@ def read_cases(source: CaseSource, benchmark: Benchmark) -> CaseSet:
     cases = make_cases(table, benchmark, source.columns)
     text = "\n".join(case.to_json() for case in cases)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return CaseSet(table.name, cases, facts | {"digest": table.digest, "cases_digest": digest})
+    facts |= {"digest": table.digest, "cases": len(cases), "cases_digest": digest}
+    return CaseSet(table.name, cases, facts)
 
 
 def read_files(path: Path) -> Table:

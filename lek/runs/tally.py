@@ -219,6 +219,7 @@ class Tally:
                 "source": loaded.profile.data.source,
                 "digests": plan.digests,
                 "limit": plan.limit,
+                "sets": {name: cases.facts for name, cases in plan.sets.items()},
             },
             "benchmarks": {
                 name: benchmark.describe()

@@ -1,4 +1,4 @@
-"""Fake Hugging Face hub on loopback, with the requests that downloading a model needs."""
+"""Fake Hugging Face hub on loopback, with the requests for downloading models and data sets."""
 
 import hashlib
 import json
@@ -13,7 +13,11 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """A server of ``root``/owner/name; ``refuse``: an HTTP status to return for all requests."""
+    """A server of the models and data sets in ``root``/owner/name.
+
+    ``refuse``: an HTTP status to return for all requests. Every revision that looks like a commit
+    exists, and has the same files.
+    """
 
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -38,12 +42,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._send(200, b"[]", {})
+
     def _answer(self) -> None:
         hub, path = self.server, self.path.split("?")[0].strip("/")
         hub.asked.append(f"{self.command} {path}")
         if hub.refuse is not None:
             code = {401: "GatedRepo", 404: "RepoNotFound"}.get(hub.refuse, "")
             return self._send(hub.refuse, b"{}", {"X-Error-Code": code})
+        if path.startswith("api/datasets/"):
+            return self._dataset(path.split("/")[2:])
+        if path.startswith("datasets/"):
+            owner, name, _, revision, *file = path.split("/")[1:]
+            return self._file(hub.root / owner / name, revision, "/".join(file))
         if path.startswith("api/models/"):
             owner, name, resource = path.split("/")[2:5]
             directory = hub.root / owner / name
@@ -57,6 +70,40 @@ class _Handler(BaseHTTPRequestHandler):
         metadata = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": SHA}
         return self._send(200, content, metadata)
 
+    def _dataset(self, path: list[str]) -> None:
+        """Answer a request for the facts on a data set, or for the list of its files."""
+        owner, name, *rest = path
+        directory = self.server.root / owner / name
+        if not directory.is_dir():
+            return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        files = sorted(str(f.relative_to(directory)) for f in directory.rglob("*") if f.is_file())
+        if rest[:1] == ["tree"]:
+            folder = "".join(f"{part}/" for part in rest[2:])
+            found = [f for f in files if f.startswith(folder)]
+            below = {
+                f.removeprefix(folder).partition("/")[0] for f in found if "/" in f[len(folder) :]
+            }
+            if "recursive=true" not in self.path.lower():
+                found = [f for f in found if "/" not in f.removeprefix(folder)]
+            body = [_entry(directory / f, f) for f in found]
+            body += [{"type": "directory", "path": folder + b, "oid": SHA} for b in sorted(below)]
+            return self._send(200, json.dumps(body).encode(), {})
+        siblings = [{"rfilename": f} for f in files]
+        sha = _commit(rest[1] if len(rest) > 1 else "main")
+        body_of_set = {"id": f"{owner}/{name}", "sha": sha, "siblings": siblings}
+        return self._send(200, json.dumps(body_of_set).encode(), {})
+
+    def _file(self, directory: Path, revision: str, name: str) -> None:
+        """Answer a request for a file of a data set."""
+        metadata = {"X-Repo-Commit": _commit(revision)}
+        if not directory.is_dir():
+            return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+        if not (directory / name).is_file():
+            return self._send(404, b"{}", metadata | {"X-Error-Code": "EntryNotFound"})
+        content = (directory / name).read_bytes()
+        metadata["ETag"] = f'"{hashlib.sha256(content).hexdigest()}"'
+        return self._send(200, content, metadata)
+
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for key, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -64,6 +111,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(content)
+
+
+def _commit(revision: str) -> str:
+    return revision if len(revision) == 40 else SHA
+
+
+def _entry(file: Path, name: str) -> dict[str, Any]:
+    content = file.read_bytes()
+    digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    return {"type": "file", "path": name, "size": len(content), "oid": digest}
 
 
 def _model(name: str, directory: Path) -> dict[str, Any]:
