@@ -111,10 +111,10 @@ def test_prompts_are_read_from_lists_and_lines(tmp_path: Path) -> None:
     [
         ("a.jsonl", '{"id": "A"}\n', 'a.jsonl: line 1: expected an object with the texts "id"'),
         ("a.json", '[{"id": "A", "prompt": " "}]', "a.json: entry 1: expected"),
-        ("a.json", '{"id": "A", "prompt": "x"}', "a.json: expected a list"),
-        ("a.json", "[", "a.json: not JSON"),
+        ("a.json", '{"id": "A", "prompt": "x"}', "a.json: a JSON dict; expected a list"),
+        ("a.json", "[", "a.json: line 1: not JSON"),
         ("a.json", "[]", "no prompts"),
-        ("a.txt", "hello", "no .json or .jsonl file of prompts"),
+        ("a.txt", "hello", "no file that ends in .jsonl"),
         (
             "a.json",
             '[{"id": "A", "prompt": "x"}, {"id": "A", "prompt": "y"}]',
