@@ -7,6 +7,7 @@ continue its adapter. No model is loaded here, and digests of files are cached i
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from typing import Any
 from lek.benchmarks.benchmark import SHIPPED
 from lek.errors import BadInput
 from lek.models import machine
+from lek.models.checks import check_model
 from lek.models.hub import fetch, local
 from lek.models.weights import NumericFormat, stored_form
 from lek.profile.loading import LoadedProfile
@@ -187,20 +189,47 @@ def _versions() -> dict[str, str]:
 
 
 def check(loaded: LoadedProfile) -> None:
-    """Raise `BadInput` if a local file or directory that a recipe names does not exist."""
+    """Raise `BadInput` if a file that a recipe names is missing, or a model cannot be loaded.
+
+    Models on the hub are checked if they have been downloaded.
+    """
     for i, subject in enumerate(loaded.profile.subjects):
         if isinstance(subject, ModelSubject):
-            model = subject.model
-            is_path = model.startswith((".", "/", "~", SHIPPED))
-            if is_path and not loaded.relative(model).is_dir():
-                where = f"{loaded.path}: subjects[{i}].model = '{model}'"
-                raise BadInput(f"{where}: no such directory; expected one that holds a model")
+            where = f"{loaded.path}: subjects[{i}].model = '{subject.model}'"
+            directory = _local(loaded, subject, where)
+            if directory is not None:
+                check_model(directory, chat=_needs_template(loaded, subject))
         if isinstance(subject, DerivedSubject):
             if subject.abliterate is not None:
                 for key in ("harmful", "harmless"):
                     _prompts_file(loaded, subject, key, getattr(subject.abliterate, key))
             for stage in subject.lora:
                 _training_files(loaded, subject, stage)
+
+
+def _local(loaded: LoadedProfile, subject: ModelSubject, where: str) -> Path | None:
+    """The directory of a source on this machine; ``None`` if the hub has to be asked for it."""
+    model = subject.model
+    directory = loaded.relative(model)
+    if directory.is_dir():
+        return directory
+    if model.startswith((".", "/", "~", SHIPPED)):
+        raise BadInput(f"{where}: no such directory; expected one that holds a model")
+    if Path(model).is_dir():
+        right = os.path.relpath(model, loaded.path.parent)
+        raise BadInput(f"{where}: a path is relative to the profile; write '{right}'")
+    return local(model, subject.revision, directory)
+
+
+def _needs_template(loaded: LoadedProfile, source: ModelSubject) -> bool:
+    """Whether ``source``, or a subject derived from it, is asked by its chat template."""
+    names = {source.name}
+    asked = [source.prompt]
+    for subject in loaded.profile.models:
+        if isinstance(subject, DerivedSubject) and subject.origin in names:
+            names.add(subject.name)
+            asked.append(subject.prompt)
+    return "chat" in asked
 
 
 def _prompts_file(loaded: LoadedProfile, subject: DerivedSubject, key: str, path: str) -> Path:

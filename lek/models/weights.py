@@ -41,7 +41,7 @@ def load(directory: Path, form: NumericFormat | None = None) -> Loaded:
 
     Raises `BadInput` if the directory holds no model that mlx_lm can load.
     """
-    _check(directory)
+    read_config(directory)
     machine.import_mlx_lm()
     from mlx_lm import load as load_model
 
@@ -99,7 +99,7 @@ def stored_form(directory: Path) -> NumericFormat:
     floating-point tensors have several types, or one that is not in `Dtype`. ``dequantize`` is
     true if the config names no quantisation. Raises `BadInput` if there are no weights.
     """
-    config = _check(directory)
+    config = read_config(directory)
     quantised = bool(config.get("quantization") or config.get("quantization_config"))
     types: set[str] = set()
     for file in sorted(directory.glob("*.safetensors")):
@@ -119,7 +119,7 @@ _DTYPES: dict[str, Dtype] = {"F32": "float32", "BF16": "bfloat16", "F16": "float
 _INTEGERS = {"U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "BOOL"}
 
 
-def _check(directory: Path) -> dict[str, Any]:
+def read_config(directory: Path) -> dict[str, Any]:
     """Return the config of a model directory; raise `BadInput` if it is unusable or needs code."""
     path = directory / "config.json"
     try:

@@ -37,7 +37,8 @@ def write_profile(project: Project, *benchmarks: str, source: str = "hub", data:
 
 def collected(project: Project, *arguments: str, **more: object) -> Outcome:
     """The outcome of listing the cases, without generating answers."""
-    (project.path / "model").mkdir(exist_ok=True)
+    if not (project.path / "model").exists():
+        tiny.gemma(project.path / "model", layers=2, hidden=64)
     return project.evaluate("evals", "--collect-only", "-q", *arguments, **more)  # type: ignore[arg-type]
 
 

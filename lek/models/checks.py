@@ -1,0 +1,140 @@
+"""Checks of a model directory by its files alone, before anything is loaded or built.
+
+They find what would fail, or pass silently, after a long time: missing or cut-off weights, pointers
+of git-lfs instead of files, no tokenizer, no chat template, an unknown architecture.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lek.errors import BadInput
+from lek.models.weights import read_config
+
+_LFS = b"version https://git-lfs"
+_MOST_HEADER = 100_000_000  # bytes of the header of a safetensors file
+_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5")
+_BYTES = {  # per value of a type of safetensors
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
+    "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+
+
+def check_model(directory: Path, *, chat: bool) -> None:
+    """Raise `BadInput` if the files in ``directory`` are not a model that mlx_lm can load.
+
+    ``chat``: whether it needs a chat template.
+    """
+    config = read_config(directory)
+    kind = config["model_type"]
+    if not isinstance(kind, str) or not _is_supported(kind):
+        raise BadInput(f"{directory}: mlx_lm has no architecture '{kind}'; give another model")
+    for file in _weights(directory):
+        _check_weights(file)
+    _check_tokenizer(directory)
+    if chat and not _has_template(directory):
+        raise BadInput(
+            f'{directory}: no chat template; give an instruction-tuned model, or prompt = "plain"'
+        )
+
+
+@cache
+def _is_supported(kind: str) -> bool:
+    """Whether mlx_lm has the architecture, found without importing it, which takes a second."""
+    spec = find_spec("mlx_lm")
+    if spec is None or not spec.submodule_search_locations:
+        return True  # reported when a model is loaded
+    package = Path(next(iter(spec.submodule_search_locations)))
+    other_names = (package / "utils.py").read_text(encoding="utf-8")
+    return (package / "models" / f"{kind}.py").is_file() or f'"{kind}":' in other_names
+
+
+def _weights(directory: Path) -> Sequence[Path]:
+    """The files of weights that mlx_lm loads; those of an index must all be there."""
+    index = directory / "model.safetensors.index.json"
+    files = sorted(f for f in directory.glob("model*.safetensors") if f.is_file())
+    if index.is_file():
+        listed = sorted({directory / str(name) for name in _shards(index)})
+        missing = [file.name for file in listed if not file.is_file()]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise BadInput(f"{directory}: {missing[0]}{more} missing; download the model again")
+        return listed
+    if not files:
+        others = sorted(f.name for f in directory.iterdir() if f.suffix in _OTHER_WEIGHTS)
+        found = f"only {others[0]}, which is not read; convert" if others else "add or convert"
+        raise BadInput(f"{directory}: no model*.safetensors; {found} the weights")
+    return files
+
+
+def _shards(index: Path) -> list[Any]:
+    try:
+        return list(dict(json.loads(index.read_bytes()))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise BadInput(f"{index}: not an index of weights; download it again") from e
+
+
+def _check_weights(file: Path) -> None:
+    """Raise `BadInput` unless the header of a safetensors file fits the file."""
+    again = "download or build the model again"
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        if (start + stream.read(len(_LFS))).startswith(_LFS):
+            raise BadInput(f"{file}: a pointer of git-lfs, not the weights; run 'git lfs pull'")
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or not 2 <= length <= min(size - 8, _MOST_HEADER):
+            raise BadInput(f"{file}: empty, cut off or not safetensors; {again}")
+        stream.seek(8)
+        try:
+            header = dict(json.loads(stream.read(length)))
+            ends = [_end(entry) for name, entry in header.items() if name != "__metadata__"]
+        except (ValueError, KeyError, TypeError) as e:
+            raise BadInput(f"{file}: its header is damaged ({e}); {again}") from e
+    if not ends:
+        raise BadInput(f"{file}: contains no weights; {again}")
+    if max(ends) != size - 8 - length:
+        raise BadInput(
+            f"{file}: {size:,} bytes, but its header describes {max(ends) + 8 + length:,}; {again}"
+        )
+
+
+def _end(entry: dict[str, Any]) -> int:
+    """Where a tensor ends in the data; raises `ValueError` if its shape does not fit."""
+    begin, end = entry["data_offsets"]
+    values = math.prod(entry["shape"])
+    if entry["dtype"] in _BYTES and end - begin != values * _BYTES[entry["dtype"]]:
+        raise ValueError(f"{end - begin} bytes for the shape {entry['shape']}")
+    return int(end)
+
+
+def _check_tokenizer(directory: Path) -> None:
+    files = [directory / "tokenizer.json", directory / "tokenizer.model"]
+    present = [file for file in files if file.is_file()]
+    has_parts = (directory / "vocab.json").is_file() and (directory / "merges.txt").is_file()
+    if not present and not has_parts:
+        raise BadInput(f"{directory}: no tokenizer.json; copy the tokenizer's files to the model")
+    for file in present:
+        with file.open("rb") as stream:
+            start = stream.read(len(_LFS))
+        if start == _LFS:
+            raise BadInput(f"{file}: a pointer of git-lfs, not the tokenizer; run 'git lfs pull'")
+        if len(start) < len(_LFS):
+            raise BadInput(f"{file}: empty or cut off; download it again")
+
+
+def _has_template(directory: Path) -> bool:
+    names = ("chat_template.jinja", "chat_template.json")
+    if any((directory / name).is_file() for name in names):
+        return True
+    if (directory / "additional_chat_templates").is_dir():
+        return True
+    try:
+        config = json.loads((directory / "tokenizer_config.json").read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and bool(config.get("chat_template"))
