@@ -323,7 +323,8 @@ class Stage(Section):
     """One LoRA fine-tuning (Hu et al. 2021). The defaults are those of the published LEK models.
 
     ``data``: a directory with ``train.jsonl`` (and ``valid.jsonl``), or one ``.jsonl`` file of
-    chats. ``layers``: number of layers, counted from the last one; -1 for all.
+    chats, completions or texts. ``layers``: number of layers, counted from the last one; -1 for
+    all.
     """
 
     data: str
