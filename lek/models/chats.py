@@ -158,13 +158,13 @@ def check(chats: Chats, tokens: Tokens, tokenizer: Any, stage: Stage) -> list[st
         where = f"{chats.path}: line {row + 1}"
         try:
             ids, prompt = tokens[row]
-            if stage.mask_prompt:
-                _check_prefix(where, chats.prompt(row, tokenizer), ids, tokenizer)
+            beginning = chats.prompt(row, tokenizer) if stage.mask_prompt else []
         except (ValueError, TemplateError) as e:
             cause = (str(e).strip() or type(e).__name__).splitlines()[0]
             raise BadInput(
                 f"{where}: the model's chat template rejects this example: {cause}"
             ) from e
+        _check_beginning(where, beginning, ids, tokenizer)
         length = len(ids)
         if prompt >= min(limit, length):
             raise BadInput(
@@ -217,7 +217,7 @@ def _row(path: Path, n: int, line: bytes, form: Form) -> dict[str, Any]:
     return row
 
 
-def _check_prefix(where: str, prompt: Sequence[int], ids: Sequence[int], tokenizer: Any) -> None:
+def _check_beginning(where: str, prompt: Sequence[int], ids: Sequence[int], tokenizer: Any) -> None:
     """Raise `BadInput` unless a chat begins with its prompt, both given as token ids.
 
     Templates that open a thought at the end of a prompt leave it out of a finished chat. mlx_lm
