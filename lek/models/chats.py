@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
-from jinja2 import TemplateError
 
 from lek.errors import BadInput
 from lek.profile.schema import Stage
@@ -147,6 +146,8 @@ def check(chats: Chats, tokens: Tokens, tokenizer: Any, stage: Stage) -> list[st
     if a prompt leaves no room for its answer: with nothing left to train on, the loss is 0/0 and
     every weight becomes NaN.
     """
+    from jinja2 import TemplateError
+
     limit, size, total = stage.max_seq_length, stage.batch_size, len(chats.rows)
     if total < size:
         raise BadInput(

@@ -76,12 +76,21 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
     """
     read_adapter(adapter, digest_of_weights(model))
     _check_new(out)
-    with new_directory(out) as temporary:
-        loaded = weights.load(model)
-        from mlx.utils import tree_unflatten
-        from mlx_lm.utils import load_adapters
+    loaded = weights.load(model)
+    from mlx_lm.utils import load_adapters
 
-        load_adapters(loaded.model, str(adapter))
+    load_adapters(loaded.model, str(adapter))
+    save_fused(loaded, model, out)
+
+
+def save_fused(loaded: weights.Loaded, model: Path, out: Path) -> None:
+    """Fuse the LoRA layers of ``loaded``, dequantised, and write the result to ``out``.
+
+    ``model``: the directory that ``loaded`` was loaded from. ``out`` must be new or empty.
+    """
+    from mlx.utils import tree_unflatten
+
+    with new_directory(out) as temporary:
         modules = loaded.model.named_modules()
         # dequantised, because 4 bits would round away most of a small adapter
         fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]

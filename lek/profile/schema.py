@@ -368,13 +368,16 @@ class ModelSubject(BuiltSubject):
 
 
 class DerivedSubject(BuiltSubject):
-    """A model derived from the subject ``from`` by ``abliterate`` and then the stages of ``lora``.
+    """A model derived from the subject ``from``.
 
-    If that subject was itself derived by ``lora``, the stages continue training its adapter.
+    First by ``abliterate``, or by fusing ``adapter``, a directory that ``mlx_lm.lora`` has written;
+    then by the stages of ``lora``. If that subject was itself derived by ``lora`` and nothing comes
+    before the stages, they continue training its adapter.
     """
 
     origin: Annotated[Name, Field(alias="from")]
     abliterate: Abliterate | None = None
+    adapter: str | None = None
     lora: tuple[Stage, ...] = ()
 
 

@@ -13,7 +13,7 @@ import pytest
 from support import tiny
 
 from lek.errors import BadInput
-from lek.models import lora
+from lek.models import adapters, lora
 from lek.models.lora import fuse, train_stage
 from lek.profile.schema import Stage
 
@@ -136,6 +136,21 @@ def test_the_fused_model_is_that_of_mlx_lm(
     assert ours == theirs
     assert "model.safetensors" in ours
     assert "quantization" not in json.loads(ours["config.json"])
+
+
+def test_an_existing_adapter_is_fused_as_by_mlx_lm(data: Path, tmp_path: Path) -> None:
+    model = tiny.gemma(tmp_path / "model", layers=3, bits=4, dtype="bfloat16")
+    settings = stage(layers=2, rank=4, scale=10.0, iters=3)
+    mlx_lm_lora(model, data, tmp_path / "adapter", settings)
+    facts = adapters.fuse(model, tmp_path / "adapter", tmp_path / "ours")
+    paths = ["--model", model, "--adapter-path", tmp_path / "adapter"]
+    mlx_lm("fuse", "--dequantize", *paths, "--save-path", tmp_path / "theirs", cwd=tmp_path)
+    assert tensors(tmp_path / "ours") == tensors(tmp_path / "theirs")
+    assert facts == {
+        "digest": lora.digest_of(tmp_path / "adapter" / lora.WEIGHTS),
+        "num_layers": 2,
+        "lora_parameters": {"rank": 4, "scale": 10.0, "dropout": 0.0},
+    }
 
 
 def test_a_llama_with_fewer_layers_trained_is_that_of_mlx_lm(data: Path, tmp_path: Path) -> None:

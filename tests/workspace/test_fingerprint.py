@@ -158,9 +158,10 @@ def test_words_rebuild_no_model_and_lose_no_answer(
 @pytest.mark.parametrize(
     ("file", "old", "new", "steps"),
     [
-        ("models/lora.py", "mask_prompt=stage.mask_prompt", "mask_prompt=True", {"lora"}),
+        ("models/lora.py", "mask_prompt=stage.mask_prompt", "mask_prompt=True",
+         {"adapter", "lora"}),
         ("models/chats.py", "enumerate(lines, 1)", "enumerate(lines, 0)",
-         {"lora"}),
+         {"adapter", "lora"}),
         ("text/refusals.py", "_SENTENCES, _CHARACTERS = 6", "_SENTENCES, _CHARACTERS = 7",
          {"abliterate"}),
         ("generation/mlx.py", "skip_special_tokens=True", "skip_special_tokens=False", {"answers"}),
