@@ -137,8 +137,10 @@ class SubjectResponses:
 class GeneratedResponses:
     """The responses of one subject to one benchmark, generated on demand.
 
-    After an error, every further case fails too, without another attempt. ``reported``: maps each
-    error that was raised to the first case that raised it, to which later ones refer.
+    After an error, every case without a response fails, without another attempt. After a time limit
+    of pytest, which is not an `Exception`, the next case tries again, as long as each attempt
+    completes at least one response. ``reported``: maps each error that was raised to the first case
+    that raised it, to which later ones refer.
     """
 
     def __init__(
@@ -148,20 +150,26 @@ class GeneratedResponses:
         reported: dict[str, str],
     ) -> None:
         self._generator, self._subject, self._reported = generator, subject, reported
+        self._cases: Sequence[Case] = ()
+        self._on_response: OnResponse | None = None
         self._responses: dict[str, Response] = {}
         self._error: BadInput | None = None
 
     def prepare(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
-        """Generate the responses to ``cases``; an error is kept, for `respond` to raise."""
-        self._generate(cases, on_response)
+        """Generate the responses to ``cases``; an error is kept, for `respond` to raise.
+
+        After a time limit, which is raised at once, `respond` generates the missing responses.
+        """
+        self._cases, self._on_response = cases, on_response
+        self._generate(cases)
 
     def respond(self, case: Case) -> Response:
         """Return the response to ``case``; raise `BadInput` if generating failed."""
         if case.id not in self._responses and self._error is None:
-            self._generate([case], None)
+            self._generate_missing(case)
         if isinstance(self._error, StoreError):
             raise self._error
-        if self._error is not None:
+        if self._error is not None and case.id not in self._responses:
             place, name = f"{case.benchmark} {case.id}", self._subject.name
             first = self._reported.setdefault(str(self._error), place)
             raise self._error if first == place else BadInput(f"{name}: the same error as {first}")
@@ -171,12 +179,23 @@ class GeneratedResponses:
         """Return the responses to ``cases`` that are in the store, by case id."""
         return self._generator().stored(self._subject, cases)
 
-    def _generate(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
+    def _generate_missing(self, case: Case) -> None:
+        """Generate the responses to ``case`` and to all cases that `prepare` did not complete."""
+        complete = len(self._responses)
+        try:
+            self._generate([c for c in (*self._cases, case) if c.id not in self._responses])
+        except BaseException as e:
+            if len(self._responses) == complete:
+                self._error = BadInput(
+                    f"{self._subject.name}: not tried again, because no answer was complete when "
+                    f"an earlier case was stopped: {e}"
+                )
+            raise
+
+    def _generate(self, cases: Sequence[Case]) -> None:
         by_id = {c.id: c for c in cases}
         try:
-            self._responses |= self._generator().respond(
-                self._subject, list(by_id.values()), on_response
-            )
+            self._generator().respond(self._subject, list(by_id.values()), self._receive)
         except BadInput as e:
             self._error = e
         except Exception as e:
@@ -184,3 +203,8 @@ class GeneratedResponses:
             self._error = BadInput(message, f"\n{traceback.format_exc()}")
         if self._error is not None:
             self._generator().models.unload()  # the cause may be that memory ran out
+
+    def _receive(self, case: Case, response: Response) -> None:
+        self._responses[case.id] = response
+        if self._on_response is not None:
+            self._on_response(case, response)

@@ -8,7 +8,7 @@ from typing import Any
 
 from lek.data.prompts import read_prompts
 from lek.errors import BadInput
-from lek.models import machine
+from lek.models import adapters, machine
 from lek.models.abliteration.search import abliterate
 from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
@@ -40,12 +40,12 @@ class Builder:
         target = self._path(name, recipe.fingerprint)
 
         def make(out: Path) -> dict[str, Any]:
-            start, adapters = self._start_model(recipe.start), self._train(name, recipe)
+            start, trained = self._start_model(recipe.start), self._train(name, recipe)
             self._progress.say(f"{name}: fusing the adapter")
-            fuse(start, adapters[-1], out)
+            fuse(start, trained[-1], out)
             start_facts = facts_of(start) or {}
-            inherited = {k: v for k, v in start_facts.items() if k == "abliteration"}
-            return self._facts(name, recipe, **inherited, lora=[facts_of(a) for a in adapters])
+            inherited = {k: v for k, v in start_facts.items() if k in ("abliteration", "adapter")}
+            return self._facts(name, recipe, **inherited, lora=[facts_of(a) for a in trained])
 
         return self._made_once(target, make)
 
@@ -77,7 +77,7 @@ class Builder:
         return self._models / f"{name}-{fingerprint[:16]}"
 
     def _start_model(self, start: StartModel) -> Path:
-        """The directory of a start model: its source, or the result of converting or editing it."""
+        """The directory of a start model, which is made unless it is an unchanged source."""
         subject, form = start.subject, self.recipes.form
         # where LoRA stages follow, the name of the subject itself is kept for their result
         final = not (isinstance(subject, DerivedSubject) and subject.lora)
@@ -97,9 +97,16 @@ class Builder:
             return self._made_once(target, convert)
         origin = subject.origin
 
+        def add_adapter(out: Path) -> dict[str, Any]:
+            assert subject.adapter is not None
+            self._progress.say(f"{subject.name}: fusing the adapter {subject.adapter}")
+            adapter = self.recipes.data(subject.adapter)
+            facts = adapters.fuse(self.directory(origin), adapter, out)
+            return self._facts(subject.name, Recipe(start, (), ()), adapter=facts)
+
         def edit(out: Path) -> dict[str, Any]:
             settings, source = subject.abliterate, self.directory(origin)
-            assert settings is not None  # a derived start model is always an abliteration
+            assert settings is not None
             loaded = load(source, form)
             prompts = [
                 list(read_prompts(self.recipes.data(p)).values())
@@ -111,13 +118,13 @@ class Builder:
             recipe = Recipe(start, (), ())
             return self._facts(subject.name, recipe, abliteration=report.facts())
 
-        return self._made_once(target, edit)
+        return self._made_once(target, edit if subject.abliterate else add_adapter)
 
     def _train(self, name: str, recipe: Recipe) -> list[Path]:
         """The adapter directories of all stages, each stage resuming from the one before."""
-        start, adapters = self._start_model(recipe.start), list[Path]()
+        start, trained = self._start_model(recipe.start), list[Path]()
         for stage, fingerprint in zip(recipe.stages, recipe.adapters, strict=True):
-            previous = adapters[-1] if adapters else None
+            previous = trained[-1] if trained else None
 
             def train(out: Path, stage: Any = stage, previous: Any = previous) -> dict[str, Any]:
                 data = self.recipes.data(stage.data)
@@ -126,8 +133,8 @@ class Builder:
                         start, stage, data, out, resume=previous, progress=on_progress
                     )
 
-            adapters.append(self._made_once(self._adapters / fingerprint[:16], train))
-        return adapters
+            trained.append(self._made_once(self._adapters / fingerprint[:16], train))
+        return trained
 
     def _facts(self, name: str, recipe: Recipe, **more: Any) -> dict[str, Any]:
         return {

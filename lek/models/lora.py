@@ -25,7 +25,7 @@ Progress = Callable[[str, int, int], None]
 def train_stage(
     model: Path, stage: Stage, data: Path, out: Path, *, resume: Path | None, progress: Progress
 ) -> dict[str, Any]:
-    """Fine-tune ``model`` on the chats of ``data``; write the adapter and checkpoints to ``out``.
+    """Fine-tune ``model`` on the examples of ``data``; write adapter and checkpoints to ``out``.
 
     ``data`` is a directory with ``train.jsonl`` (and ``valid.jsonl``), or one file to train on.
     ``resume`` is the adapter of the previous stage. ``progress``: called after each iteration with
@@ -34,7 +34,7 @@ def train_stage(
     (pairs of iterations done and loss), ``tokens`` trained on, ``seconds``, ``digest``, and
     ``notes`` on data that were not used.
 
-    Raises `BadInput` for unsuitable chats or settings, an adapter that does not fit, or a loss
+    Raises `BadInput` for unsuitable examples or settings, an adapter that does not fit, or a loss
     that is not finite. ``out`` must be new or empty; after an error nothing is left there. The
     same call gives the same bytes on the same machine, BLAS and number of threads.
     """
@@ -44,23 +44,22 @@ def train_stage(
         raise BadInput(
             f"scale = {stage.scale:g}: that of {resume} is {scale:g}; give both the same"
         )
-    chat_files = [file for file in chats.find(data) if file]
+    files = [file for file in chats.find(data) if file]
+    for file in files:
+        chats.check_form(file, stage)
     _check_new(out)
     with new_directory(out) as temporary:
         loaded = weights.load(model)
-        from mlx_lm.tuner.datasets import CacheDataset, ChatDataset
-
         datasets, notes, monitor = [], [], _Monitor(stage, progress)
-        for file in chat_files:
-            rows = ChatDataset(file.rows, loaded.tokenizer, mask_prompt=stage.mask_prompt)
-            datasets.append(CacheDataset(rows))
-            notes += chats.check(file, datasets[-1], stage)
+        for file in files:
+            datasets.append(file.dataset(loaded.tokenizer, mask_prompt=stage.mask_prompt))
+            notes += chats.check(file, datasets[-1], loaded.tokenizer, stage)
         start = time.perf_counter()
         _train(loaded.model, stage, datasets, temporary, resume, monitor)
         seconds = time.perf_counter() - start
         record = Adapter(
             model=base,
-            data={file.path.name: file.digest for file in chat_files},
+            data={file.path.name: file.digest for file in files},
             stage=stage.model_dump(mode="json"),
             resumed=previous.digest if previous else None,
             digest=digest_of(temporary / WEIGHTS),
@@ -77,12 +76,21 @@ def fuse(model: Path, adapter: Path, out: Path) -> None:
     """
     read_adapter(adapter, digest_of_weights(model))
     _check_new(out)
-    with new_directory(out) as temporary:
-        loaded = weights.load(model)
-        from mlx.utils import tree_unflatten
-        from mlx_lm.utils import load_adapters
+    loaded = weights.load(model)
+    from mlx_lm.utils import load_adapters
 
-        load_adapters(loaded.model, str(adapter))
+    load_adapters(loaded.model, str(adapter))
+    save_fused(loaded, model, out)
+
+
+def save_fused(loaded: weights.Loaded, model: Path, out: Path) -> None:
+    """Fuse the LoRA layers of ``loaded``, dequantised, and write the result to ``out``.
+
+    ``model``: the directory that ``loaded`` was loaded from. ``out`` must be new or empty.
+    """
+    from mlx.utils import tree_unflatten
+
+    with new_directory(out) as temporary:
         modules = loaded.model.named_modules()
         # dequantised, because 4 bits would round away most of a small adapter
         fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]

@@ -16,7 +16,7 @@ from typing import Any
 
 from lek.benchmarks.benchmark import SHIPPED
 from lek.errors import BadInput
-from lek.models import machine
+from lek.models import adapters, chats, machine
 from lek.models.checks import check_model
 from lek.models.hub import fetch, local
 from lek.models.weights import NumericFormat, stored_form
@@ -42,7 +42,14 @@ CODE = {
         "text/degeneration.py",
         "text/sentences.py",
     ),
-    "lora": ("models/weights.py", "models/lora.py", "models/chats.py"),
+    "adapter": (
+        "models/weights.py",
+        "models/adapters.py",
+        "models/lora.py",
+        "models/chats.py",
+        "text/encoding.py",
+    ),
+    "lora": ("models/weights.py", "models/lora.py", "models/chats.py", "text/encoding.py"),
 }
 _MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
@@ -54,8 +61,9 @@ def _is_model_file(name: str) -> bool:
 
 @dataclass(frozen=True)
 class StartModel:
-    """A model before any LoRA stage: the source of ``subject``, or the result of abliterating it.
+    """A model before any LoRA stage.
 
+    It is the source of ``subject``, or its origin after an abliteration or with a fused adapter.
     ``fingerprint``: SHA-256 over everything that goes into it.
     """
 
@@ -143,7 +151,7 @@ class Recipes:
         return all(local(s.model, s.revision, self._loaded.relative(s.model)) for s in sources)
 
     def data(self, path: str) -> Path:
-        """Return the path of prompts or training data that the profile names."""
+        """Return the path of prompts, training data or an adapter that the profile names."""
         return self._loaded.relative(path)
 
     def digest(self, file: Path) -> str:
@@ -155,21 +163,26 @@ class Recipes:
             digests = self._file_digests(self.source(subject))
             return Recipe(StartModel(subject, self._digest("source", digests)), (), ())
         origin = self.of(subject.origin)
-        start, stages, adapters = origin.start, origin.stages, origin.adapters
+        start, stages, trained = origin.start, origin.stages, origin.adapters
         if subject.abliterate is not None:
             settings = subject.abliterate.model_dump()
             for key in ("harmful", "harmless"):
                 file = _prompts_file(self._loaded, subject, key, settings[key])
                 settings[key] = self._store.digest(file)
             fingerprint = self._digest("abliterate", origin.fingerprint, settings)
-            start, stages, adapters = StartModel(subject, fingerprint), (), ()
+            start, stages, trained = StartModel(subject, fingerprint), (), ()
+        elif subject.adapter is not None:
+            adapter = adapters.files(self.data(subject.adapter))
+            files = [self._store.digest(file) for file in adapter]
+            fingerprint = self._digest("adapter", origin.fingerprint, files)
+            start, stages, trained = StartModel(subject, fingerprint), (), ()
         for stage in subject.lora:
-            files = _training_files(self._loaded, subject, stage)
-            settings = stage.model_dump() | {"data": [self._store.digest(f) for f in files]}
-            previous = adapters[-1] if adapters else start.fingerprint
-            adapters = (*adapters, self._digest("lora", previous, settings))
+            data = _training_files(self._loaded, subject, stage)
+            settings = stage.model_dump() | {"data": [self._store.digest(f) for f in data]}
+            previous = trained[-1] if trained else start.fingerprint
+            trained = (*trained, self._digest("lora", previous, settings))
             stages = (*stages, stage)
-        return Recipe(start, stages, adapters)
+        return Recipe(start, stages, trained)
 
     def _file_digests(self, directory: Path) -> dict[str, str]:
         files = (f for f in directory.iterdir() if f.is_file() and _is_model_file(f.name))
@@ -203,8 +216,16 @@ def check(loaded: LoadedProfile) -> None:
             if subject.abliterate is not None:
                 for key in ("harmful", "harmless"):
                     _prompts_file(loaded, subject, key, getattr(subject.abliterate, key))
+            if subject.adapter is not None:
+                try:
+                    adapters.check(loaded.relative(subject.adapter))
+                except BadInput as e:
+                    raise BadInput(f"{loaded.path}: {subject.name}: adapter: {e}") from e
             for stage in subject.lora:
                 _training_files(loaded, subject, stage)
+                for examples in chats.find(loaded.relative(stage.data)):
+                    if examples is not None:
+                        chats.check_form(examples, stage)
 
 
 def _local(loaded: LoadedProfile, subject: ModelSubject, where: str) -> Path | None:

@@ -103,16 +103,37 @@ def stored_form(directory: Path) -> NumericFormat:
     quantised = bool(config.get("quantization") or config.get("quantization_config"))
     types: set[str] = set()
     for file in sorted(directory.glob("*.safetensors")):
-        with file.open("rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header = json.loads(stream.read(size))
-        types |= {t["dtype"] for name, t in header.items() if name != "__metadata__"}
+        types |= {tensor["dtype"] for tensor in header_of(file).values()}
     if not types:
         raise BadInput(
             f"{directory}: no .safetensors file; convert the weights, other formats are not read"
         )
     floats = [_DTYPES.get(t) for t in types if t not in _INTEGERS]
     return NumericFormat(floats[0] if len(floats) == 1 else None, dequantize=not quantised)
+
+
+def header_of(file: Path) -> dict[str, dict[str, Any]]:
+    """Return ``dtype``, ``shape`` and ``data_offsets`` of each tensor in a safetensors file.
+
+    Raises `BadInput` if the file is not one, or ends before the tensors do.
+    """
+    try:
+        total = file.stat().st_size
+        with file.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header: dict[str, dict[str, Any]] = json.loads(stream.read(min(size, total)))
+        header.pop("__metadata__", None)
+        end = 8 + size + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+    except OSError as e:
+        raise BadInput(f"{file}: cannot be read: {e.strerror or e}") from e
+    except (ValueError, TypeError, AttributeError, LookupError) as e:
+        raise BadInput(
+            f"{file}: not a safetensors file; download it again (a pointer of git-lfs: git lfs "
+            "pull)"
+        ) from e
+    if total < end:
+        raise BadInput(f"{file}: has {total:,} bytes of {end:,}; download it again")
+    return header
 
 
 _DTYPES: dict[str, Dtype] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}

@@ -98,14 +98,29 @@ class Subject:
         """The subject's response to ``case``; without a text, ``reason`` says why.
 
         The first call for a benchmark builds the model if necessary and generates the responses to
-        all selected cases. Bad input makes the test fail.
+        all selected cases. Bad input makes the test fail, and so does a time limit.
         """
         try:
             return self._plan.answers[case.benchmark, self.name].respond(case)
         except StoreError:
             raise  # ends the session, see `pytest_runtest_makereport`
         except BadInput as e:
-            raise pytest.fail.Exception(str(e), pytrace=False) from None
+            failure = str(e)
+        except pytest.fail.Exception as e:
+            failure = _stopped(self.name, e)
+        # not in the handler: the error would keep a model in memory
+        raise pytest.fail.Exception(failure, pytrace=False)
+
+
+_STOPPED = pytest.StashKey[BaseException]()
+
+
+def _stopped(subject: str, limit: BaseException) -> str:
+    """The message of a test whose time limit, the exception ``limit``, ended the generation."""
+    return (
+        f"{subject}: {limit} Building the model and generating all selected answers count as part "
+        "of the first test: raise the limit, or repeat the command to continue"
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -138,7 +153,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
     for kind, benchmark in item.user_properties:
         if kind == CASE and not item.config.option.setuponly and isinstance(item, pytest.Function):
             subject: Any = item.callspec.params["subject"]
-            plan_of(item.config).prepare(str(benchmark), subject)
+            try:
+                plan_of(item.config).prepare(str(benchmark), subject)
+            except (KeyboardInterrupt, pytest.exit.Exception):
+                raise
+            except pytest.fail.Exception as e:  # a time limit such as that of pytest-timeout
+                item.stash[_STOPPED] = pytest.fail.Exception(_stopped(subject, e), pytrace=False)
+            except BaseException as e:
+                item.stash[_STOPPED] = e
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    stopped = item.stash.get(_STOPPED, None)
+    if stopped is not None:
+        del item.stash[_STOPPED]  # a test may be rerun
+        raise stopped
 
 
 @pytest.hookimpl(wrapper=True)

@@ -125,10 +125,11 @@ def session_of(config: pytest.Config) -> str:
 
 
 def idle(config: pytest.Config) -> bool:
-    """Whether no case will run: tests or fixtures are only listed, or it is a dry run."""
+    """Whether no case will run: tests or fixtures are only listed or set up, or it is a dry run."""
     option = config.option
     listed = option.collectonly or option.showfixtures or option.show_fixtures_per_test
-    return bool(listed or option.lek_dry_run)
+    # pytest derives setuponly from setupplan, but only after plugins are configured
+    return bool(listed or option.setuponly or option.setupplan or option.lek_dry_run)
 
 
 def check_judges(config: pytest.Config, benchmarks: Collection[str]) -> None:

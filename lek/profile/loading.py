@@ -276,8 +276,15 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
                 f"{where}.from = '{subject.origin}': has recorded answers, but no weights; "
                 "name a subject with 'model' or 'from'"
             )
-        if not subject.abliterate and not subject.lora:
-            raise BadInput(f"{where}: the same as {subject.origin}; add abliterate or lora")
+        if subject.abliterate and subject.adapter:
+            raise BadInput(
+                f"{where}: has abliterate and adapter; give each to a subject of its own, one "
+                "derived from the other"
+            )
+        if not subject.abliterate and not subject.adapter and not subject.lora:
+            raise BadInput(
+                f"{where}: the same as {subject.origin}; add abliterate, adapter or lora"
+            )
 
 
 def check_settings(where: str, path: Path, profile: Profile, kind: str) -> None:

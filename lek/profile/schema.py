@@ -364,7 +364,8 @@ class Stage(Section):
     """One LoRA fine-tuning (Hu et al. 2021). The defaults are those of the published LEK models.
 
     ``data``: a directory with ``train.jsonl`` (and ``valid.jsonl``), or one ``.jsonl`` file of
-    chats. ``layers``: number of layers, counted from the last one; -1 for all.
+    chats, completions or texts. ``layers``: number of layers, counted from the last one; -1 for
+    all.
     """
 
     data: str
@@ -408,13 +409,16 @@ class ModelSubject(BuiltSubject):
 
 
 class DerivedSubject(BuiltSubject):
-    """A model derived from the subject ``from`` by ``abliterate`` and then the stages of ``lora``.
+    """A model derived from the subject ``from``.
 
-    If that subject was itself derived by ``lora``, the stages continue training its adapter.
+    First by ``abliterate``, or by fusing ``adapter``, a directory that ``mlx_lm.lora`` has written;
+    then by the stages of ``lora``. If that subject was itself derived by ``lora`` and nothing comes
+    before the stages, they continue training its adapter.
     """
 
     origin: Annotated[Name, Field(alias="from")]
     abliterate: Abliterate | None = None
+    adapter: str | None = None
     lora: tuple[Stage, ...] = ()
 
 

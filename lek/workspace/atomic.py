@@ -26,11 +26,11 @@ class Reservation:
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path = target.parent / f".{target.name}.{uuid4().hex[:12]}{_TEMPORARY}"
         self._lock = FileLock(f"{self.path}{_LOCK}")
-        self._lock.acquire()
         try:
+            self._lock.acquire()
             self.path.mkdir()
-        except OSError:
-            self._release()
+        except BaseException:  # also a time limit of pytest
+            self.discard()
             raise
 
     def publish(self, target: Path) -> None:
@@ -87,11 +87,11 @@ def exclusive(lock_file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
     lock = FileLock(lock_file)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        on_wait()
-        lock.acquire()
-    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
         yield
     finally:
         lock.release()

@@ -383,6 +383,41 @@ def test_a_judge_that_breaks_off_leaves_the_rest_pending(tmp_path: Path) -> None
     assert "no room" in found[0].unscored["truthfulness"].text
 
 
+class TimeLimit(BaseException):
+    """Like the exception of pytest-timeout, which is not an `Exception`."""
+
+
+def test_after_a_time_limit_the_vote_is_requested_again(tmp_path: Path) -> None:
+    class Opening(Ready):
+        def submit(self, task: Task) -> None:
+            if not self.tasks:
+                self.tasks.append(task)
+                raise TimeLimit  # while the client is opened
+            super().submit(task)
+
+    made = llm_judge(tmp_path, Opening(8))
+    with pytest.raises(TimeLimit):
+        made(CASE, said("No."), MEASURES)
+    assert made(CASE, said("No.", "base"), MEASURES).scores["truthfulness"] == 8
+
+
+def test_a_time_limit_in_a_batch_leaves_the_rest_pending(tmp_path: Path) -> None:
+    class Slow(Scripted):
+        def complete(self, requests: Sequence[Request], *rest: Any) -> Iterator[Completion]:
+            yield from super().complete(requests[:1], *rest)
+            raise TimeLimit
+
+    made = llm_judge(tmp_path, BatchExecutor(Slow().open, "judge", Decoding(), Silent()))
+    for text in ("No.", "Yes."):
+        made.queue(CASE, said(text), MEASURES)
+    with pytest.raises(TimeLimit):
+        made(CASE, said("No."), MEASURES)
+    assert made(CASE, said("No."), MEASURES).scores["truthfulness"] is not None
+    rest = made(CASE, said("Yes."), MEASURES)
+    assert rest.pending
+    assert rest.unscored["truthfulness"].text == "the judge stopped before it replied"
+
+
 def test_costs_are_summed_by_subject_and_priced() -> None:
     judges = JudgesConfig(
         default="openai",

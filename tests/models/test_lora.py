@@ -13,7 +13,7 @@ import pytest
 from support import tiny
 
 from lek.errors import BadInput
-from lek.models import lora
+from lek.models import adapters, lora
 from lek.models.lora import fuse, train_stage
 from lek.profile.schema import Stage
 
@@ -138,6 +138,21 @@ def test_the_fused_model_is_that_of_mlx_lm(
     assert "quantization" not in json.loads(ours["config.json"])
 
 
+def test_an_existing_adapter_is_fused_as_by_mlx_lm(data: Path, tmp_path: Path) -> None:
+    model = tiny.gemma(tmp_path / "model", layers=3, bits=4, dtype="bfloat16")
+    settings = stage(layers=2, rank=4, scale=10.0, iters=3)
+    mlx_lm_lora(model, data, tmp_path / "adapter", settings)
+    facts = adapters.fuse(model, tmp_path / "adapter", tmp_path / "ours")
+    paths = ["--model", model, "--adapter-path", tmp_path / "adapter"]
+    mlx_lm("fuse", "--dequantize", *paths, "--save-path", tmp_path / "theirs", cwd=tmp_path)
+    assert tensors(tmp_path / "ours") == tensors(tmp_path / "theirs")
+    assert facts == {
+        "digest": lora.digest_of(tmp_path / "adapter" / lora.WEIGHTS),
+        "num_layers": 2,
+        "lora_parameters": {"rank": 4, "scale": 10.0, "dropout": 0.0},
+    }
+
+
 def test_a_llama_with_fewer_layers_trained_is_that_of_mlx_lm(data: Path, tmp_path: Path) -> None:
     model = tiny.llama(tmp_path / "model", layers=3, dtype="bfloat16")
     settings = {"layers": 2, "rank": 4, "scale": 10.0, "batch_size": 3, "iters": 4}
@@ -205,9 +220,10 @@ def test_the_result_reports_the_losses(
     assert record["stage"]["iters"] == 23
     assert set(record["data"]) == {"train.jsonl", "valid.jsonl"}
     assert result["notes"] == [
-        "train.jsonl: cut off after 20 tokens: 11 chats (lines 1, 2, 3, 4, 5, ...)",
-        "train.jsonl: never used, since 11 is not a multiple of the batch size 2: 1 chat (line 11)",
-        "valid.jsonl: cut off after 20 tokens: 4 chats (lines 1, 2, 3, 4)",
+        "train.jsonl: cut off after 20 tokens: 11 examples (lines 1, 2, 3, 4, 5, ...)",
+        "train.jsonl: never used, since 11 is not a multiple of the batch size 2: "
+        "1 example (line 11)",
+        "valid.jsonl: cut off after 20 tokens: 4 examples (lines 1, 2, 3, 4)",
     ]
 
 
@@ -239,7 +255,7 @@ CHAT = '{"messages": [{"role": "user", "content": "why"}, {"role": "assistant", 
 BAD_LINES = {
     "no JSON": ("{", "not a chat"),
     "a blank line": ("", "not a chat"),
-    "no UTF-8": (b'{"messages": "\xff"}', "not a chat"),
+    "no UTF-8": (b'{"messages": "\xff"}', "not UTF-8"),
     "no object": ("[]", "not a chat"),
     "no messages": ('{"prompt": "why", "completion": "so"}', "not a chat"),
     "one message": ('{"messages": [{"role": "assistant", "content": "so"}]}', "not a chat"),
@@ -266,6 +282,140 @@ def test_a_line_that_is_not_a_chat_is_an_error(
         train(model, tmp_path, tmp_path / "out")
     assert "\n" not in str(told.value)
     assert not (tmp_path / "out").exists()
+
+
+FORMS: dict[str, tuple[dict[str, str], bool]] = {
+    "completions": ({"prompt": "why {}", "completion": "so {}"}, True),
+    "completions, unmasked": ({"prompt": "why {}", "completion": "so {}"}, False),
+    "texts": ({"text": "why is it {}"}, False),
+}
+
+
+def write_examples(file: Path, example: dict[str, str], n: int = 6) -> Path:
+    """Write ``n`` examples, each with another word in the place of ``{}``."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = ({k: v.format(tiny.WORDS[i]) for k, v in example.items()} for i in range(n))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.mark.parametrize(("example", "mask"), FORMS.values(), ids=FORMS)
+def test_other_forms_of_examples_train_as_in_mlx_lm(
+    example: dict[str, str], mask: bool, model: Path, tmp_path: Path
+) -> None:
+    write_examples(tmp_path / "data" / "train.jsonl", example)
+    write_examples(tmp_path / "data" / "valid.jsonl", example, n=2)
+    settings: dict[str, Any] = {"mask_prompt": mask, "iters": 4}
+    train(model, tmp_path / "data", tmp_path / "ours", **settings)
+    mlx_lm_lora(model, tmp_path / "data", tmp_path / "theirs", stage(**settings))
+    assert tensors(tmp_path / "ours") == tensors(tmp_path / "theirs")
+
+
+def test_a_prompt_and_its_completion_are_a_chat(model: Path, tmp_path: Path) -> None:
+    write_examples(tmp_path / "completions.jsonl", {"prompt": "why {}", "completion": "so {}"})
+    rows = map(json.loads, (tmp_path / "completions.jsonl").read_text().splitlines())
+    (tmp_path / "chats.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "messages": [
+                        {"role": "user", "content": row["prompt"]},
+                        {"role": "assistant", "content": row["completion"]},
+                    ],
+                    "prompt": None,  # columns of another form, as in a table of several
+                    "completion": None,
+                }
+            )
+            + "\n"
+            for row in rows
+        )
+    )
+    for name in ("chats", "completions"):
+        train(model, tmp_path / f"{name}.jsonl", tmp_path / name)
+    assert tensors(tmp_path / "chats") == tensors(tmp_path / "completions")
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (
+            ['{"question": "why", "answer": "so"}'],
+            "line 1: has the keys question, answer; expected",
+        ),
+        (["{}"], "line 1: has the keys none; expected"),
+        (['["why"]'], "line 1: not an example"),
+        (['{"prompt": "why"}'], "line 1: has the keys prompt; expected"),
+        (['{"prompt": "why", "completion": ""}'], "line 1: not a completion"),
+        (['{"prompt": "why", "completion": "so"}', CHAT], "line 2: not a completion"),
+        (['{"text": "why"}', '{"text": ["so"]}'], "line 2: not a text"),
+        (
+            ['{"text": "why"}'] * 2,
+            "texts have no prompt that could be masked; give lora.mask_prompt",
+        ),
+    ],
+)
+def test_examples_without_one_of_the_forms_are_an_error(
+    lines: list[str], fault: str, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train.jsonl").write_text("\n".join(lines))
+    with pytest.raises(BadInput, match=re.escape(fault)) as told:
+        train(model, tmp_path, tmp_path / "out")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+TURN = "<start_of_turn>model\n"
+TEMPLATES = {  # the end of the prompt, the beginning of the answer in a finished chat
+    "a thought is opened in the prompt alone": (f"{TURN}<think>\n", TURN),
+    "a thought is closed in the prompt alone": (f"{TURN}<think></think>", TURN),
+    "the last space becomes part of the answer": (f"{TURN}Answer: ", f"{TURN}Answer: "),
+    "the prompt is longer than the whole chat": (f"{TURN}{'<think>' * 50}", TURN),
+}
+
+
+def with_template(directory: Path, prompt: str, answer: str) -> Path:
+    """A model whose chat template ends the prompt and begins the answer with these texts."""
+    model = tiny.gemma(directory, layers=1)
+    (model / "chat_template.jinja").write_text(
+        "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'assistant' %}"
+        f"{{{{ {answer!r} }}}}{{% else %}}{{{{ '<start_of_turn>user\n' }}}}{{% endif %}}"
+        "{{ m['content'] }}{{ '<end_of_turn>\n' }}{% endfor %}"
+        f"{{% if add_generation_prompt %}}{{{{ {prompt!r} }}}}{{% endif %}}"
+    )
+    return model
+
+
+@pytest.mark.parametrize(("prompt", "answer"), TEMPLATES.values(), ids=TEMPLATES)
+@pytest.mark.parametrize("form", ["chats", "completions"])
+def test_a_prompt_that_does_not_begin_the_chat_cannot_be_masked(
+    prompt: str, answer: str, form: str, data: Path, tmp_path: Path
+) -> None:
+    model, file = with_template(tmp_path / "model", prompt, answer), data
+    if form == "completions":
+        file = write_examples(tmp_path / "c.jsonl", {"prompt": "why {}", "completion": "so {}"})
+    with pytest.raises(BadInput, match=r"^\S+: line 1: the chat template continues") as told:
+        train(model, file, tmp_path / "out")
+    assert "lora.mask_prompt = false" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "out").exists()
+    train(model, file, tmp_path / "out", mask_prompt=False, iters=1)
+
+
+def test_the_message_shows_where_prompt_and_chat_differ(data: Path, tmp_path: Path) -> None:
+    model = with_template(tmp_path / "model", f"{TURN}<think>", TURN)
+    with pytest.raises(BadInput) as told:
+        train(model, data, tmp_path / "out")
+    words = json.loads((data / "train.jsonl").read_text().splitlines()[0])["messages"][1]["content"]
+    assert "continues the prompt with '<think>' when" in str(told.value)
+    assert f"but with '{words.split()[0]}" in str(told.value)
+
+
+@pytest.mark.parametrize("answer", [TURN, f"{TURN}<think>\n\n</think>\n\n"])
+def test_a_prompt_that_begins_the_chat_is_masked(answer: str, data: Path, tmp_path: Path) -> None:
+    model = with_template(tmp_path / "model", TURN, answer)
+    train(model, data, tmp_path / "ours", iters=2)
+    mlx_lm_lora(model, data, tmp_path / "theirs", stage(iters=2))
+    assert tensors(tmp_path / "ours") == tensors(tmp_path / "theirs")
 
 
 def test_missing_files_are_an_error(model: Path, data: Path, tmp_path: Path) -> None:

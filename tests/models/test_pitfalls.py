@@ -241,7 +241,7 @@ def test_a_prompt_that_leaves_no_room_is_refused(model: Path, data: Path, tmp_pa
 def test_fewer_chats_than_a_batch_are_refused(
     size: int, name: str, model: Path, data: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadInput, match=rf"{name}.jsonl: \d chats, fewer than a batch of {size}"):
+    with pytest.raises(BadInput, match=rf"{name}.jsonl: \d examples, fewer than a batch of {size}"):
         train(model, data, tmp_path / "out", batch_size=size)
 
 
@@ -254,21 +254,22 @@ def test_chats_that_are_never_used_are_reported(data: Path, tmp_path: Path) -> N
     lines[1] = json.dumps(json.loads(lines[1]) | {"origin": "a teacher", "id": 5})
     (tmp_path / "train.jsonl").write_text("\n".join(lines))
     found = chats.read(tmp_path / "train.jsonl")
-    made = CacheDataset(ChatDataset(found.rows, tiny.tokenizer(tmp_path), mask_prompt=True))
+    tokenizer = tiny.tokenizer(tmp_path)
+    made = CacheDataset(ChatDataset(found.rows, tokenizer, mask_prompt=True))
     stage = Stage(data="data", batch_size=3)
-    assert chats.check(found, made, stage) == [
-        "train.jsonl: never used, since 7 is not a multiple of the batch size 3: 1 chat (line 2)"
+    assert chats.check(found, made, tokenizer, stage) == [
+        "train.jsonl: never used, since 7 is not a multiple of the batch size 3: 1 example (line 2)"
     ]
     batches = iterate_batches(made, 3, 2048, loop=True)
     seen = {tuple(row) for _ in range(40) for row in next(batches)[0].tolist()}
     starts = [made[n][0] for n in range(7)]
     used = [n + 1 for n, ids in enumerate(starts) if any(list(s[: len(ids)]) == ids for s in seen)]
     assert used == [1, 3, 4, 5, 6, 7]
-    assert chats.check(found, made, Stage(data="data", batch_size=7)) == []
+    assert chats.check(found, made, tokenizer, Stage(data="data", batch_size=7)) == []
 
     longest = max(len(made[n][0]) for n in range(7))
     whole, cut = (
-        chats.check(found, made, Stage(data="data", batch_size=1, max_seq_length=limit))
+        chats.check(found, made, tokenizer, Stage(data="data", batch_size=1, max_seq_length=limit))
         for limit in (longest, longest - 1)
     )
     assert whole == []

@@ -39,7 +39,11 @@ BAD = {
     ),
     "misspelt origin": ('from = "base"', 'from = "bsae"', "did you mean 'base'?"),
     "origin below": ('from = "base"', 'from = "lek"', "subjects[1].from = 'lek': no such subject"),
-    "nothing made": (LEK, 'name = "lek"\nfrom = "base"', "the same as base; add abliterate or"),
+    "nothing made": (
+        LEK,
+        'name = "lek"\nfrom = "base"',
+        "the same as base; add abliterate, adapter or",
+    ),
     "stage on a source": (
         'model = "some/model"',
         'model = "some/model"\n[[subjects.lora]]\ndata = "x"',

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.project import ROOT, Project
 
-from lek.workspace.atomic import Reservation, new_directory, remove_leftovers
+from lek.workspace.atomic import Reservation, exclusive, new_directory, remove_leftovers
 from lek.workspace.presence import Presence, is_present
 
 RESERVE = (
@@ -77,6 +78,39 @@ def test_an_error_removes_the_directory(tmp_path: Path) -> None:
         (path / "half").write_text("")
         raise KeyboardInterrupt
     assert not names(tmp_path)
+
+
+class TimeLimit(BaseException):
+    """Like the exception of pytest-timeout, which is not an `Exception`."""
+
+
+def test_a_time_limit_while_a_directory_is_reserved_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mkdir = Path.mkdir
+
+    def slow_mkdir(self: Path, *rest: Any, **more: Any) -> None:
+        mkdir(self, *rest, **more)
+        if self.suffix == ".tmp":
+            raise TimeLimit
+
+    monkeypatch.setattr(Path, "mkdir", slow_mkdir)
+    with pytest.raises(TimeLimit):
+        Reservation(tmp_path / "run")
+    assert names(tmp_path) == []
+
+
+def test_a_time_limit_while_waiting_leaves_no_lock(tmp_path: Path) -> None:
+    def strike() -> None:
+        raise TimeLimit
+
+    lock_file = tmp_path / "lock"
+    with exclusive(lock_file, strike), pytest.raises(TimeLimit), exclusive(lock_file, strike):
+        pass
+    with pytest.raises(TimeLimit), exclusive(lock_file, strike):
+        raise TimeLimit
+    with exclusive(lock_file, strike):
+        pass
 
 
 def test_the_next_run_removes_what_a_killed_run_left(project: Project) -> None:

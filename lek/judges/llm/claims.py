@@ -66,7 +66,7 @@ class Claims:
         return bool(claimed)
 
     def settle(self, key: str) -> None:
-        """Delete the claim of this process to the vote ``key``, which is stored."""
+        """Delete the claim of this process to the vote ``key``: it is stored, or not requested."""
         row = (key, self._scope, self._presence().id)
         self._store.run("DELETE FROM claims WHERE key = ? AND scope = ? AND process = ?", row)
 

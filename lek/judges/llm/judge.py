@@ -196,8 +196,19 @@ class LLMJudge:
         if task.answer not in self._known:
             keys = self._answer_keys.get(task.answer) or self._keys(self._question(task))
             entry = self._entries.get(keys[0])
-            self._known[task.answer] = entry or self._create_entry(keys, task)
+            try:
+                self._known[task.answer] = entry or self._create_entry(keys, task)
+            except BaseException:  # such as a time limit of pytest while the client is opened
+                self._withdraw(keys)
+                raise
         return self._known[task.answer]
+
+    def _withdraw(self, keys: list[str]) -> None:
+        """Remove an incomplete entry, and the claims of this process to its votes."""
+        self._entries.pop(keys[0], None)
+        with suppress(BadInput):  # the cause is raised
+            for key in keys:
+                self._claims().settle(key)
 
     def _create_entry(self, keys: list[str], task: "_Task") -> PendingVerdict:
         claims, stored = self._claims(), self._stored(keys)

@@ -149,8 +149,9 @@ class BatchExecutor:
             why = str(e)
         except Exception as e:  # such as out of memory: reported for every case
             why = f"{self._name}: {type(e).__name__}: {e}"
-        for task in tasks.values():
-            task.done(Outcome(None, why, 0))
+        finally:  # also after a time limit of pytest
+            for task in tasks.values():
+                task.done(Outcome(None, why, 0))
 
     def close(self) -> None:
         """Drop all queued tasks; their outcome is `CANCELLED`."""
