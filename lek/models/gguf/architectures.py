@@ -68,12 +68,12 @@ def describe(file: GGUFFile) -> Description:
     Raises `BadInput` if its architecture is not supported, a setting of it is not, or a weight is
     missing, has another shape than the configuration says, or is not part of the architecture.
     """
+    if (parts := file.integer("split.count", 0)) > 1:
+        file.refuse(f"one of {parts} parts of a model; merge them with llama-gguf-split --merge")
     name = file.text("general.architecture")
     if name not in _ARCHITECTURES:
         known = ", ".join(_ARCHITECTURES)
         file.refuse(f"the architecture '{name}' is not supported; supported are {known}")
-    if (parts := file.integer("split.count", 0)) > 1:
-        file.refuse(f"one of {parts} parts of a model; merge them with llama-gguf-split --merge")
     return _ARCHITECTURES[name](file, name)
 
 
@@ -181,7 +181,8 @@ def _sizes(file: GGUFFile, name: str) -> _Sizes:
         file.refuse("mixtures of experts are not supported")
     hidden = file.integer(f"{name}.embedding_length")
     heads = file.integer(f"{name}.attention.head_count")
-    embedding = file.tensors.get("token_embd.weight")
+    if "token_embd.weight" not in file.tensors:
+        file.refuse("tensor token_embd.weight is missing")
     sizes = _Sizes(
         hidden_size=hidden,
         intermediate_size=file.integer(f"{name}.feed_forward_length"),
@@ -189,11 +190,18 @@ def _sizes(file: GGUFFile, name: str) -> _Sizes:
         num_attention_heads=heads,
         num_key_value_heads=file.integer(f"{name}.attention.head_count_kv", heads),
         head_dim=file.integer(f"{name}.attention.key_length", hidden // heads if heads else 0),
-        vocab_size=embedding.shape[0] if embedding else 0,
+        vocab_size=file.tensors["token_embd.weight"].shape[0],
     )
-    # a layer has several tensors, so that larger numbers would only waste memory
-    if min(vars(sizes).values()) <= 0 or sizes.num_hidden_layers > len(file.tensors):
-        file.refuse(f"sizes that no model has: {sizes}")
+    for size, value in vars(sizes).items():
+        if value <= 0:
+            file.refuse(f"{size} = {value}; expected a positive integer")
+    if sizes.num_hidden_layers > len(file.tensors):
+        file.refuse(f"{name}.block_count = {sizes.num_hidden_layers}: there are fewer tensors")
+    if sizes.head_dim % 2 or heads % sizes.num_key_value_heads:
+        file.refuse(
+            f"{heads} heads of {sizes.head_dim} values with {sizes.num_key_value_heads} heads of "
+            "keys; expected an even number of values, and a multiple of the heads of keys"
+        )
     for key in ("attention.value_length", "rope.dimension_count"):
         if (length := file.integer(f"{name}.{key}", sizes.head_dim)) != sizes.head_dim:
             file.refuse(f"{name}.{key} = {length} is not supported; expected {sizes.head_dim}")

@@ -15,6 +15,7 @@ from lek.models.gguf.file import GGUFFile
 
 _KEY = "tokenizer.ggml."
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # types of tokens
+_LONGEST = 4096  # characters of a token; finding its merges takes time in their square
 _SPACE = "▁"  # how SentencePiece writes a space
 # control tokens that end a turn or a text, in models whose file names just one of them
 _ENDS = (
@@ -132,6 +133,8 @@ class GGUFTokenizer:
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         if len(self._ids) < len(self.tokens):
             file.refuse("two tokens have the same text")
+        if (longest := max(map(len, self.tokens), default=0)) > _LONGEST:
+            file.refuse(f"a token has {longest:,} characters; at most {_LONGEST:,} are supported")
 
     @property
     def template(self) -> str | None:
@@ -234,13 +237,8 @@ class GGUFTokenizer:
             end = self.tokens[self.end_ids[0]]
             parts, ids = [*parts, end], ids | {end: self.end_ids[0]}
         if ids:
-            tokenizer.post_processor = processors.Sequence(
-                [
-                    processors.ByteLevel(trim_offsets=False),
-                    processors.TemplateProcessing(single=parts, special_tokens=list(ids.items())),
-                ]
-                if self.model == "gpt2"
-                else [processors.TemplateProcessing(single=parts, special_tokens=list(ids.items()))]
+            tokenizer.post_processor = processors.TemplateProcessing(
+                single=parts, special_tokens=list(ids.items())
             )
 
     def _pre_tokenizer(self) -> _PreTokenizer:
@@ -264,6 +262,8 @@ class GGUFTokenizer:
     def _scored_merges(self) -> list[tuple[str, str]]:
         """All merges of two tokens into a third, the one with the highest score first."""
         scores = self._of_each_token("scores")
+        if not np.isfinite(scores).all():
+            self._file.refuse("a score is not a finite number")
         merges = []
         for i, token in enumerate(self.tokens):
             halves = ((token[:k], token[k:]) for k in range(1, len(token)))
@@ -299,7 +299,7 @@ class GGUFTokenizer:
         """The token that the file names for a purpose, or ``default`` if it names none."""
         key = f"{_KEY}{name}_token_id"
         if key not in self._file.metadata:
-            return default
+            return default if default is not None and default < len(self.tokens) else None
         token = self._file.integer(key)
         if not 0 <= token < len(self.tokens):
             self._file.refuse(f"{key} = {token}: there are {len(self.tokens)} tokens")
