@@ -53,7 +53,7 @@ def write(
     writer = GGUFWriter(path, entries.pop("general.architecture", architecture))
     for key, value in entries.items():
         if value is not None:
-            _add(writer, key, value)
+            add(writer, key, value)
     weights = load_file(directory / "model.safetensors")
     arrays = {_name(n, architecture): _stored(n, w, config) for n, w in weights.items()}
     for name, array in {**arrays, **(tensors or {})}.items():
@@ -66,6 +66,21 @@ def write(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def add(writer: Any, key: str, value: Any) -> None:
+    """Add an entry to the metadata, in the type that llama.cpp reads it in."""
+    match value:
+        case bool():
+            writer.add_bool(key, value)
+        case int():
+            writer.add_uint32(key, value)
+        case float():
+            writer.add_float32(key, value)
+        case str():
+            writer.add_string(key, value)
+        case _:
+            writer.add_array(key, value)
 
 
 def permuted(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -112,20 +127,6 @@ def _tokenizer(directory: Path) -> dict[str, Any]:
         **{f"tokenizer.ggml.{name}_token_id": i for name, i in ids.items()},
         "tokenizer.chat_template": (directory / "chat_template.jinja").read_text(),
     }
-
-
-def _add(writer: Any, key: str, value: Any) -> None:
-    match value:
-        case bool():
-            writer.add_bool(key, value)
-        case int():
-            writer.add_uint32(key, value)
-        case float():
-            writer.add_float32(key, value)
-        case str():
-            writer.add_string(key, value)
-        case _:
-            writer.add_array(key, value)
 
 
 def _name(name: str, architecture: str) -> str:

@@ -138,7 +138,7 @@ class _Header:
             metadata[key] = self._value(self._number("<u4"))
         infos = [self._tensor_info() for _ in range(self._at_most(tensor_count, 32))]
         alignment = metadata.get("general.alignment", _ALIGNMENT)
-        if not isinstance(alignment, int) or not 0 < alignment <= self._size:
+        if not isinstance(alignment, int) or alignment <= 0:
             self._refuse(f"general.alignment = {alignment}; expected a positive integer")
         start = -(-self._position // alignment) * alignment
         tensors: dict[str, Tensor] = {}
