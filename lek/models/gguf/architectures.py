@@ -6,7 +6,7 @@ are increased by 1, which Hugging Face adds in the model. Sources: ``conversion/
 ``conversion/gemma.py`` of llama.cpp.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,24 @@ class _Sizes:
     vocab_size: int
 
 
+@dataclass(frozen=True)
+class _Architecture:
+    """An architecture of Hugging Face, and how llama.cpp stores it.
+
+    ``settings``: returns the part of the configuration that only this architecture has. ``norms``:
+    the names of a layer's norms, by their tensors. ``head_norms``: whether queries and keys are
+    normalised. ``permuted`` and ``norm_added``: how weights are stored (see above).
+    """
+
+    model_type: str
+    model_class: str
+    settings: Callable[[GGUFFile, _Sizes], dict[str, Any]]
+    norms: Mapping[str, str]
+    head_norms: bool = False
+    permuted: bool = False
+    norm_added: float = 0.0
+
+
 def describe(file: GGUFFile) -> Description:
     """Return the description of the model in ``file``.
 
@@ -74,86 +92,70 @@ def describe(file: GGUFFile) -> Description:
     if name not in _ARCHITECTURES:
         known = ", ".join(_ARCHITECTURES)
         file.refuse(f"the architecture '{name}' is not supported; supported are {known}")
-    return _ARCHITECTURES[name](file, name)
-
-
-def _llama(file: GGUFFile, name: str) -> Description:
-    sizes = _sizes(file, name)
-    q, kv = sizes.num_attention_heads, sizes.num_key_value_heads
-    attention_bias = "blk.0.attn_output.bias" in file.tensors
-    mlp_bias = "blk.0.ffn_down.bias" in file.tensors
-    layer = _Layer(sizes)
-    layer.attention(q_heads=q, k_heads=kv, biases="q k v o" if attention_bias else "")
-    layer.mlp(bias=mlp_bias)
-    layer.norm("attn_norm", "input_layernorm")
-    layer.norm("ffn_norm", "post_attention_layernorm")
-    config = _config(file, name, sizes, "LlamaForCausalLM", "llama") | {
-        "hidden_act": "silu",
-        "attention_bias": attention_bias,
-        "mlp_bias": mlp_bias,
+    architecture, sizes = _ARCHITECTURES[name], _sizes(file, name)
+    config = _config(file, name, sizes) | {
+        "architectures": [architecture.model_class],
+        "model_type": architecture.model_type,
+        **architecture.settings(file, sizes),
     }
-    return _description(file, config, layer)
+    weights = tuple(_weights(file, architecture, sizes))
+    known_tensors = {w.tensor.name for w in weights} | {_FREQUENCY_FACTORS}
+    for tensor in file.tensors:
+        if tensor not in known_tensors:
+            file.refuse(f"tensor {tensor} is not part of a {architecture.model_type} model")
+    return Description(config, weights)
 
 
-def _qwen2(file: GGUFFile, name: str) -> Description:
-    sizes = _sizes(file, name)
+def _llama(file: GGUFFile, sizes: _Sizes) -> dict[str, Any]:
+    return {
+        "hidden_act": "silu",
+        "attention_bias": "blk.0.attn_output.bias" in file.tensors,
+        "mlp_bias": "blk.0.ffn_down.bias" in file.tensors,
+    }
+
+
+def _qwen2(file: GGUFFile, sizes: _Sizes) -> dict[str, Any]:
     if sizes.head_dim * sizes.num_attention_heads != sizes.hidden_size:
         file.refuse(
-            f"heads of {sizes.head_dim} values are not supported for {name}; expected "
+            f"heads of {sizes.head_dim} values are not supported for qwen2; expected "
             f"{sizes.hidden_size} / {sizes.num_attention_heads}"
         )
-    layer = _Layer(sizes)
-    layer.attention(biases="q k v")
-    layer.mlp()
-    layer.norm("attn_norm", "input_layernorm")
-    layer.norm("ffn_norm", "post_attention_layernorm")
-    config = _config(file, name, sizes, "Qwen2ForCausalLM", "qwen2") | {"hidden_act": "silu"}
-    return _description(file, config, layer)
+    return {"hidden_act": "silu"}
 
 
-def _qwen3(file: GGUFFile, name: str) -> Description:
-    sizes = _sizes(file, name)
-    layer = _Layer(sizes)
-    layer.attention()
-    layer.head_norms()
-    layer.mlp()
-    layer.norm("attn_norm", "input_layernorm")
-    layer.norm("ffn_norm", "post_attention_layernorm")
-    config = _config(file, name, sizes, "Qwen3ForCausalLM", "qwen3") | {"hidden_act": "silu"}
-    return _description(file, config, layer)
+def _qwen3(file: GGUFFile, sizes: _Sizes) -> dict[str, Any]:
+    return {"hidden_act": "silu"}
 
 
-def _gemma3(file: GGUFFile, name: str) -> Description:
+def _gemma3(file: GGUFFile, sizes: _Sizes) -> dict[str, Any]:
     if file.number("gemma3.final_logit_softcapping", 0.0):
         file.refuse("gemma3.final_logit_softcapping is not supported")
-    sizes = _sizes(file, name)
-    layer = _Layer(sizes, norm_added=1.0)
-    layer.attention()
-    layer.head_norms()
-    layer.mlp()
-    layer.norm("attn_norm", "input_layernorm")
-    layer.norm("post_attention_norm", "post_attention_layernorm")
-    layer.norm("ffn_norm", "pre_feedforward_layernorm")
-    layer.norm("post_ffw_norm", "post_feedforward_layernorm")
     largest = sizes.num_hidden_layers == _LARGEST_GEMMA3
+    scalar = sizes.hidden_size // sizes.num_attention_heads if largest else sizes.head_dim
     window = file.integer("gemma3.attention.sliding_window", 0)
-    config = _config(file, name, sizes, "Gemma3ForCausalLM", "gemma3_text") | {
+    return {
         "hidden_activation": "gelu_pytorch_tanh",
-        "query_pre_attn_scalar": (
-            sizes.hidden_size // sizes.num_attention_heads if largest else sizes.head_dim
-        ),
+        "query_pre_attn_scalar": scalar,
         "rope_local_base_freq": file.number("gemma3.rope.freq_base_swa", 10000.0),
         "sliding_window": window or file.integer("gemma3.context_length"),
         "sliding_window_pattern": _pattern(file, sizes.num_hidden_layers) if window else 1,
     }
-    return _description(file, config, layer)
 
 
-_ARCHITECTURES: dict[str, Callable[[GGUFFile, str], Description]] = {
-    "llama": _llama,
-    "qwen2": _qwen2,
-    "qwen3": _qwen3,
-    "gemma3": _gemma3,
+_TWO_NORMS = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+_FOUR_NORMS = {
+    "attn_norm": "input_layernorm",
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+_ARCHITECTURES = {
+    "llama": _Architecture("llama", "LlamaForCausalLM", _llama, _TWO_NORMS, permuted=True),
+    "qwen2": _Architecture("qwen2", "Qwen2ForCausalLM", _qwen2, _TWO_NORMS),
+    "qwen3": _Architecture("qwen3", "Qwen3ForCausalLM", _qwen3, _TWO_NORMS, head_norms=True),
+    "gemma3": _Architecture(
+        "gemma3_text", "Gemma3ForCausalLM", _gemma3, _FOUR_NORMS, head_norms=True, norm_added=1.0
+    ),
 }
 
 
@@ -208,13 +210,9 @@ def _sizes(file: GGUFFile, name: str) -> _Sizes:
     return sizes
 
 
-def _config(
-    file: GGUFFile, name: str, sizes: _Sizes, model_class: str, model_type: str
-) -> dict[str, Any]:
+def _config(file: GGUFFile, name: str, sizes: _Sizes) -> dict[str, Any]:
     """The part of the configuration that all architectures have."""
     config = {
-        "architectures": [model_class],
-        "model_type": model_type,
         **vars(sizes),
         "max_position_embeddings": file.integer(f"{name}.context_length"),
         "rms_norm_eps": file.number(f"{name}.attention.layer_norm_rms_epsilon"),
@@ -263,76 +261,57 @@ def _rope_scaling(file: GGUFFile, name: str, config: dict[str, Any]) -> dict[str
     return file.refuse(f"{prefix}type = '{kind}' is not supported")
 
 
-class _Layer:
-    """The weights of one layer, as they are added.
-
-    ``weights``: by the name of the tensor, the name of the weight, its shape, and ``heads`` and
-    ``added`` of `Weight`. Names are relative to the layer.
-    """
-
-    def __init__(self, sizes: _Sizes, norm_added: float = 0.0) -> None:
-        self.sizes, self.norm_added = sizes, norm_added
-        self.weights: dict[str, tuple[str, tuple[int, ...], int, float]] = {}
-
-    def attention(self, *, q_heads: int = 0, k_heads: int = 0, biases: str = "") -> None:
-        """Add the projections; rows of q and k are permuted if their number of heads is given."""
-        s = self.sizes
-        q_rows, kv_rows = s.num_attention_heads * s.head_dim, s.num_key_value_heads * s.head_dim
-        for tensor, part, rows, columns, heads in (
-            ("attn_q", "q", q_rows, s.hidden_size, q_heads),
-            ("attn_k", "k", kv_rows, s.hidden_size, k_heads),
-            ("attn_v", "v", kv_rows, s.hidden_size, 0),
-            ("attn_output", "o", s.hidden_size, q_rows, 0),
-        ):
-            self._linear(tensor, f"self_attn.{part}_proj", rows, columns, heads, part in biases)
-
-    def head_norms(self) -> None:
-        for part in ("q", "k"):
-            weight = (f"self_attn.{part}_norm.weight", (self.sizes.head_dim,), 0, self.norm_added)
-            self.weights[f"attn_{part}_norm.weight"] = weight
-
-    def mlp(self, *, bias: bool = False) -> None:
-        outer, inner = self.sizes.hidden_size, self.sizes.intermediate_size
-        for part, rows, columns in (
-            ("gate", inner, outer),
-            ("up", inner, outer),
-            ("down", outer, inner),
-        ):
-            self._linear(f"ffn_{part}", f"mlp.{part}_proj", rows, columns, 0, bias)
-
-    def norm(self, tensor: str, name: str) -> None:
-        weight = (f"{name}.weight", (self.sizes.hidden_size,), 0, self.norm_added)
-        self.weights[f"{tensor}.weight"] = weight
-
-    def _linear(
-        self, tensor: str, name: str, rows: int, columns: int, heads: int, bias: bool
-    ) -> None:
-        self.weights[f"{tensor}.weight"] = (f"{name}.weight", (rows, columns), heads, 0.0)
-        if bias:
-            self.weights[f"{tensor}.bias"] = (f"{name}.bias", (rows,), heads, 0.0)
-
-
-def _description(file: GGUFFile, config: dict[str, Any], layer: _Layer) -> Description:
-    weights = tuple(_weights(file, layer))
-    known = {w.tensor.name for w in weights} | {_FREQUENCY_FACTORS}
-    for name in file.tensors:
-        if name not in known:
-            file.refuse(f"tensor {name} is not part of a {config['model_type']} model")
-    return Description(config, weights)
-
-
-def _weights(file: GGUFFile, layer: _Layer) -> Iterator[Weight]:
-    sizes, added = layer.sizes, layer.norm_added
-    vocabulary = (sizes.vocab_size, sizes.hidden_size)
+def _weights(file: GGUFFile, architecture: _Architecture, sizes: _Sizes) -> Iterator[Weight]:
+    vocabulary, added = (sizes.vocab_size, sizes.hidden_size), architecture.norm_added
     yield _weight(file, "token_embd.weight", "model.embed_tokens.weight", vocabulary)
     for i in range(sizes.num_hidden_layers):
-        for tensor, (name, shape, heads, plus) in layer.weights.items():
-            full_name = f"model.layers.{i}.{name}"
-            yield _weight(file, f"blk.{i}.{tensor}", full_name, shape, heads, plus)
-    norm = (sizes.hidden_size,)
-    yield _weight(file, "output_norm.weight", "model.norm.weight", norm, added=added)
+        yield from _linear_weights(file, architecture, sizes, i)
+        for tensor, name in architecture.norms.items():
+            yield _norm(file, i, tensor, name, sizes.hidden_size, added)
+        if architecture.head_norms:
+            yield _norm(file, i, "attn_q_norm", "self_attn.q_norm", sizes.head_dim, added)
+            yield _norm(file, i, "attn_k_norm", "self_attn.k_norm", sizes.head_dim, added)
+    shape = (sizes.hidden_size,)
+    yield _weight(file, "output_norm.weight", "model.norm.weight", shape, added=added)
     if "output.weight" in file.tensors:
         yield _weight(file, "output.weight", "lm_head.weight", vocabulary)
+
+
+def _linear_weights(
+    file: GGUFFile, architecture: _Architecture, sizes: _Sizes, i: int
+) -> Iterator[Weight]:
+    """The linear weights of layer ``i``, with their biases."""
+    hidden, inner = sizes.hidden_size, sizes.intermediate_size
+    q_heads, kv_heads = sizes.num_attention_heads, sizes.num_key_value_heads
+    q_rows, kv_rows = q_heads * sizes.head_dim, kv_heads * sizes.head_dim
+    for tensor, name, shape, heads in (
+        ("attn_q", "self_attn.q_proj", (q_rows, hidden), q_heads),
+        ("attn_k", "self_attn.k_proj", (kv_rows, hidden), kv_heads),
+        ("attn_v", "self_attn.v_proj", (kv_rows, hidden), 0),
+        ("attn_output", "self_attn.o_proj", (hidden, q_rows), 0),
+        ("ffn_gate", "mlp.gate_proj", (inner, hidden), 0),
+        ("ffn_up", "mlp.up_proj", (inner, hidden), 0),
+        ("ffn_down", "mlp.down_proj", (hidden, inner), 0),
+    ):
+        permuted = heads if architecture.permuted else 0
+        old, new = f"blk.{i}.{tensor}", f"model.layers.{i}.{name}"
+        yield _weight(file, f"{old}.weight", f"{new}.weight", shape, permuted)
+        if _has_bias(file, architecture, tensor):
+            yield _weight(file, f"{old}.bias", f"{new}.bias", shape[:1], permuted)
+
+
+def _has_bias(file: GGUFFile, architecture: _Architecture, tensor: str) -> bool:
+    """Whether a linear weight has a bias: in all layers or in none."""
+    if architecture.model_type == "qwen2":
+        return tensor in ("attn_q", "attn_k", "attn_v")
+    # of llama's, all of the attention have one or none, and so have those of the MLP
+    last = "blk.0.attn_output.bias" if tensor.startswith("attn") else "blk.0.ffn_down.bias"
+    return architecture.model_type == "llama" and last in file.tensors
+
+
+def _norm(file: GGUFFile, i: int, tensor: str, name: str, size: int, added: float) -> Weight:
+    full_name = f"model.layers.{i}.{name}.weight"
+    return _weight(file, f"blk.{i}.{tensor}.weight", full_name, (size,), added=added)
 
 
 def _weight(
