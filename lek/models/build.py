@@ -10,9 +10,10 @@ from lek.data.prompts import read_prompts
 from lek.errors import BadInput
 from lek.models import adapters, machine
 from lek.models.abliteration.search import abliterate
+from lek.models.gguf.conversion import convert, is_gguf
 from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
-from lek.models.weights import load, save, stored_form
+from lek.models.weights import load, save
 from lek.profile.schema import DerivedSubject, ModelSubject
 from lek.workspace.atomic import exclusive, is_free, new_directory, remove_leftovers
 from lek.workspace.progress import Progress
@@ -83,18 +84,20 @@ class Builder:
         final = not (isinstance(subject, DerivedSubject) and subject.lora)
         target = self._path(subject.name if final else f"{subject.name}.start", start.fingerprint)
         if isinstance(subject, ModelSubject):
-            source = self.recipes.source(subject)
-            stored = stored_form(source)
+            source, stored = self.recipes.source(subject), self.recipes.stored_form(subject)
             unchanged = form.dtype in (None, stored.dtype) and form.dequantize <= stored.dequantize
-            if unchanged:
+            if unchanged and not is_gguf(source):
                 return source
 
-            def convert(out: Path) -> dict[str, Any]:
+            def write(out: Path) -> dict[str, Any]:
                 self._progress.say(f"{subject.name}: converting to {form}")
-                save(load(source, form), out, source=source)
+                if is_gguf(source):
+                    convert(source, out, form.dtype or stored.dtype or "float32")
+                else:
+                    save(load(source, form), out, source=source)
                 return self._facts(subject.name, self.recipes.of(subject.name))
 
-            return self._made_once(target, convert)
+            return self._made_once(target, write)
         origin = subject.origin
 
         def add_adapter(out: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Recipes of a profile's subjects, each with a fingerprint of everything that goes into it.
 
-A subject is either a source (a directory, or a model on the hub) or derived from another subject:
-by an abliteration, then LoRA stages. LoRA stages on a subject that itself ends with LoRA stages
-continue its adapter. No model is loaded here, and digests of files are cached in the store.
+A subject is either a source (a directory, a GGUF file, or a model on the hub) or derived from
+another subject: by an abliteration, then LoRA stages. LoRA stages on a subject that itself ends
+with LoRA stages continue its adapter. No model is loaded here, and digests of files are cached in
+the store.
 """
 
 import hashlib
@@ -18,6 +19,8 @@ from lek.benchmarks.benchmark import SHIPPED
 from lek.errors import BadInput
 from lek.models import adapters, chats, machine
 from lek.models.checks import check_model
+from lek.models.gguf import conversion
+from lek.models.gguf.conversion import is_gguf
 from lek.models.hub import fetch, local
 from lek.models.weights import NumericFormat, stored_form
 from lek.profile.loading import LoadedProfile
@@ -30,6 +33,12 @@ _LIBRARIES = ("mlx", "mlx-lm", "transformers", "tokenizers")
 # is missing
 CODE = {
     "source": ("models/weights.py",),
+    "gguf": (
+        "models/gguf/conversion.py",
+        "models/gguf/file.py",
+        "models/gguf/architectures.py",
+        "models/gguf/tokenizer.py",
+    ),
     "abliterate": (
         "models/weights.py",
         "models/abliteration/search.py",
@@ -114,7 +123,7 @@ class Recipes:
         dequantize |= slow and not any(s.dequantize is False for s in subjects)
         dtype = self._loaded.profile.decoding.dtype or ("float32" if slow else None)
         if not dequantize or dtype is None:
-            stored = [stored_form(self.source(s)) for s in subjects if isinstance(s, ModelSubject)]
+            stored = [self.stored_form(s) for s in subjects if isinstance(s, ModelSubject)]
             dequantize |= any(form.dequantize for form in stored)
             types = {form.dtype for form in stored}
             dtype = dtype or (types.pop() if len(types) == 1 else None) or "float32"
@@ -136,19 +145,34 @@ class Recipes:
         subject = self._subjects[name]
         while isinstance(subject, DerivedSubject):
             subject = self._subjects[subject.origin]
-        directory = self.source(subject)
-        files = (directory / "chat_template.jinja", directory / "tokenizer_config.json")
+        source = self.source(subject)
+        if is_gguf(source):
+            return "strftime_now" in conversion.chat_template(source)
+        files = (source / "chat_template.jinja", source / "tokenizer_config.json")
         return any("strftime_now" in f.read_text(encoding="utf-8") for f in files if f.is_file())
 
     def source(self, subject: ModelSubject) -> Path:
-        """Return the model directory of a source, downloading it from the hub if necessary."""
-        directory = self._loaded.relative(subject.model)
-        return fetch(subject.model, subject.revision, directory)
+        """Return the model directory or GGUF file of a source.
+
+        A model on the hub is downloaded if necessary.
+        """
+        path = self._loaded.relative(subject.model)
+        return path if is_gguf(path) else fetch(subject.model, subject.revision, path)
+
+    def stored_form(self, subject: ModelSubject) -> NumericFormat:
+        """Return the numeric format of a source; weights in a GGUF file are dequantised."""
+        source = self.source(subject)
+        if is_gguf(source):
+            return NumericFormat(conversion.stored_dtype(source), dequantize=True)
+        return stored_form(source)
 
     def at_hand(self) -> bool:
         """Whether every source is on this machine, so that recipes need no download."""
         sources = [s for s in self._subjects.values() if isinstance(s, ModelSubject)]
-        return all(local(s.model, s.revision, self._loaded.relative(s.model)) for s in sources)
+        return all(
+            is_gguf(s.model) or local(s.model, s.revision, self._loaded.relative(s.model))
+            for s in sources
+        )
 
     def data(self, path: str) -> Path:
         """Return the path of prompts, training data or an adapter that the profile names."""
@@ -160,8 +184,7 @@ class Recipes:
 
     def _recipe(self, subject: ModelSubject | DerivedSubject) -> Recipe:
         if isinstance(subject, ModelSubject):
-            digests = self._file_digests(self.source(subject))
-            return Recipe(StartModel(subject, self._digest("source", digests)), (), ())
+            return Recipe(StartModel(subject, self._source_fingerprint(subject)), (), ())
         origin = self.of(subject.origin)
         start, stages, trained = origin.start, origin.stages, origin.adapters
         if subject.abliterate is not None:
@@ -183,6 +206,12 @@ class Recipes:
             trained = (*trained, self._digest("lora", previous, settings))
             stages = (*stages, stage)
         return Recipe(start, stages, trained)
+
+    def _source_fingerprint(self, subject: ModelSubject) -> str:
+        source = self.source(subject)
+        if is_gguf(source):
+            return self._digest("gguf", self._store.digest(source), version("gguf"))
+        return self._digest("source", self._file_digests(source))
 
     def _file_digests(self, directory: Path) -> dict[str, str]:
         files = (f for f in directory.iterdir() if f.is_file() and _is_model_file(f.name))
@@ -208,9 +237,10 @@ def check(loaded: LoadedProfile) -> None:
     """
     for i, subject in enumerate(loaded.profile.subjects):
         if isinstance(subject, ModelSubject):
-            where = f"{loaded.path}: subjects[{i}].model = '{subject.model}'"
-            directory = _local(loaded, subject, where)
-            if directory is not None:
+            where = f"{loaded.path}: subjects[{i}]"
+            if is_gguf(subject.model):
+                _check_gguf(loaded, subject, where)
+            elif (directory := _local(loaded, subject, where)) is not None:
                 check_model(directory, chat=_needs_template(loaded, subject))
         if isinstance(subject, DerivedSubject):
             if subject.abliterate is not None:
@@ -231,6 +261,7 @@ def check(loaded: LoadedProfile) -> None:
 def _local(loaded: LoadedProfile, subject: ModelSubject, where: str) -> Path | None:
     """The directory of a source on this machine; ``None`` if the hub has to be asked for it."""
     model = subject.model
+    where = f"{where}.model = '{model}'"
     directory = loaded.relative(model)
     if directory.is_dir():
         return directory
@@ -251,6 +282,15 @@ def _needs_template(loaded: LoadedProfile, source: ModelSubject) -> bool:
             names.add(subject.name)
             asked.append(subject.prompt)
     return "chat" in asked
+
+
+def _check_gguf(loaded: LoadedProfile, subject: ModelSubject, where: str) -> None:
+    path = loaded.relative(subject.model)
+    if not path.is_file():
+        raise BadInput(f"{where}.model = '{subject.model}': no such file; expected a GGUF file")
+    if subject.revision is not None:
+        raise BadInput(f"{where}.revision: a local file has no revision; delete the key")
+    conversion.check(path)
 
 
 def _prompts_file(loaded: LoadedProfile, subject: DerivedSubject, key: str, path: str) -> Path:
