@@ -10,7 +10,7 @@ from lek.data.prompts import read_prompts
 from lek.errors import BadInput
 from lek.models import adapters, machine
 from lek.models.abliteration.search import abliterate
-from lek.models.gguf.conversion import convert, is_gguf
+from lek.models.gguf import is_gguf
 from lek.models.lora import fuse, train_stage
 from lek.models.recipes import Recipe, Recipes, StartModel
 from lek.models.weights import load, save
@@ -92,6 +92,8 @@ class Builder:
             def write(out: Path) -> dict[str, Any]:
                 self._progress.say(f"{subject.name}: converting to {form}")
                 if is_gguf(source):
+                    from lek.models.gguf.conversion import convert
+
                     convert(source, out, form.dtype or stored.dtype or "float32")
                 else:
                     save(load(source, form), out, source=source)

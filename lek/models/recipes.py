@@ -19,8 +19,7 @@ from lek.benchmarks.benchmark import SHIPPED
 from lek.errors import BadInput
 from lek.models import adapters, chats, machine
 from lek.models.checks import check_model
-from lek.models.gguf import conversion
-from lek.models.gguf.conversion import is_gguf
+from lek.models.gguf import is_gguf
 from lek.models.hub import fetch, local
 from lek.models.weights import NumericFormat, stored_form
 from lek.profile.loading import LoadedProfile
@@ -147,6 +146,8 @@ class Recipes:
             subject = self._subjects[subject.origin]
         source = self.source(subject)
         if is_gguf(source):
+            from lek.models.gguf import conversion
+
             return "strftime_now" in conversion.chat_template(source)
         files = (source / "chat_template.jinja", source / "tokenizer_config.json")
         return any("strftime_now" in f.read_text(encoding="utf-8") for f in files if f.is_file())
@@ -163,6 +164,8 @@ class Recipes:
         """Return the numeric format of a source; weights in a GGUF file are dequantised."""
         source = self.source(subject)
         if is_gguf(source):
+            from lek.models.gguf import conversion
+
             return NumericFormat(conversion.stored_dtype(source), dequantize=True)
         return stored_form(source)
 
@@ -290,6 +293,8 @@ def _check_gguf(loaded: LoadedProfile, subject: ModelSubject, where: str) -> Non
         raise BadInput(f"{where}.model = '{subject.model}': no such file; expected a GGUF file")
     if subject.revision is not None:
         raise BadInput(f"{where}.revision: a local file has no revision; delete the key")
+    from lek.models.gguf import conversion
+
     conversion.check(path)
 
 

@@ -57,6 +57,7 @@ class Controller:
                 self._reservation = reserve_run(self._out, name)
             except BadInput as e:
                 raise pytest.UsageError(str(e)) from e
+            plan_of(self._config).workspace.ignore()
             self._tally = tally
             if getattr(option, "numprocesses", None) or getattr(option, "tx", None):
                 # Under xdist, the selection is known only after the workers have started.

@@ -1,5 +1,6 @@
 """The directory of built models and stored responses, as one process of a session uses it."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +37,16 @@ class Workspace:
     @cached_property
     def store(self) -> Store:
         """The only store of this process, opened at first use."""
-        return Store(self.home / "store.sqlite3", self.session)
+        store = Store(self.home / "store.sqlite3", self.session)
+        self.ignore()
+        return store
+
+    def ignore(self) -> None:
+        """Let git ignore the directory, if it exists, by a file in it."""
+        file = self.home / ".gitignore"
+        if self.home.is_dir() and not file.exists():
+            with suppress(OSError):  # git then shows the directory, which harms nothing
+                file.write_text("*\n", encoding="utf-8")
 
     @property
     def processes(self) -> Path:

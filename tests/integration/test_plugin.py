@@ -1,6 +1,7 @@
 """Selection, options and reports of the plugin."""
 
 import json
+import subprocess
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -237,3 +238,11 @@ def test_record_rejects_a_verdict_on_another_subject_or_case(project: Project, o
     assert done.code == 1
     assert f"ValueError: record() got {message}" in done.out
     assert {gate["ruling"] for gate in done.run["gates"]} == {"unmeasured"}
+
+
+def test_git_ignores_what_a_run_writes(project: Project) -> None:
+    subprocess.run(["git", "init", "-q", project.path], check=True)
+    assert project.evaluate("evals").code == 0
+    status = ["git", "-C", project.path, "status", "--porcelain", "--ignored"]
+    done = subprocess.run(status, check=True, capture_output=True, text=True)
+    assert "!! .lek/" in done.stdout.splitlines()

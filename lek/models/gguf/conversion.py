@@ -17,7 +17,6 @@ from lek.models.gguf.file import GGUFFile, Tensor, read
 from lek.models.gguf.tokenizer import GGUFTokenizer
 from lek.profile.schema import Dtype
 
-_SUFFIX = ".gguf"
 _VALUES = 1 << 18  # converted at a time: few enough for the caches of a CPU
 _SAFETENSORS: dict[Dtype, tuple[str, int]] = {
     "float32": ("F32", 4),
@@ -25,11 +24,6 @@ _SAFETENSORS: dict[Dtype, tuple[str, int]] = {
     "float16": ("F16", 2),
 }  # name and bytes per value
 _STORED: dict[int, Dtype] = {0: "float32", 1: "float16"}  # by the type of a tensor in GGML
-
-
-def is_gguf(path: str | Path) -> bool:
-    """Whether ``path`` names a GGUF file."""
-    return str(path).lower().endswith(_SUFFIX)
 
 
 def check(path: Path) -> None:
