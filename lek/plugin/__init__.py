@@ -92,6 +92,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="judge for all benchmarks that are not judged by 'exact'",
     )
     group.addoption(
+        "--lek-model",
+        metavar="SUBJECT=PATH",
+        action="append",
+        help="another model (a directory, a GGUF file or a name on the hub) as this subject",
+    )
+    group.addoption(
         "--lek-max-judge-calls", metavar="N", type=int, help="stop judging after N requests"
     )
     group.addoption(

@@ -58,6 +58,9 @@ def _load(config: pytest.Config) -> loading.LoadedProfile:
     loaded = loading.load(loading.find(name, shown(config.rootpath / "evals" / "profiles")))
     if option.lek_judge is not None:
         loaded = loading.with_judge(loaded, option.lek_judge, f"--lek-judge {option.lek_judge}")
+    for replacement in option.lek_model or ():
+        where = f"--lek-model {replacement}"
+        loaded = loading.with_model(loaded, replacement, config.invocation_params.dir, where)
     return loaded
 
 

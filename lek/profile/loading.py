@@ -23,8 +23,10 @@ from lek.profile.schema import (
     Data,
     DerivedSubject,
     JudgesConfig,
+    ModelSubject,
     Profile,
     RecordedSubject,
+    SubjectConfig,
 )
 from lek.text.encoding import decode
 
@@ -35,6 +37,7 @@ class LoadedProfile(BaseModel):
     """A profile with its file.
 
     ``digest``: SHA-256 of the file. ``benchmarks``: those of ``data.benchmarks``, in that order.
+    ``notes``: on what options changed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +47,7 @@ class LoadedProfile(BaseModel):
     digest: str
     profile: Profile
     benchmarks: dict[str, Benchmark]
+    notes: tuple[str, ...] = ()
 
     def relative(self, path: str) -> Path:
         """``path`` relative to the profile, or to the shipped files if it begins with ``lek:``."""
@@ -121,6 +125,44 @@ def with_judge(loaded: LoadedProfile, kind: str, option: str) -> LoadedProfile:
     profile = loaded.profile.model_copy(update={"judges": JudgesConfig.model_validate(table)})
     check_judges(loaded.path, profile, loaded.benchmarks, option)
     return loaded.model_copy(update={"profile": profile})
+
+
+def with_model(loaded: LoadedProfile, replacement: str, here: Path, option: str) -> LoadedProfile:
+    """A copy of the profile with another model as a subject: ``replacement`` is ``SUBJECT=MODEL``.
+
+    The model is a path relative to ``here``, or a name on the hub; subjects that are made from the
+    subject are made from it. Raises `BadInput` that names ``option``.
+    """
+    name, given, model = replacement.partition("=")
+    profile = loaded.profile
+    if not given or not model:
+        raise BadInput(f"{option}: expected SUBJECT=PATH")
+    if name not in profile.subject_names:
+        names = profile.subject_names
+        hint = suggestion(name, names) or f"; subjects are {', '.join(names)}"
+        raise BadInput(f"{option}: no subject '{name}'{hint}")
+    path = here / Path(model).expanduser()
+    if path.exists():
+        model = str(path.absolute())
+    elif model.count("/") != 1 or model.startswith((".", "/", "~")):
+        raise BadInput(f"{option}: no such directory or file, and no owner/name of the hub")
+    subjects = tuple(
+        _replaced(subject, model) if subject.name == name else subject
+        for subject in profile.subjects
+    )
+    changed = profile.model_copy(update={"subjects": subjects})
+    check(loaded.path, changed, loaded.benchmarks)
+    note = f"--lek-model {name}={Path(model).name}: in the place of the profile's {name}"
+    return loaded.model_copy(update={"profile": changed, "notes": (*loaded.notes, note)})
+
+
+def _replaced(subject: SubjectConfig, model: str) -> ModelSubject:
+    """The subject with the name and the settings of ``subject`` that is ``model``."""
+    if isinstance(subject, RecordedSubject):
+        return ModelSubject(name=subject.name, model=model)
+    return ModelSubject(
+        name=subject.name, model=model, prompt=subject.prompt, dequantize=subject.dequantize
+    )
 
 
 def _lists_as_tuples(value: Any) -> Any:

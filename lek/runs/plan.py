@@ -216,7 +216,9 @@ def make_plan(
     plan.digests.update(responses.digests | judges.digests)
     if sampled:
         plan.notes.append(f"--lek-limit {limit}: metrics and gates are of {', '.join(sampled)}")
-    plan.notes.extend([*_left_out(plan), *_not_judged(plan), *responses.notes, *judges.notes])
+    plan.notes.extend(
+        [*loaded.notes, *_left_out(plan), *_not_judged(plan), *responses.notes, *judges.notes]
+    )
     return plan
 
 

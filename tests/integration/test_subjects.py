@@ -383,3 +383,32 @@ def test_a_store_that_is_damaged_meanwhile_ends_the_session(models: Project, way
     assert done.code == 4, done.out
     assert re.search(r"store\.sqlite3: (damaged|not a store|cannot be used): ", done.error)
     assert "INTERNALERROR" not in done.out and "Traceback" not in done.out
+
+
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_another_model_in_the_place_of_a_subject(models: Project, way: str) -> None:
+    (base, lek) = models.evaluate("evals", "-k", "X1").run["subjects"]
+    tiny.gemma(models.path / "checkpoint", seed=9, layers=2, hidden=64)
+    done = models.evaluate("evals", "-k", "X1", "--lek-model=lek=checkpoint", way)
+    assert done.code in (0, 1), done.out
+    assert done.run["subjects"][0] == base
+    assert done.run["subjects"][1]["recipe"]["model"] == "checkpoint"
+    assert done.run["subjects"][1]["fingerprint"] != lek["fingerprint"]
+    note = "--lek-model lek=checkpoint: in the place of the profile's lek"
+    assert note in done.run["notes"]
+    assert str(models.path) not in json.dumps(done.run)
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        ("lek", "--lek-model lek: expected SUBJECT=PATH"),
+        ("lke=one", "--lek-model lke=one: no subject 'lke', did you mean 'lek'?"),
+        ("lek=nowhere", "--lek-model lek=nowhere: no such directory or file, and no owner/name"),
+        ("lek=data", "data/config.json: cannot be read"),
+    ],
+)
+def test_errors_of_another_model_are_one_line(models: Project, option: str, error: str) -> None:
+    done = models.evaluate("evals", f"--lek-model={option}")
+    assert done.code == 4
+    assert error in done.error
