@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from lek.data.kernel import Kernel
 from lek.generation.backend import Backend, Prompt, Request, prompt_of
 from lek.models import machine
 from lek.models.build import Builder
@@ -74,7 +75,8 @@ class Generator:
     """Generates the responses of models, through the store.
 
     ``locks``: the directory of lock files that keep processes from generating the same responses.
-    ``fresh``: responses of earlier sessions are not reused (`--lek-fresh`).
+    ``kernel`` returns the ethical kernel; called if a subject is asked under it. ``fresh``:
+    responses of earlier sessions are not reused (`--lek-fresh`).
     """
 
     def __init__(
@@ -85,10 +87,12 @@ class Generator:
         decoding: Decoding,
         progress: Progress,
         *,
+        kernel: Callable[[], Kernel] | None = None,
         fresh: bool = False,
     ) -> None:
         self.models, self._store, self._locks = models, store, locks
         self.decoding, self._progress, self._fresh = decoding, progress, fresh
+        self._kernel = kernel
 
     def respond(
         self, subject: BuiltSubject, cases: Sequence[Case], on_response: OnResponse | None = None
@@ -100,7 +104,7 @@ class Generator:
         if not cases:
             return {}
         by_id = {c.id: c for c in cases}
-        prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
+        prompts = {c.id: self._prompt(c, subject) for c in cases}
 
         def report(name: str, response: Response) -> None:
             if on_response is not None:
@@ -113,7 +117,7 @@ class Generator:
         """Return the responses in the store, by case id, without loading or fetching a model."""
         if not self.models.builder.recipes.at_hand():
             return {}
-        prompts = {c.id: prompt_of(c, subject.prompt) for c in cases}
+        prompts = {c.id: self._prompt(c, subject) for c in cases}
         keys = self._keys(subject.name, prompts)
         responses = self._store.get(keys.values(), fresh=self._fresh)
         return {
@@ -153,6 +157,16 @@ class Generator:
         for i in keys.keys() - reported:
             on_response(i, stored[keys[i]])
         return {i: stored[key] for i, key in keys.items()}
+
+    def _prompt(self, case: Case, subject: BuiltSubject) -> Prompt:
+        """The prompt of ``case``, with the system message and the kernel of ``subject``."""
+        prompt = prompt_of(case, subject.prompt)
+        if subject.kernel:
+            assert self._kernel is not None  # given with every profile
+            prompt = self._kernel().sandwich(case.prompt)
+        if subject.system is not None and isinstance(prompt, list):
+            prompt = [{"role": "system", "content": subject.system}, *prompt]
+        return prompt
 
     def _keys(self, subject: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
         fingerprint = self.models.fingerprint(subject)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
+from jinja2 import TemplateError
+
 from lek.errors import BadInput
 from lek.generation.backend import Completion, Prompt, Request
 from lek.models.weights import Loaded, NumericFormat, load
@@ -38,7 +40,8 @@ class MlxBackend:
 
         ``on_tokens``: called after each step with the number of tokens generated in it. A prompt
         that leaves no room for an answer in the model's context gets a completion without text.
-        Raises `BadInput` for a chat prompt if the model has no chat template.
+        Raises `BadInput` for a chat prompt if the model has no chat template, or one that rejects
+        the prompt or omits its system message.
         """
         from mlx_lm.generate import BatchGenerator
 
@@ -93,7 +96,16 @@ class MlxBackend:
             raise BadInput(
                 f"{self._directory}: no chat template; give the subject prompt = 'plain'"
             )
-        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        remedy = "; delete the subject's key system" if prompt[0]["role"] == "system" else ""
+        try:
+            text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+        except TemplateError as e:
+            cause = (str(e).strip() or type(e).__name__).splitlines()[0]
+            raise BadInput(
+                f"{self._directory}: its chat template rejects the prompt: {cause}{remedy}"
+            ) from e
+        if remedy and prompt[0]["content"].strip() not in text:
+            raise BadInput(f"{self._directory}: its chat template omits system messages{remedy}")
         return str(text)
 
     def _tokens(self, rendered: str, prompt: Prompt) -> list[int]:

@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from lek.data.kernel import Kernel, load_kernel
 from lek.data.lem import responses_file
 from lek.data.recorded import RecordedResponses, read_responses
 from lek.data.tables import read_table, with_ids
 from lek.errors import BadInput, StoreError
 from lek.generation.generator import Generator, OnResponse
-from lek.profile.loading import LoadedProfile
+from lek.profile.loading import LoadedProfile, shipped
 from lek.profile.schema import BuiltSubject, RecordedSubject, SubjectConfig
 from lek.records import Case, Response
 from lek.workspace.workspace import Workspace
@@ -96,8 +97,14 @@ class SubjectResponses:
             workspace.home / "locks",
             self._loaded.profile.decoding,
             workspace.progress,
+            kernel=lambda: self._kernel,
             fresh=workspace.fresh,
         )
+
+    @cached_property
+    def _kernel(self) -> Kernel:
+        name = self._loaded.profile.kernel
+        return load_kernel(self._loaded.relative(name) if name else shipped() / "kernel")
 
     def describe(self, subject: SubjectConfig) -> dict[str, Any]:
         """Describe ``subject`` for ``run.json``: recipe, fingerprint, and its build record."""
@@ -110,8 +117,10 @@ class SubjectResponses:
             fingerprint = builder.recipes.of(subject.name).fingerprint
         except BadInput as e:  # then its cases failed too, and their tests reported the cause
             return {"name": subject.name, "fingerprint": None, "reason": str(e)}
+        kernel = {"kernel": self._kernel.digest} if subject.kernel else {}
         return {
             "name": subject.name,
+            **kernel,
             "recipe": builder.recipes.describe(subject.name),
             "fingerprint": fingerprint,
             "form": str(builder.recipes.form),

@@ -35,6 +35,7 @@ class Builder:
 
         Raises `BadInput` if it cannot be built.
         """
+        name = self.recipes.same_model(name)
         recipe = self.recipes.of(name)
         if not recipe.stages:
             return self._start_model(recipe.start)
@@ -52,6 +53,7 @@ class Builder:
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return the build record of subject ``name``; empty if its source is used unchanged."""
+        name = self.recipes.same_model(name)
         recipe = self.recipes.of(name)
         return facts_of(self._path(name, recipe.fingerprint)) or {}
 

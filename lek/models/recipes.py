@@ -181,6 +181,13 @@ class Recipes:
         """Return the path of prompts, training data or an adapter that the profile names."""
         return self._loaded.relative(path)
 
+    def same_model(self, name: str) -> str:
+        """Return the subject with the weights of ``name`` that is not only asked otherwise."""
+        subject = self._subjects[name]
+        while isinstance(subject, DerivedSubject) and subject.is_same_model:
+            subject = self._subjects[subject.origin]
+        return subject.name
+
     def digest(self, file: Path) -> str:
         """Return the SHA-256 of ``file``."""
         return self._store.digest(file)

@@ -19,6 +19,7 @@ from lek.profile.schema import (
     JUDGE_KINDS,
     NONE,
     SUBJECT_KINDS,
+    BuiltSubject,
     CasesConfig,
     Data,
     DerivedSubject,
@@ -299,6 +300,10 @@ def check_judges(
 def _check_subject(where: str, profile: Profile, i: int) -> None:
     """Raise `BadInput` if subject ``i`` is not consistent with the subjects above it."""
     subject, names = profile.subjects[i], profile.subject_names
+    if isinstance(subject, BuiltSubject) and subject.prompt == "plain":
+        for key, given in (("system", subject.system is not None), ("kernel", subject.kernel)):
+            if given:
+                raise BadInput(f'{where}.{key}: needs prompt = "chat"; delete one of the two')
     if isinstance(subject, RecordedSubject):
         for earlier in profile.subjects[:i]:
             if isinstance(earlier, RecordedSubject) and earlier.recorded == subject.recorded:
@@ -323,9 +328,10 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
                 f"{where}: has abliterate and adapter; give each to a subject of its own, one "
                 "derived from the other"
             )
-        if not subject.abliterate and not subject.adapter and not subject.lora:
+        if subject.is_same_model and subject.system is None and not subject.kernel:
             raise BadInput(
-                f"{where}: the same as {subject.origin}; add abliterate, adapter or lora"
+                f"{where}: the same as {subject.origin}; add abliterate, adapter or lora, or one "
+                "of system and kernel"
             )
 
 

@@ -392,12 +392,15 @@ class RecordedSubject(Section):
 class BuiltSubject(Section):
     """Settings of all subjects that are models.
 
-    ``prompt``: ``plain`` for a model without a chat template. ``dequantize``: whether to convert
-    quantised weights to full precision (default: if necessary).
+    ``prompt``: ``plain`` for a model without a chat template. ``system``: a system message before
+    each prompt. ``kernel``: whether each prompt is asked under the ethical kernel.
+    ``dequantize``: whether to convert quantised weights to full precision (default: if necessary).
     """
 
     name: Name
     prompt: Literal["chat", "plain"] = "chat"
+    system: Annotated[str, Field(min_length=1)] | None = None
+    kernel: bool = False
     dequantize: bool | None = None
 
 
@@ -413,13 +416,19 @@ class DerivedSubject(BuiltSubject):
 
     First by ``abliterate``, or by fusing ``adapter``, a directory that ``mlx_lm.lora`` has written;
     then by the stages of ``lora``. If that subject was itself derived by ``lora`` and nothing comes
-    before the stages, they continue training its adapter.
+    before the stages, they continue training its adapter. Without any of these it is the same
+    model, asked with another ``system`` message or under the kernel.
     """
 
     origin: Annotated[Name, Field(alias="from")]
     abliterate: Abliterate | None = None
     adapter: str | None = None
     lora: tuple[Stage, ...] = ()
+
+    @property
+    def is_same_model(self) -> bool:
+        """Whether its weights are those of the subject that it is derived from."""
+        return not (self.abliterate or self.adapter or self.lora)
 
 
 SUBJECT_KINDS: Mapping[str, type[Section]] = {
@@ -526,7 +535,8 @@ class Profile(Section):
     """One evaluation.
 
     ``baseline``: the subject that the others are compared with in reports. ``kernel``: directory of
-    the kernel and axioms for `lek sandwich` (default: the shipped ones).
+    the kernel and axioms, for `lek sandwich` and subjects with ``kernel = true`` (default: the
+    shipped ones).
     """
 
     description: str = ""

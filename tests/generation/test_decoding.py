@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support import tiny
 
+from lek.errors import BadInput
 from lek.generation.backend import Completion, Request, chat
 from lek.generation.mlx import MlxBackend, bytes_per_sequence
 from lek.models.weights import NumericFormat, load
@@ -71,6 +72,36 @@ def test_the_start_token_stands_once_and_bare_text_has_one(backend: MlxBackend) 
     assert found["chat"].prompt_tokens == len(ids)
     assert found["plain"].rendered == "the"
     assert found["plain"].prompt_tokens == 2  # <bos> the
+
+
+@pytest.mark.parametrize(
+    ("template", "fault"),
+    [
+        (
+            "{% for m in messages %}{% if m.role == 'system' %}"
+            "{{ raise_exception('System role not supported') }}{% endif %}{{ m.content }}"
+            "{% endfor %}",
+            "its chat template rejects the prompt: System role not supported",
+        ),
+        (
+            "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}"
+            "{% endfor %}",
+            "its chat template omits system messages",
+        ),
+    ],
+    ids=["rejects", "omits"],
+)
+def test_a_template_without_a_place_for_the_system_message_is_an_error(
+    tmp_path: Path, template: str, fault: str
+) -> None:
+    tiny.gemma(tmp_path, layers=2, hidden=64)
+    (tmp_path / "chat_template.jinja").write_text(template)
+    backend = MlxBackend.open(tmp_path, FORM)
+    prompt = [{"role": "system", "content": "Be brief. "}, *chat("the")]
+    with pytest.raises(BadInput) as raised:
+        answers(backend, [Request("T1", prompt)])
+    assert str(raised.value) == f"{tmp_path}: {fault}; delete the subject's key system"
+    assert answers(backend, [Request("T1", chat("the"))])["T1"].text is not None
 
 
 def test_a_prompt_without_room_for_an_answer_says_so(tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from collections.abc import Callable
 import pytest
 from support import tiny
 from support.endpoint import Answer, Asked, ok, serving, sevens
-from support.project import PATIENCE, Outcome, Project, clean_environment
+from support.project import PATIENCE, ROOT, Outcome, Project, clean_environment
+
+from lek.data.kernel import load_kernel
 
 PROFILE = """
 [data]
@@ -412,3 +414,53 @@ def test_errors_of_another_model_are_one_line(models: Project, option: str, erro
     done = models.evaluate("evals", f"--lek-model={option}")
     assert done.code == 4
     assert error in done.error
+
+
+SYSTEM_AND_KERNEL = """
+[[subjects]]
+name = "base-careful"
+from = "base"
+system = "Answer <briefly>."
+[[subjects]]
+name = "base-kernel"
+from = "base"
+kernel = true
+[[subjects]]
+name = "lek-both"
+from = "lek"
+system = "Answer <briefly>."
+kernel = true
+"""
+
+
+def test_the_same_weights_are_asked_under_a_system_message_or_the_kernel(models: Project) -> None:
+    for seed, name in enumerate(("one", "two")):  # with room for the kernel
+        shutil.rmtree(models.path / name)
+        tiny.gemma(
+            models.path / name, seed=seed, layers=2, hidden=64, max_position_embeddings=32_768
+        )
+    path = models.path / "evals" / "profiles" / "small.toml"
+    path.write_text(path.read_text().replace("[judges]", SYSTEM_AND_KERNEL + "[judges]"))
+    done = models.evaluate("evals", "-m", "toxigen")
+    assert done.code == 0, done.out
+    subjects = {s["name"]: s for s in done.run["subjects"]}
+    for derived, origin in (("base-careful", "base"), ("base-kernel", "base"), ("lek-both", "lek")):
+        assert subjects[derived]["fingerprint"] == subjects[origin]["fingerprint"]
+    kernel = load_kernel(ROOT / "kernel")
+    assert subjects["base-kernel"]["kernel"] == subjects["lek-both"]["kernel"] == kernel.digest
+    assert "kernel" not in subjects["base-careful"]
+    assert subjects["base-careful"]["recipe"]["system"] == "Answer <briefly>."
+    rows = sqlite3.connect(models.path / ".lek" / "store.sqlite3").execute(
+        "SELECT response, prompt FROM responses"
+    )
+    rendered = {(r["subject"], r["case"]): p for r, p in ((json.loads(r), p) for r, p in rows)}
+    assert len(rendered) == 5 * 6
+    for i in range(6):
+        texts = {name: rendered[name, f"X{i}"] for name in subjects}
+        assert all(f"people like {i}" in t for t in texts.values())
+        has_system = {n for n, t in texts.items() if "Answer <briefly>." in t}
+        has_kernel = {n for n, t in texts.items() if kernel.text.strip() in t}
+        assert has_system == {"base-careful", "lek-both"}
+        assert has_kernel == {"base-kernel", "lek-both"}
+    assert all(v["response"]["text"] is not None for v in done.verdicts)
+    assert not any((models.path / ".lek" / "models").glob("*careful*"))

@@ -42,7 +42,22 @@ BAD = {
     "nothing made": (
         LEK,
         'name = "lek"\nfrom = "base"',
-        "the same as base; add abliterate, adapter or",
+        "the same as base; add abliterate, adapter or lora, or one of system and kernel",
+    ),
+    "system message in plain text": (
+        'model = "some/model"',
+        'model = "some/model"\nprompt = "plain"\nsystem = "Be brief."',
+        'subjects[0].system: needs prompt = "chat"; delete one of the two',
+    ),
+    "kernel in plain text": (
+        'from = "base"',
+        'from = "base"\nprompt = "plain"\nkernel = true',
+        'subjects[1].kernel: needs prompt = "chat"; delete one of the two',
+    ),
+    "empty system message": (
+        'from = "base"',
+        'from = "base"\nsystem = ""',
+        "subjects[1].system = '': string should have at least 1 character",
     ),
     "stage on a source": (
         'model = "some/model"',
