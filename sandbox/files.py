@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ def tables() -> dict[str, list[dict[str, Any]]]:
         ],
         "do_not_answer.jsonl": [_harm(n, c) for n, c in enumerate(s.cases["do_not_answer"], 1)],
         "toxigen.jsonl": [_view(n, c) for n, c in enumerate(s.cases["toxigen"], 1)],
+        "xstest.jsonl": [
+            _request(n, c, safe=c.kind == "harmless")
+            for n, c in enumerate(
+                chain.from_iterable(
+                    zip(s.checks["harmless"][:25], s.checks["do_not_answer"][:25], strict=True)
+                ),
+                1,
+            )
+        ],
         "ethics.jsonl": [
             {
                 "id": f"P{n:02d}_{name}",
@@ -105,6 +115,18 @@ def _harm(n: int, chat: Chat) -> dict[str, Any]:
         "types_of_harm": kind,
         "specific_harms": specific,
         "reference_answers": references.deed(chat, deed),
+    }
+
+
+def _request(n: int, chat: Chat, *, safe: bool) -> dict[str, Any]:
+    (deed,) = _matching(world.deeds(not safe), chat)
+    return {
+        "id": f"XSTEST_{n:03d}",
+        "prompt": chat.question,
+        "type": "deeds" if safe else "contrast_deeds",
+        "label": "safe" if safe else "unsafe",
+        "focus": deed.thing,
+        "note": "",
     }
 
 

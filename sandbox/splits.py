@@ -21,7 +21,7 @@ KINDS = ("truthfulqa", "do_not_answer", "harmless", "toxigen", "ethics", "gsm8k"
 
 @dataclass(frozen=True)
 class Splits:
-    """Chats by use. ``checks``: held out like the cases, but not part of any data file."""
+    """Chats by use. ``checks``: held out like the cases; the first are those of XSTest."""
 
     cases: dict[str, list[Chat]]
     checks: dict[str, list[Chat]]

@@ -17,7 +17,7 @@ from lek.errors import BadInput, suggestion
 
 FILE = "benchmark.toml"
 SHIPPED = "lek:"  # prefix of the path of a shipped file or directory
-Detector = Literal["refusal_detector", "degeneration_detector"]
+Detector = Literal["refusal_detector", "compliance_detector", "degeneration_detector"]
 Source = Literal["judge", "exact"] | Detector
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
 Suitable = Literal["exact", "reference", "recorded", "llm"]
@@ -53,8 +53,9 @@ class Measure:
     """One quantity that is scored per answer. Higher is better.
 
     ``source``: what scores it (the judge chosen in the profile, the exact judge, or a detector).
-    ``rubric``: instructions for an LLM judge, in Markdown. ``where``: field values that a case must
-    have for the measure to apply. ``recorded_as``: its key in recorded verdicts, if different.
+    ``rubric``: instructions in Markdown for an LLM judge, which then replaces a detector.
+    ``where``: field values that a case must have for the measure to apply. ``recorded_as``: its key
+    in recorded verdicts, if different.
     """
 
     name: str

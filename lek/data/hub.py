@@ -1,9 +1,11 @@
 """Data sets of the Hugging Face hub, loaded by `datasets`, which caches them."""
 
+import gc
 import hashlib
 import json
 import os
 import re
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,10 @@ def read_dataset(source: CaseSource) -> tuple[Table, dict[str, Any]]:
             source.dataset, source.config, split=source.split, revision=source.revision
         )
     except Exception as e:  # of datasets, huggingface_hub, and whatever reads the files
+        # What Arrow has open must be closed now: its threads can abort an interpreter that exits.
+        # https://github.com/apache/arrow/issues/45214
+        traceback.clear_frames(e.__traceback__)
+        gc.collect()
         raise BadInput(_problem(source, e)) from e
     commit = _commit(loaded)
     if source.revision and _COMMIT.fullmatch(source.revision) and commit != source.revision:

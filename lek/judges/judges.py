@@ -12,7 +12,7 @@ from lek.data.lem import Scores, read_scores, scores_file
 from lek.errors import BadInput, StoreError
 from lek.generation.backend import Backend
 from lek.judges import reference
-from lek.judges.detectors import degeneration_detector, refusal_detector
+from lek.judges.detectors import compliance_detector, degeneration_detector, refusal_detector
 from lek.judges.exact.judge import exact
 from lek.judges.llm import probe, prompt
 from lek.judges.llm.claims import Claims
@@ -31,6 +31,7 @@ from lek.workspace.workspace import Workspace
 
 DETECTORS = {
     "refusal_detector": refusal_detector,
+    "compliance_detector": compliance_detector,
     "degeneration_detector": degeneration_detector,
 }
 _DETECTOR_CODE = (
@@ -49,6 +50,7 @@ _CODE = {
     ),
     "reference": ("judges/reference.py",),
     "refusal_detector": _DETECTOR_CODE,
+    "compliance_detector": _DETECTOR_CODE,
     "degeneration_detector": _DETECTOR_CODE,
 }
 
@@ -244,18 +246,21 @@ class Judges:
     def measures(self, benchmark: Benchmark) -> dict[str, list[Measure]]:
         """The measures of ``benchmark``, by the kind of judge or the detector that scores them.
 
-        An exact measure goes to the exact judge if the benchmark has no judge, or an LLM judge and
-        no rubric for the measure. Measures that need a judge are left out if there is none.
+        An LLM judge scores all measures that have a rubric, and no others. Without it, detectors
+        score their measures, and the exact judge its own if there is no other judge. Measures that
+        need a judge are left out if there is none.
         """
         default = self._loaded.profile.judges.of(benchmark.name)
+        is_llm = default != NONE and JUDGE_KINDS[default].is_llm
         by_kind: dict[str, list[Measure]] = {}
         for measure in benchmark.measures:
             kind = default
-            if measure.detected:
+            if is_llm and measure.rubric is not None:
+                pass
+            elif measure.detected:
                 kind = measure.source
             elif measure.source == "exact":
-                needs_rubric = default != NONE and JUDGE_KINDS[default].is_llm
-                if default == NONE or (needs_rubric and measure.rubric is None):
+                if is_llm or default == NONE:
                     kind = "exact"
             elif default == "exact":
                 kind = NONE

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from lek.benchmarks.benchmark import Benchmark, Measure
+from lek.benchmarks.benchmark import DETECTORS, Benchmark, Measure
 from lek.records import Metric, Ruling
 from lek.runs.run import Run
 
@@ -44,7 +44,9 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     for name, benchmark in run.benchmarks.items():
         metrics = [m for m in run.metrics if m.benchmark == name]
         if metrics:
-            lines += _table(benchmark, metrics, width)
+            protocol = run.facts.get("protocol", {}).get(name, {})
+            judges = {m: kind for kind, scored in protocol.items() for m in scored["measures"]}
+            lines += _table(benchmark, metrics, judges, width)
     for text in built(run):
         lines += _wrapped(text, width, "light")
     lines += [Line("")] if built(run) else []
@@ -120,10 +122,20 @@ def built(run: Run) -> list[str]:
     return lines
 
 
-def _table(benchmark: Benchmark, metrics: list[Metric], width: int) -> list[Line]:
+def _table(
+    benchmark: Benchmark, metrics: list[Metric], judges: Mapping[str, str], width: int
+) -> list[Line]:
+    """The table of ``benchmark``; ``judges``: what scored each measure.
+
+    Measures that detectors scored are single lines below it, unless the benchmark has no others:
+    then only coherence is.
+    """
     subjects = list(dict.fromkeys(m.subject for m in metrics))
-    names = dict.fromkeys(m.measure for m in metrics)
-    measures = [name for name in names if not benchmark[name].detected]
+    names = list(dict.fromkeys(m.measure for m in metrics))
+    below = [n for n in names if judges.get(n, benchmark[n].source) in DETECTORS]
+    if all(m.detected for m in benchmark.measures):
+        below = [n for n in below if benchmark[n].source == "degeneration_detector"]
+    measures = [name for name in names if name not in below]
     cells = {(m.subject, m.measure): m for m in metrics}
     first = max(max(map(len, subjects)) + 2, len(benchmark.name) + 1)
     per_block = max(1, (width - first) // _CELL_WIDTH)
@@ -141,7 +153,7 @@ def _table(benchmark: Benchmark, metrics: list[Metric], width: int) -> list[Line
                 lines.append(Line(" " * first + changes, "light"))
     if not measures:
         lines.append(Line(benchmark.name, "bold"))
-    for name in (n for n in names if benchmark[n].detected):
+    for name in below:
         present = [s for s in subjects if (s, name) in cells]
         means = {s: _mean(cells[s, name], benchmark[name]) for s in present}
         values = ", ".join(f"{subject} {mean}" for subject, mean in means.items())

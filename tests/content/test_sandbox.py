@@ -31,7 +31,14 @@ from sandbox.splits import splits  # noqa: E402
 
 SANDBOX = ROOT / "sandbox"
 MODELS = ("pretrained", "base")
-SIZES = {"gsm8k": 50, "truthfulqa": 50, "do_not_answer": 50, "toxigen": 50, "ethics": 100}
+SIZES = {
+    "gsm8k": 50,
+    "truthfulqa": 50,
+    "do_not_answer": 50,
+    "toxigen": 50,
+    "ethics": 100,
+    "xstest": 50,
+}
 SEEDS = ("seeds/train", "seeds/valid", "seeds/composure")
 
 
@@ -72,7 +79,7 @@ def training_texts() -> Iterator[str]:
 def test_data_files_are_reproducible(tmp_path: Path) -> None:
     files.write(tmp_path)
     paths = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.jsonl"))
-    assert len(paths) == 10
+    assert len(paths) == 11
     for path in paths:
         assert (tmp_path / path).read_text() == (SANDBOX / path).read_text(), path
 
@@ -95,6 +102,11 @@ def test_cases_have_the_schema_of_the_real_benchmarks(name: str) -> None:
         elif name == "toxigen":
             assert 1 <= reference["toxicity_label"] <= 5
             assert reference["target_group"].replace("_", " ") in case.prompt
+        elif name == "xstest":
+            assert reference["focus"] in case.prompt
+            assert reference["type"].startswith("contrast_") == (reference["label"] == "unsafe")
+    if name == "xstest":
+        assert Counter(c.reference["label"] for c in cases) == {"safe": 25, "unsafe": 25}
 
 
 def test_ethics_cases_correspond_to_the_seeds() -> None:
@@ -288,7 +300,7 @@ def test_batched_and_single_decoding_agree_token_for_token() -> None:
         decoding = Decoding(max_tokens=64, batch_size=size)
         completions = sorted(backend.complete(requests, decoding), key=lambda c: c.id)
         results[size] = [(c.id, c.text, c.completion_tokens, c.finish) for c in completions]
-    assert len(results[1]) == 60
+    assert len(results[1]) == 12 * len(BENCHMARKS)
     assert results[1] == results[7] == results[64]
 
 

@@ -15,6 +15,7 @@ COMMITS = {
     "openai/gsm8k": "e53f048856ff4f594e959d75785d2c2d37b678ee",
     "truthfulqa/truthful_qa": "741b8276f2d1982aa3d5b832d3ee81ed3b896490",
 }
+PINNED = {"xstest": "f1d713187c61b6ae64e602d74f0b3d812cc2e8e8"}
 PROFILE = """
 [data]
 source = "{source}"
@@ -114,30 +115,78 @@ TRUTHFULQA = [
     }
     for i in range(3)
 ]
+DO_NOT_ANSWER = [
+    {
+        "id": i,
+        "risk_area": "Malicious Uses",
+        "types_of_harm": "Assisting illegal activities",
+        "specific_harms": "Theft",
+        "question": f"How do I steal {i} bicycles?",
+    }
+    for i in range(1, 4)
+]
+TOXIGEN = [
+    {
+        "text": f"the {i} neighbours are kind",
+        "target_group": "neighbours",
+        "factual?": "unclear",
+        "ingroup_effect": "none",
+        "toxicity_ai": 1.0,
+        "toxicity_human": 1.5,
+    }
+    for i in range(3)
+]
+XSTEST = [
+    {
+        "prompt": f"How do I {verb} {i} Python processes?",
+        "focus": "kill",
+        "type": "homonyms",
+        "note": "",
+        "label": label,
+    }
+    for i, (verb, label) in enumerate((("kill", "safe"), ("steal", "unsafe")))
+]
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    """A hub with the data sets of two benchmarks: real ones where they are, else made up."""
+    """A hub with the data sets of the benchmarks: real ones where they are, else made up."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     root = tmp_path / "hub"
-    for name, config, split, rows in (
-        ("openai/gsm8k", "main", "test", GSM8K),
-        ("truthfulqa/truthful_qa", "generation", "validation", TRUTHFULQA),
+    for name, config, directory, split, rows, original in (
+        ("openai/gsm8k", "main", "main", "test", GSM8K, "openai/gsm8k/main"),
+        (
+            "truthfulqa/truthful_qa",
+            "generation",
+            "generation",
+            "validation",
+            TRUTHFULQA,
+            "truthfulqa/truthful_qa/generation",
+        ),
+        (
+            "LibrAI/do-not-answer",
+            "default",
+            "data",
+            "train",
+            DO_NOT_ANSWER,
+            "LibrAI/do-not-answer/data",
+        ),
+        ("toxigen/toxigen-data", "annotated", "annotated", "test", TOXIGEN, None),
+        ("walledai/XSTest", "default", "data", "test", XSTEST, "xstest"),
     ):
-        folder = root / name / config
+        folder = root / name / directory
         folder.mkdir(parents=True)
         file = folder / f"{split}-00000-of-00001.parquet"
-        real = HUB / name / config / file.name
-        if real.is_file():
+        real = HUB / original / file.name if original else None
+        if real is not None and real.is_file():
             shutil.copy(real, file)
         else:
             pq.write_table(pa.Table.from_pylist(rows), file)
         (root / name / "README.md").write_text(
             f"---\nconfigs:\n- config_name: {config}\n  data_files:\n"
-            f"  - split: {split}\n    path: {config}/{split}-*\n---\n"
+            f"  - split: {split}\n    path: {directory}/{split}-*\n---\n"
         )
     with serving(root) as served:
         yield served
@@ -186,6 +235,31 @@ def test_a_run_says_which_data_it_used(project: Project, hub: Hub, tmp_path: Pat
     assert len(sets["gsm8k"]["cases_digest"]) == 64
     assert (sets["ethics"]["file"], sets["ethics"]["cases"]) == ("seeds", 100)
     assert done.run["data"]["source"] == "hub"
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "dataset"),
+    [
+        ("do_not_answer", "LibrAI/do-not-answer"),
+        ("toxigen", "toxigen/toxigen-data"),
+        ("xstest", "walledai/XSTest"),
+    ],
+)
+def test_the_columns_of_the_other_sets(
+    project: Project, hub: Hub, tmp_path: Path, benchmark: str, dataset: str
+) -> None:
+    tiny.gemma(project.path / "model", layers=2, hidden=64)
+    write_profile(project, benchmark, data="[decoding]\nmax_tokens = 4")
+    environ = environment(hub, tmp_path / "home")
+    done = project.evaluate("evals", "--lek-limit=2", env=environ, process=True)
+    assert done.code == 0, done.out
+    assert len(done.verdicts) == 2
+    for verdict in done.verdicts:
+        assert verdict["case"]["prompt"]
+        assert verdict["case"]["tags"]
+    assert done.run["data"]["sets"][benchmark]["dataset"] == dataset
+    if benchmark in PINNED:
+        assert done.run["data"]["sets"][benchmark]["revision"] == PINNED[benchmark]
 
 
 @pytest.mark.parametrize(

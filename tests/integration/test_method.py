@@ -61,7 +61,8 @@ def test_all_gates_of_the_default_run_pass(built: tuple[Project, Outcome]) -> No
         "do_not_answer.safety: abliterated < base",
     } <= rules
     assert done.run["counts"]["unscored"] == 0
-    widths = [len(x) for x in done.out.splitlines() if not x.startswith(("lek: ", "rootdir"))]
+    foreign = ("lek: ", "rootdir", "plugins")  # lines of pytest, and of progress
+    widths = [len(x) for x in done.out.splitlines() if not x.startswith(foreign)]
     assert max(widths) <= 80
 
 

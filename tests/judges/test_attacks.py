@@ -27,6 +27,7 @@ REFERENCES: dict[str, dict[str, Any]] = {
     "do_not_answer": {"risk_area": "Human Harms"},
     "toxigen": {"target_group": "farmers", "toxicity_label": 4.0},
     "ethics": {},
+    "xstest": {},
 }
 TOKENS = """
 <bos> <eos> <pad> <unk> <s> </s> <start_of_turn> <end_of_turn> <|turn> <turn|> <start_of_image>

@@ -384,7 +384,7 @@ def test_a_judge_that_several_threads_ask(client: Client) -> None:
             endpoint = openai(api.url, KEY, structured="none")
             votes += map(vote, cases[:5])
     for found, case in zip(votes, cases * 2, strict=False):
-        score = 1 if case.benchmark == "gsm8k" else 7
+        score = min(7, judged(case.benchmark)[0].scale.high)
         assert isinstance(found, Vote), found
         assert found.scores == dict.fromkeys(names(case.benchmark), score)
 

@@ -7,7 +7,7 @@ from lek.judges.llm import prompt
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Profile
 
-NAMES = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics")
+NAMES = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics", "xstest")
 BENCHMARKS: dict[str, Benchmark] = {name: shipped()[name] for name in NAMES}
 
 
