@@ -55,14 +55,17 @@ class Case(Record, frozen=True, kw_only=True):
 class Response(Record, frozen=True, kw_only=True):
     """A subject's answer to a case. ``text`` is ``None`` exactly when ``reason`` says why.
 
-    ``finish``: ``stop``, ``length`` (cut off at the token limit) or ``None`` (unknown).
-    ``seconds``: wall time.
+    ``thought``: what the model thought before it answered, which is not judged, and
+    ``thought_tokens`` its length; ``None`` if it did not think. ``finish``: ``stop``, ``length``
+    (cut off at the token limit) or ``None`` (unknown). ``seconds``: wall time.
     """
 
     subject: str
     case: str
     text: str | None
     reason: str | None = None
+    thought: str | None = None
+    thought_tokens: int | None = None
     finish: Literal["stop", "length"] | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None

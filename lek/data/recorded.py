@@ -12,6 +12,7 @@ from typing import Any
 from lek.data.tables import Row, Table, both, is_text
 from lek.errors import BadInput
 from lek.records import Case, Response
+from lek.text.thoughts import split
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,13 @@ def _response(subject: str, row: Row, where: str, *, keep_empty: bool) -> Respon
         return _missing(subject, row.id, f"{where}: the response is empty")
     if re.match(r"\s*\[?ERROR\b", text):
         return _missing(subject, row.id, f"{where}: the response is an error: {text[:120]!r}")
+    thought, answer = split(text)
+    if answer is None:
+        return _missing(subject, row.id, f"{where}: the thought in the response has no end")
+    if not answer.strip() and not keep_empty:
+        return _missing(subject, row.id, f"{where}: the response is empty after its thought")
     seconds = _seconds(row.fields.get("elapsed_seconds"))
-    return Response(subject=subject, case=row.id, text=text, seconds=seconds)
+    return Response(subject=subject, case=row.id, text=answer, thought=thought, seconds=seconds)
 
 
 def _seconds(value: Any) -> float | None:

@@ -36,7 +36,8 @@ class Completion(NamedTuple):
     """The result of a request: a ``text``, or the ``reason`` why there is none.
 
     ``rendered``: the text given to the model, chat template applied. ``seconds``: wall time since
-    all requests of the call started.
+    all requests of the call started. ``thought``: what the model thought, which is not part of
+    ``text``; its ``thought_tokens`` are part of ``completion_tokens``.
     """
 
     id: str
@@ -47,6 +48,8 @@ class Completion(NamedTuple):
     completion_tokens: int
     seconds: float
     reason: str | None = None
+    thought: str | None = None
+    thought_tokens: int | None = None
 
 
 class Backend(Protocol):

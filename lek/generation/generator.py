@@ -67,7 +67,10 @@ class ModelSlot:
             free()
 
 
-CODE = ("generation/mlx.py",)  # the files that compute an answer from weights and messages
+CODE = (
+    "generation/mlx.py",
+    "text/thoughts.py",
+)  # the files that compute an answer from weights and messages
 OnResponse = Callable[[Case, Response], None]
 
 
@@ -191,6 +194,8 @@ class Generator:
                     case=completion.id,
                     text=completion.text,
                     reason=completion.reason,
+                    thought=completion.thought,
+                    thought_tokens=completion.thought_tokens,
                     finish=completion.finish,
                     prompt_tokens=completion.prompt_tokens,
                     completion_tokens=completion.completion_tokens,
@@ -208,6 +213,8 @@ class Generator:
         sampled = {**settings, "name": name}
         greedy = {"max_tokens": settings["max_tokens"], "temperature": 0.0}
         decoding = sampled if self.decoding.temperature else greedy
+        if self.decoding.enable_thinking is not None:
+            decoding["enable_thinking"] = self.decoding.enable_thinking
         return key_of(fingerprint, prompt, decoding | {"code": code_digest(*CODE)})
 
     def _lock(self, fingerprint: str, what: str) -> AbstractContextManager[None]:

@@ -17,6 +17,11 @@ from lek.errors import BadInput
 from lek.generation.backend import Completion, Prompt, Request
 from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Decoding
+from lek.text import thoughts
+
+_UNFINISHED = (
+    "the thought has no end; raise decoding.max_tokens, or set decoding.enable_thinking = false"
+)
 
 
 class MlxBackend:
@@ -45,7 +50,8 @@ class MlxBackend:
         """
         from mlx_lm.generate import BatchGenerator
 
-        rendered = {r.id: self._render(r.prompt) for r in requests}
+        thinking = decoding.enable_thinking
+        rendered = {r.id: self._render(r.prompt, thinking) for r in requests}
         tokens = {r.id: self._tokens(rendered[r.id], r.prompt) for r in requests}
         order = sorted(tokens, key=lambda i: len(tokens[i]))
         room = {i: self._room(len(tokens[i]), decoding.max_tokens) for i in order}
@@ -76,19 +82,46 @@ class MlxBackend:
                         answers[r.uid].append(r.token)
                     if r.finish_reason is not None:
                         name, answer = names[r.uid], answers.pop(r.uid)
+                        parts = self._parts(answer, rendered[name])
                         yield Completion(
                             id=name,
-                            text=tokenizer.decode(answer, skip_special_tokens=True),
+                            text=parts.answer,
                             rendered=rendered[name],
                             finish=r.finish_reason,
                             prompt_tokens=len(tokens[name]),
                             completion_tokens=len(answer),
                             seconds=round(time.perf_counter() - start, 3),
+                            reason=_UNFINISHED if parts.answer is None else None,
+                            thought=parts.thought,
+                            thought_tokens=self._count(parts.thought),
                         )
         finally:
             generator.close()
 
-    def _render(self, prompt: Prompt) -> str:
+    def _parts(self, answer: list[int], rendered: str) -> thoughts.Parts:
+        """The thought and the answer in a model's tokens, after the prompt ``rendered``."""
+        tokenizer = self._loaded.tokenizer
+        start, end = thoughts.START, thoughts.END
+        if tokenizer.has_thinking:
+            start, end = tokenizer.think_start, tokenizer.think_end
+        added = tokenizer.added_tokens_decoder.items()
+        marks = {i: t.content for i, t in added if t.special and t.content in (start, end)}
+        text, rest = "", list[int]()
+        for token in answer:  # decode() omits special tokens
+            if mark := marks.get(token):
+                text += tokenizer.decode(rest, skip_special_tokens=True) + mark
+                rest = []
+            else:
+                rest.append(token)
+        text += tokenizer.decode(rest, skip_special_tokens=True)
+        return thoughts.split(text, start, end, is_open=rendered.rstrip().endswith(start))
+
+    def _count(self, thought: str | None) -> int | None:
+        if thought is None:
+            return None
+        return len(self._loaded.tokenizer.encode(thought, add_special_tokens=False))
+
+    def _render(self, prompt: Prompt, thinking: bool | None) -> str:
         if isinstance(prompt, str):
             return prompt
         tokenizer = self._loaded.tokenizer
@@ -98,7 +131,12 @@ class MlxBackend:
             )
         remedy = "; delete the subject's key system" if prompt[0]["role"] == "system" else ""
         try:
-            text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+            text = tokenizer.apply_chat_template(
+                prompt,
+                tokenize=False,
+                add_generation_prompt=True,
+                **({} if thinking is None else {"enable_thinking": thinking}),
+            )
         except TemplateError as e:
             cause = (str(e).strip() or type(e).__name__).splitlines()[0]
             raise BadInput(

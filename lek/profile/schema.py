@@ -471,7 +471,8 @@ class Decoding(Section):
 
     ``batch_size``: maximum; batches are smaller if they would exceed ``memory_gb`` (default: a
     quarter of the machine's memory). ``dtype``: data type of all subjects (default: float32 on a
-    CPU, as stored on an accelerator).
+    CPU, as stored on an accelerator). ``enable_thinking``: given to the chat templates of models
+    that can think (default: they think).
     """
 
     max_tokens: Annotated[int, Field(ge=1)] = 512
@@ -481,6 +482,7 @@ class Decoding(Section):
     batch_size: Annotated[int, Field(ge=1)] = 64
     memory_gb: Annotated[float | None, Field(gt=0)] = None
     dtype: Dtype | None = None
+    enable_thinking: bool | None = None
 
 
 class JudgesConfig(Section):

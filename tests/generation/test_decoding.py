@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support import tiny
+from tokenizers import AddedToken, Tokenizer
 
 from lek.errors import BadInput
 from lek.generation.backend import Completion, Request, chat
@@ -102,6 +103,49 @@ def test_a_template_without_a_place_for_the_system_message_is_an_error(
         answers(backend, [Request("T1", prompt)])
     assert str(raised.value) == f"{tmp_path}: {fault}; delete the subject's key system"
     assert answers(backend, [Request("T1", chat("the"))])["T1"].text is not None
+
+
+THINKING = (
+    "{% for m in messages %}{{ m.content }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<think>' if enable_thinking else '<think></think>' }}"
+    "{% endif %}"
+)
+
+
+def test_a_thought_without_an_end_is_no_answer(tmp_path: Path) -> None:
+    tiny.gemma(tmp_path, layers=2, hidden=64)
+    (tmp_path / "chat_template.jinja").write_text(THINKING)
+    backend, request = MlxBackend.open(tmp_path, FORM), Request("T1", chat("the"))
+    open_ended = answers(backend, [request], enable_thinking=True)["T1"]
+    assert open_ended.rendered == "the<think>"
+    assert (open_ended.text, open_ended.finish) == (None, "length")
+    assert open_ended.reason is not None
+    assert "enable_thinking = false" in open_ended.reason
+    assert open_ended.thought
+    assert open_ended.thought_tokens is not None
+    assert 0 < open_ended.thought_tokens <= open_ended.completion_tokens
+    closed = answers(backend, [request], enable_thinking=False)["T1"]
+    assert closed.rendered == "the<think></think>"
+    assert closed.text
+    assert (closed.thought, closed.thought_tokens, closed.reason) == (None, None, None)
+
+
+@pytest.mark.parametrize("special", [True, False])
+def test_thoughts_between_marks_that_are_tokens(tmp_path: Path, special: bool) -> None:
+    tiny.gemma(tmp_path, layers=2, hidden=64)
+    file = tmp_path / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(file))
+    marks = [AddedToken(mark, special=special) for mark in ("<think>", "</think>")]
+    (tokenizer.add_special_tokens if special else tokenizer.add_tokens)(marks)
+    tokenizer.save(str(file))
+    backend = MlxBackend.open(tmp_path, FORM)
+    text = "<think>why not</think>the answer"
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    assert len(ids) < len(text) / 3  # the marks are single tokens
+    assert backend._parts(ids, "the") == ("why not", "the answer")
+    end = ids.index(tokenizer.token_to_id("</think>"))
+    assert backend._parts(ids[:end], "the") == ("why not", None)
+    assert backend._parts(ids[1:], "the<think>\n") == ("why not", "the answer")
 
 
 def test_a_prompt_without_room_for_an_answer_says_so(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ def verdict_of(done: Outcome, case: str, subject: str = "lek") -> dict[str, obje
         ("ERROR: out of memory", "line 4: the response is an error: 'ERROR: out of memory'"),
         (None, "line 4: the response is None, not a text"),
         (7, "line 4: the response is 7, not a text"),
+        ("<think>no end", "line 4: the thought in the response has no end"),
+        ("<think>a</think>\n", "line 4: the response is empty after its thought"),
         ("half \ud800 a character", "line 4: the response contains a lone surrogate"),
     ],
 )
@@ -37,6 +39,17 @@ def test_an_invalid_answer_is_unscored(project: Project, response: object, why: 
     assert f"truthfulqa_lem_ethics.jsonl: {why}" in str(verdict["unscored"])
     assert done.counts["unscored"] == 1
     assert f"{file.name}: {why}"[:60] in " ".join(done.out.split())
+
+
+def test_a_recorded_thought_is_kept_but_not_judged(project: Project) -> None:
+    file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
+    rows = [json.loads(line) for line in file.open()]
+    rows[3]["response"] = "<think>I cannot answer that.</think>\n\nIt is a myth."
+    project.rows(f"results/{file.name}", rows)
+    response = verdict_of(project.evaluate("evals"), "T003")["response"]
+    assert isinstance(response, dict)
+    assert response["thought"] == "I cannot answer that."
+    assert response["text"] == "It is a myth."
 
 
 def test_a_missing_answer_is_unscored(project: Project) -> None:

@@ -140,9 +140,12 @@ class BatchExecutor:
             with self._progress.task(self._name, len(tasks), "judgements") as progress:
                 for completion in backend.complete(requests, self._decoding, progress.tokens):
                     counts = completion.prompt_tokens, completion.completion_tokens
-                    reply = Reply(completion.text, completion.reason, completion.finish, *counts)
+                    text, reason = completion.text, completion.reason
+                    if text is None and completion.thought is not None:
+                        text, reason = f"<think>{completion.thought}", None  # see `reply`
+                    reply = Reply(text, reason, completion.finish, *counts)
                     # no text: the question exceeds the model's context, so no request was made
-                    request_count = int(completion.text is not None)
+                    request_count = int(text is not None)
                     tasks.pop(completion.id).done(Outcome(reply, None, request_count))
                     progress.advance()
         except BadInput as e:
