@@ -1,8 +1,11 @@
 """`pytest evals` on data of the user's own, of the hub, and on the shipped prompts of ethics."""
 
 import csv
+import json
+import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -329,3 +332,61 @@ def test_another_cached_revision_is_not_taken_for_the_pinned_one(
     done = collected(project, env=offline, process=True)
     assert done.code == 4, done.out
     assert f"the copy on this machine is revision {SHA}, not {'a' * 40}" in done.error
+
+
+def gemma3(directory: Path) -> Path:
+    """Write a model in the multimodal wrapper of Gemma 3, without the parts for images."""
+    import mlx.core as mx
+
+    tiny.gemma(directory, layers=2, hidden=64)
+    text = json.loads((directory / "config.json").read_text())
+    config = {"model_type": "gemma3", "text_config": text, "vision_config": {}}
+    config |= {key: text[key] for key in ("vocab_size", "eos_token_id") if key in text}
+    (directory / "config.json").write_text(json.dumps(config))
+    weights = mx.load(str(directory / "model.safetensors"))
+    mx.save_safetensors(
+        str(directory / "model.safetensors"),
+        {f"language_model.{name}": value for name, value in weights.items()},
+        metadata={"format": "mlx"},
+    )
+    return directory
+
+
+SIZES = {
+    "smollm2-135m": partial(tiny.llama, layers=2, hidden=64),
+    "gemma3-270m": partial(tiny.gemma, layers=2, hidden=64),
+    "gemma3-1b": partial(tiny.gemma, layers=2, hidden=64),
+    "gemma3-4b": gemma3,
+    "qwen3-0.6b": partial(tiny.llama, layers=2, hidden=64, model_type="qwen3"),
+    "llama3.2-1b": partial(tiny.llama, layers=2, hidden=64),
+}
+SUBJECTS = ("pretrained", "base", "abliterated", "lek", "lek-composure")
+
+
+def test_the_profiles_of_real_models_differ_only_in_names() -> None:
+    texts = {n: (ROOT / "evals" / "profiles" / f"{n}.toml").read_text() for n in SIZES}
+    named = re.compile(r'^(?:model = ".*/.*"|description = .*)$', re.M)
+    assert len({named.sub("", text) for text in texts.values()}) == 1
+    models = [m for text in texts.values() for m in re.findall(r'^model = "(.*/.*)"$', text, re.M)]
+    assert len(models) == len(set(models)) == 2 * len(SIZES)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_profile_of_a_real_model_with_tiny_ones(
+    project: Project, hub: Hub, tmp_path: Path, name: str
+) -> None:
+    SIZES[name](project.path / "tiny")
+    text = (ROOT / "evals" / "profiles" / f"{name}.toml").read_text()
+    text = text.replace("max_tokens = 512", "max_tokens = 4")
+    (project.path / "evals" / "profiles" / "small.toml").write_text(text)
+    models = [f"--lek-model={subject}=tiny" for subject in SUBJECTS]
+    environ = environment(hub, tmp_path / "home")
+    done = project.evaluate("evals", "--lek-limit=2", *models, env=environ, process=True)
+    assert done.code == 1, done.out  # two cases are too few for a gate
+    assert {s["name"] for s in done.run["subjects"]} == set(SUBJECTS)
+    benchmarks = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics", "xstest")
+    cases = {(v["response"]["subject"], v["case"]["benchmark"]) for v in done.verdicts}
+    assert cases == {(subject, benchmark) for subject in SUBJECTS for benchmark in benchmarks}
+    assert all(v["response"]["text"] is not None for v in done.verdicts)
+    rulings = [gate["ruling"] for gate in done.run["gates"]]
+    assert rulings == ["unmeasured"] * 5 + ["not selected"] * 6

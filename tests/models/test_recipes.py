@@ -128,7 +128,7 @@ def test_the_defaults_are_the_published_ones(tmp_path: Path) -> None:
     assert (stage.mask_prompt, stage.save_every) == (True, 50)
 
 
-@pytest.mark.parametrize("name", ["sandbox", "gemma3-1b"])
+@pytest.mark.parametrize("name", ["sandbox", "gemma3-1b", "smollm2-135m"])
 def test_the_paths_of_the_shipped_profiles_are_there(name: str) -> None:
     loaded = load(ROOT / "evals" / "profiles" / f"{name}.toml")
     derived = [s for s in loaded.profile.subjects if isinstance(s, DerivedSubject)]
