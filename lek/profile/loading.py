@@ -256,7 +256,7 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
             )
         if not subject.abliterate and not subject.adapter and not subject.lora:
             raise BadInput(
-                f"{where}: the same as {subject.origin}; add abliterate, adapter or lora"
+                f"{where}: the same as {subject.origin}; add abliterate or lora, or an adapter"
             )
 
 
