@@ -4,6 +4,7 @@ An adapter of another kind is refused with its kind: DoRA, a full fine-tune, or 
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,22 +43,14 @@ def check(directory: Path) -> None:
     """
     if not directory.is_dir():
         raise BadInput(f"{directory}: no such directory; {_EXPECTED}")
-    if not (directory / lora.WEIGHTS).exists() and any(
-        (directory / name).exists() for name in _PEFT_FILES
-    ):
+    has_weights = (directory / lora.WEIGHTS).exists()
+    if not has_weights and any((directory / name).exists() for name in _PEFT_FILES):
         raise BadInput(f"{directory}: {_PEFT}")
     config = _config(directory)
-    kind = config.get("fine_tune_type", "lora")
-    names = list(weights.header_of(directory / lora.WEIGHTS))
-    leaves = {name.rpartition(".")[2] for name in names}
-    if "peft_type" in config or any(".lora_A." in name for name in names):
-        raise BadInput(f"{directory}: {_PEFT}")
-    if kind == "dora" or "m" in leaves:
-        raise BadInput(f"{directory}: {_DORA}")
-    if kind == "full" or leaves - {"lora_a", "lora_b"}:
-        raise BadInput(f"{directory}: {_FULL}")
-    if not names:
-        raise BadInput(f"{directory / lora.WEIGHTS}: holds no tensors; {_EXPECTED}")
+    kind = _PEFT if "peft_type" in config else _KINDS.get(str(config.get("fine_tune_type")))
+    kind = kind or _kind_of(weights.header_of(directory / lora.WEIGHTS))
+    if kind is not None:
+        raise BadInput(f"{directory}: {kind}")
     try:
         msgspec.convert(config, _Config)
     except msgspec.ValidationError as e:
@@ -76,6 +69,21 @@ _FULL = (
     "the weights of a full fine-tune, not a LoRA adapter; fuse them with mlx_lm.fuse and give the "
     "result as 'model'"
 )
+
+
+_KINDS = {"dora": _DORA, "full": _FULL}
+
+
+def _kind_of(names: Collection[str]) -> str | None:
+    """What the tensors with these ``names`` are, if not a LoRA adapter of mlx_lm."""
+    leaves = {name.rpartition(".")[2] for name in names}
+    if any(".lora_A." in name for name in names):
+        return _PEFT
+    if "m" in leaves:  # the magnitudes
+        return _DORA
+    if leaves - {"lora_a", "lora_b"}:
+        return _FULL
+    return None if names else f"{lora.WEIGHTS} holds no tensors; {_EXPECTED}"
 
 
 def fuse(model: Path, adapter: Path, out: Path) -> dict[str, Any]:

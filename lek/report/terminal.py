@@ -45,7 +45,9 @@ def summary(run: Run, width: int = 80) -> list[Line]:
         metrics = [m for m in run.metrics if m.benchmark == name]
         if metrics:
             protocol = run.facts.get("protocol", {}).get(name, {})
-            judges = {m: kind for kind, scored in protocol.items() for m in scored["measures"]}
+            judges = {
+                m: kind for kind, scored in protocol.items() for m in scored.get("measures", ())
+            }
             lines += _table(benchmark, metrics, judges, width)
     for text in built(run):
         lines += _wrapped(text, width, "light")

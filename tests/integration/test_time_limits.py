@@ -26,42 +26,57 @@ from = "base"
 data = "../../chats.jsonl"
 iters = 2
 """
-# waits in training if SLOW is "build", and after every third answer if it is "answer"
-SLOW = """
-import os, time
-import pytest
+# The signal by which pytest-timeout ends a test is sent during training if STRIKE is "build", and
+# after every third answer if it is "answer"; so the tests do not depend on the machine's speed.
+STRIKE = """
+import os, signal
 import lek.models.build as build
 from lek.generation.mlx import MlxBackend
 
 train_stage, complete = build.train_stage, MlxBackend.complete
 
-def slow_train_stage(model, stage, data, out, *, resume, progress):
-    def slow_progress(*step):
-        progress(*step)
-        if os.environ.get("SLOW") == "build":
-            time.sleep(60)
-    return train_stage(model, stage, data, out, resume=resume, progress=slow_progress)
+def strike(where):
+    if os.environ.get("STRIKE") == where:
+        signal.raise_signal(signal.SIGALRM)
 
-def slow_complete(self, requests, *rest):
+def train(model, stage, data, out, *, resume, progress):
+    def step(*done):
+        progress(*done)
+        strike("build")
+    return train_stage(model, stage, data, out, resume=resume, progress=step)
+
+def answer(self, requests, *rest):
     for n, completion in enumerate(complete(self, requests, *rest), 1):
         yield completion
-        if n % 3 == 0 and os.environ.get("SLOW") == "answer":
-            time.sleep(60)
+        if n % 3 == 0:
+            strike("answer")
 
-build.train_stage, MlxBackend.complete = slow_train_stage, slow_complete
+build.train_stage, MlxBackend.complete = train, answer
 """
-LIMIT = ("--timeout=4", "--timeout-method=signal")
+SLEEP = """
+import time
+from lek.generation.mlx import MlxBackend
+
+complete = MlxBackend.complete
+
+def answer(self, *rest):
+    time.sleep(3)
+    yield from complete(self, *rest)
+
+MlxBackend.complete = answer
+"""
+LIMIT = ("--timeout=600", "--timeout-method=signal")
 
 
 @pytest.fixture
 def models(project: Project, add_conftest: Callable[[str], None]) -> Project:
-    """A project with a model, one trained from it, and 8 cases; both wait where SLOW says."""
+    """A project with a model, one trained from it, and 8 cases."""
     pytest.importorskip("pytest_timeout", reason="pytest-timeout is not installed")
     tiny.gemma(project.path / "base", layers=2, hidden=64)
     tiny.chats(project.path / "chats.jsonl", 4)
     project.rows("toxigen.jsonl", ({"id": f"X{i}", "prompt": f"people like {i}"} for i in range(8)))
     (project.path / "evals" / "profiles" / "small.toml").write_text(PROFILE)
-    add_conftest(SLOW)
+    add_conftest(STRIKE)
     return project
 
 
@@ -77,12 +92,12 @@ def left_in(directory: Path) -> list[str]:
 
 
 def test_a_limit_during_a_build_fails_the_cases_of_that_model(models: Project) -> None:
-    done = models.evaluate("evals", "-v", *LIMIT, env={"SLOW": "build"})
+    done = models.evaluate("evals", "-v", *LIMIT, env={"STRIKE": "build"})
     assert done.code == 1
     assert "INTERNALERROR" not in done.out
     assert outcomes(done, "base") == "........"
     assert outcomes(done, "lek") == "FFFFFFFF"
-    assert "lek: Timeout (>4.0s) from pytest-timeout. Building the model" in done.out
+    assert "lek: Timeout (>600.0s) from pytest-timeout. Building the model" in done.out
     assert done.out.count("lek: not tried again, because no answer was complete") == 1
     assert "lek: the same error as toxigen X2" in done.out
     assert "Traceback" not in done.out
@@ -95,7 +110,7 @@ def test_a_limit_during_a_build_fails_the_cases_of_that_model(models: Project) -
 
 
 def test_after_a_limit_during_answers_the_next_case_continues(models: Project) -> None:
-    done = models.evaluate("evals", "-v", "-k", "base", *LIMIT, env={"SLOW": "answer"})
+    done = models.evaluate("evals", "-v", "-k", "base", *LIMIT, env={"STRIKE": "answer"})
     assert done.code == 1
     assert "INTERNALERROR" not in done.out
     # two attempts are stopped, after 3 and after 6 answers; the third one completes the other two
@@ -108,16 +123,26 @@ def test_after_a_limit_during_answers_the_next_case_continues(models: Project) -
     assert len(again.verdicts) == 8
 
 
-def test_a_limit_on_the_test_alone_excludes_the_generation(models: Project) -> None:
-    slow = SLOW.replace("sleep(60)", "sleep(3)")
-    (models.path / "evals" / "conftest.py").write_text(slow)
-    function_only = ("-o", "timeout_func_only=true", "--timeout=2", "--timeout-method=signal")
-    done = models.evaluate("evals", "-k", "base", *function_only, env={"SLOW": "answer"})
+def test_a_limit_on_the_test_alone_excludes_the_generation(
+    models: Project, add_conftest: Callable[[str], None]
+) -> None:
+    add_conftest(SLEEP)
+    limit = ("-o", "timeout_func_only=true", "--timeout=2", "--timeout-method=signal")
+    done = models.evaluate("evals", "-k", "base", *limit)
     assert done.code == 0, done.out
 
 
+def test_a_limit_that_passes_ends_the_generation(
+    models: Project, add_conftest: Callable[[str], None]
+) -> None:
+    add_conftest(SLEEP.replace("sleep(3)", "sleep(60)"))
+    done = models.evaluate("evals", "-k", "base", "--timeout=1", "--timeout-method=signal")
+    assert done.code == 1
+    assert "base: Timeout (>1.0s) from pytest-timeout. Building the model" in done.out
+
+
 def test_a_limit_is_the_same_with_workers(models: Project) -> None:
-    done = models.evaluate("evals", "-v", "-n2", *LIMIT, env={"SLOW": "build"})
+    done = models.evaluate("evals", "-v", "-n2", *LIMIT, env={"STRIKE": "build"})
     assert done.code == 1
     assert "INTERNALERROR" not in done.out
     assert (done.counts["failed"], done.counts["passed"]) == (8, 8)

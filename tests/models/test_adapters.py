@@ -103,6 +103,14 @@ def as_peft(adapter: Path) -> None:
     (adapter / lora.WEIGHTS).rename(adapter / "adapter_model.safetensors")
 
 
+def as_peft_config(adapter: Path) -> None:
+    config(adapter, peft_type="LORA")
+
+
+def without_tensors(adapter: Path) -> None:
+    tensors(adapter, lambda t: {})
+
+
 def as_peft_weights(adapter: Path) -> None:
     tensors(adapter, lambda t: {
         "base_model." + k.replace("lora_a", "lora_A.weight").replace("lora_b", "lora_B.weight"): v
@@ -163,6 +171,8 @@ def of_an_unknown_kind(adapter: Path) -> None:
 
 UNUSABLE = [
     (as_peft, "an adapter in PEFT's format"),
+    (as_peft_config, "an adapter in PEFT's format"),
+    (without_tensors, "holds no tensors"),
     (as_peft_weights, "an adapter in PEFT's format"),
     (as_dora, "a DoRA adapter"),
     (as_dora_weights, "a DoRA adapter"),
@@ -289,7 +299,7 @@ def test_an_adapter_is_a_subject_and_others_are_derived_from_it(
             'adapter = "../../adapter"\n[subjects.abliterate]\nharmful = "a"\nharmless = "b"',
             "subjects[1]: has abliterate and adapter",
         ),
-        ("", "subjects[1]: the same as base; add abliterate, adapter or lora"),
+        ("", "subjects[1]: the same as base; add abliterate or lora, or an adapter"),
     ],
 )
 def test_an_unusable_adapter_is_a_usage_error(evaluation: Project, lek: str, fault: str) -> None:
