@@ -106,6 +106,7 @@ class Recipes:
         self._loaded, self._store = loaded, store
         self._subjects = {s.name: s for s in loaded.profile.models}
         self._recipes: dict[str, Recipe] = {}
+        self._dated: dict[str, bool] = {}
 
     @cached_property
     def form(self) -> NumericFormat:
@@ -141,16 +142,13 @@ class Recipes:
 
     def dated(self, name: str) -> bool:
         """Whether the chat template of subject ``name`` inserts the date: prompts change daily."""
-        subject = self._subjects[name]
-        while isinstance(subject, DerivedSubject):
-            subject = self._subjects[subject.origin]
-        source = self.source(subject)
-        if is_gguf(source):
-            from lek.models.gguf import conversion
-
-            return "strftime_now" in conversion.chat_template(source)
-        files = (source / "chat_template.jinja", source / "tokenizer_config.json")
-        return any("strftime_now" in f.read_text(encoding="utf-8") for f in files if f.is_file())
+        if name not in self._dated:
+            subject = self._subjects[name]
+            if isinstance(subject, DerivedSubject):
+                self._dated[name] = self.dated(subject.origin)
+            else:
+                self._dated[name] = "strftime_now" in _chat_template(self.source(subject))
+        return self._dated[name]
 
     def source(self, subject: ModelSubject) -> Path:
         """Return the model directory or GGUF file of a source.
@@ -233,6 +231,14 @@ class Recipes:
         parts = [step, str(self.form), device, code_digest(*CODE[step]), _versions(), *inputs]
         text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _chat_template(source: Path) -> str:
+    """The files that hold the chat template of a source, as one text."""
+    if is_gguf(source):
+        return conversion.chat_template(source)
+    files = (source / "chat_template.jinja", source / "tokenizer_config.json")
+    return "".join(f.read_text(encoding="utf-8") for f in files if f.is_file())
 
 
 @cache

@@ -299,7 +299,7 @@ def test_an_adapter_is_a_subject_and_others_are_derived_from_it(
             'adapter = "../../adapter"\n[subjects.abliterate]\nharmful = "a"\nharmless = "b"',
             "subjects[1]: has abliterate and adapter",
         ),
-        ("", "subjects[1]: the same as base; add abliterate or lora, or an adapter"),
+        ("", "subjects[1]: the same as base; add abliterate, adapter or lora, or one of"),
     ],
 )
 def test_an_unusable_adapter_is_a_usage_error(evaluation: Project, lek: str, fault: str) -> None:

@@ -253,6 +253,7 @@ def refusal(file: Path) -> str:
     ("metadata", "tensors", "message"),
     [
         ({"general.architecture": "mamba"}, {}, "the architecture 'mamba' is not supported"),
+        ({"general.architecture": "a\nb" * 999}, {}, "the architecture 'a\\nba\\nba"),
         ({"split.count": 3, "split.no": 0}, {}, "one of 3 parts of a model; merge them"),
         ({"llama.expert_count": 8}, {}, "mixtures of experts are not supported"),
         ({"llama.block_count": None}, {}, "the metadata lacks llama.block_count"),
@@ -293,7 +294,10 @@ def test_a_model_that_is_not_supported_is_refused_in_one_line(
     ("changes", "message"),
     [
         ({"gemma3.final_logit_softcapping": 30.0}, "final_logit_softcapping is not supported"),
-        ({"gemma3.attention.sliding_window_pattern": None}, "of 4 layers none attends to all"),
+        (
+            {"gemma3.attention.sliding_window_pattern": None, "gemma3.rope.freq_base": 1e6},
+            "of 4 layers none attends to all tokens",
+        ),
         (
             {"gemma3.attention.sliding_window_pattern": [True, False, False, True]},
             "sliding_window_pattern is irregular",
@@ -313,6 +317,7 @@ def test_a_gemma_that_is_not_supported_is_refused_in_one_line(
         ({"attention.sliding_window_pattern": [True, False, True, False]}, 2),
         ({"attention.sliding_window_pattern": [True, True, True, False]}, 4),
         ({"attention.sliding_window": None}, 1),
+        ({"attention.sliding_window_pattern": None}, 4),  # within the window
     ],
 )
 def test_the_layers_of_gemma_that_attend_to_all_tokens(

@@ -181,16 +181,16 @@ def test_a_word_that_is_a_token_needs_no_merges_in_llama_3(tmp_path: Path) -> No
     ("settings", "expected"),
     [
         ({}, "a"),
-        ({"pre": "llama-bpe"}, "<s> a"),
+        ({"pre": "llama-bpe"}, "<s:$A> a"),
         ({"pre": "llama-bpe", "add_bos_token": False}, "a"),
-        ({"add_bos_token": True}, "<s> a"),
-        ({"add_bos_token": True, "add_eos_token": True}, "<s> a </s>"),
+        ({"add_bos_token": True}, "<s:$A> a"),
+        ({"add_bos_token": True, "add_eos_token": True}, "<s:$A> a </s>"),
     ],
 )
 def test_texts_begin_and_end_as_the_file_says(
     settings: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
-    tokens = [*bytes_alone()["tokens"], "<s>", "</s>"]
+    tokens = [*bytes_alone()["tokens"], "<s:$A>", "</s>"]
     begin = len(tokens) - 2
     vocabulary = bytes_alone() | {
         "tokens": tokens,

@@ -16,6 +16,7 @@ from lek.models.gguf.file import GGUFFile, Tensor
 
 _LARGEST_GEMMA3 = 62  # layers of 27B, which scales queries by hidden size / heads
 _GEMMA3_PATTERN = 6  # of each six layers, five attend to a window and one to all tokens
+_ROPE_BASE = 10000.0  # where a file names none
 _FREQUENCY_FACTORS = "rope_freqs.weight"  # llama 3.1 and later: a divisor for each frequency
 _SCALING_KEYS = {
     "type",
@@ -136,7 +137,7 @@ def _gemma3(file: GGUFFile, sizes: _Sizes) -> dict[str, Any]:
     return {
         "hidden_activation": "gelu_pytorch_tanh",
         "query_pre_attn_scalar": scalar,
-        "rope_local_base_freq": file.number("gemma3.rope.freq_base_swa", 10000.0),
+        "rope_local_base_freq": _local_base(file),
         "sliding_window": window or file.integer("gemma3.context_length"),
         "sliding_window_pattern": _pattern(file, sizes.num_hidden_layers) if window else 1,
     }
@@ -159,6 +160,11 @@ _ARCHITECTURES = {
 }
 
 
+def _local_base(file: GGUFFile) -> float:
+    """The base of positions in Gemma 3's layers that attend to a window."""
+    return file.number("gemma3.rope.freq_base_swa", _ROPE_BASE)
+
+
 def _pattern(file: GGUFFile, layers: int) -> int:
     """The number of layers after which Gemma 3 has one that attends to all tokens."""
     key = "gemma3.attention.sliding_window_pattern"
@@ -170,6 +176,10 @@ def _pattern(file: GGUFFile, layers: int) -> int:
             file.refuse(f"{key} is irregular, which is not supported")
     else:
         pattern = file.integer(key, _GEMMA3_PATTERN)
+    if pattern > layers and _local_base(file) == file.number("gemma3.rope.freq_base", _ROPE_BASE):
+        # mlx_lm needs a layer that attends to all tokens; with one base of positions for all
+        # layers, such a layer does the same as the others within the window
+        return layers
     if not 0 < pattern <= layers:
         file.refuse(
             f"of {layers} layers none attends to all tokens ({key} = {pattern}), which is not "
@@ -216,7 +226,7 @@ def _config(file: GGUFFile, name: str, sizes: _Sizes) -> dict[str, Any]:
         **vars(sizes),
         "max_position_embeddings": file.integer(f"{name}.context_length"),
         "rms_norm_eps": file.number(f"{name}.attention.layer_norm_rms_epsilon"),
-        "rope_theta": file.number(f"{name}.rope.freq_base", 10000.0),
+        "rope_theta": file.number(f"{name}.rope.freq_base", _ROPE_BASE),
         "tie_word_embeddings": "output.weight" not in file.tensors,
     }
     scaling = _rope_scaling(file, name, config)

@@ -24,6 +24,7 @@ _SCALARS = {
     10: "<u8", 11: "<i8", 12: "<f8",
 }  # fmt: skip  # by the number of the type in the file
 _MAX_DIMENSIONS = 4
+_LONGEST = 500  # characters of a message
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class GGUFFile:
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise `BadInput` for this file."""
-        raise BadInput(f"{self.path}: {reason}")
+        _refuse(self.path, reason)
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return the text under ``key``. Raises `BadInput` if it is missing or no text."""
@@ -96,7 +97,12 @@ class GGUFFile:
         value = self.metadata.get(key, default)
         if value is None:
             self.refuse(f"the metadata lacks {key}")
-        if kind is int and isinstance(value, np.ndarray) and value.size and np.ptp(value) == 0:
+        if (
+            kind is int
+            and isinstance(value, np.ndarray)
+            and value.size
+            and (value == value[0]).all()
+        ):
             value = value[0].item()
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             self.refuse(f"{key} is not {expected}")
@@ -216,4 +222,9 @@ class _Header:
         return count
 
     def _refuse(self, reason: str) -> NoReturn:
-        raise BadInput(f"{self._path}: {reason}")
+        _refuse(self._path, reason)
+
+
+def _refuse(path: Path, reason: str) -> NoReturn:
+    """Raise `BadInput`; ``reason`` is cut, since names in a file may have any length."""
+    raise BadInput(f"{path}: {reason[:_LONGEST]}")

@@ -14,7 +14,7 @@ import numpy as np
 from lek.models.gguf.file import GGUFFile
 
 _KEY = "tokenizer.ggml."
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # types of tokens
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = range(1, 5)  # types of tokens
 _LONGEST = 4096  # characters of a token; finding its merges takes time in their square
 _SPACE = "▁"  # how SentencePiece writes a space
 # control tokens that end a turn or a text, in models whose file names just one of them
@@ -30,17 +30,19 @@ _ENDS = (
     "</s>",
 )
 
-_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-_DIGIT = r"\p{N}"
-_LOWER, _UPPER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
+_DIGIT, _NUMBER = r"\p{N}", r"\p{N}{1,3}"
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
+_LETTERS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
+_LOWER, _UPPER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"
+_CAMEL_CASE = rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*"
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 def _words(
     digits: str,
     *,
     contraction: str = _CONTRACTION,
-    letters: str = r"[^\r\n\p{L}\p{N}]?\p{L}+",
+    letters: str = _LETTERS,
     line_end: str = r"[\r\n]*",
 ) -> str:
     """The expression of Llama 3, and with other parts that of many later models."""
@@ -62,50 +64,30 @@ class _PreTokenizer:
     begins: bool = False
 
 
+_LLAMA3 = _PreTokenizer((_words(_NUMBER),), whole_words=True, begins=True)
+_TEKKEN = _PreTokenizer(
+    (_words(_DIGIT, contraction="", letters=_CAMEL_CASE, line_end=r"[\r\n/]*"),),
+    whole_words=True,
+    begins=True,
+)
+_DEEPSEEK_CODER = _PreTokenizer(
+    (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥\u0800-一가-\ud7ff]+", _DIGIT)
+)
 _PRE_TOKENIZERS = {
     name: pre_tokenizer
     for names, pre_tokenizer in (
         ("default", _PreTokenizer((r"[\p{P}$+<=>^~|]+", _GPT2, r"\p{N}+", "[0-9][0-9][0-9]"))),
-        (
-            "gpt-2 phi-2 olmo mpt jais trillion exaone4 mellum a.x-4.0 gigachat",
-            _PreTokenizer((_GPT2,)),
-        ),
-        (
-            "smollm starcoder refact command-r codeshell exaone minerva-7b",
-            _PreTokenizer((_DIGIT, _GPT2)),
-        ),
-        (
-            "llama-bpe llama3 llama-v3 falcon3 pixtral midm-2.0",
-            _PreTokenizer((_words(r"\p{N}{1,3}"),), whole_words=True, begins=True),
-        ),
-        ("dbrx smaug-bpe", _PreTokenizer((_words(r"\p{N}{1,3}"),))),
-        (
-            "qwen2 deepseek-r1-qwen megrez stablelm2 hunyuan kormo",
-            _PreTokenizer((_words(_DIGIT),)),
-        ),
+        ("gpt-2 phi-2 olmo mpt jais trillion exaone4", _PreTokenizer((_GPT2,))),
+        ("mellum a.x-4.0 gigachat", _PreTokenizer((_GPT2,))),
+        ("smollm starcoder refact command-r", _PreTokenizer((_DIGIT, _GPT2))),
+        ("codeshell exaone minerva-7b", _PreTokenizer((_DIGIT, _GPT2))),
+        ("llama-bpe llama3 llama-v3 falcon3 pixtral midm-2.0", _LLAMA3),
+        ("dbrx smaug-bpe", _PreTokenizer((_words(_NUMBER),))),
+        ("qwen2 deepseek-r1-qwen megrez", _PreTokenizer((_words(_DIGIT),))),
+        ("stablelm2 hunyuan kormo", _PreTokenizer((_words(_DIGIT),))),
         ("seed-coder", _PreTokenizer((_words(_DIGIT, line_end=""),))),
-        (
-            "tekken",
-            _PreTokenizer(
-                (
-                    _words(
-                        _DIGIT,
-                        contraction="",
-                        letters=rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+"
-                        rf"|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*",
-                        line_end=r"[\r\n/]*",
-                    ),
-                ),
-                whole_words=True,
-                begins=True,
-            ),
-        ),
-        (
-            "deepseek-coder",
-            _PreTokenizer(
-                (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥\u0800-一가-\ud7ff]+", _DIGIT)
-            ),
-        ),
+        ("tekken", _TEKKEN),
+        ("deepseek-coder", _DEEPSEEK_CODER),
     )
     for name in names.split()
 }
@@ -131,9 +113,11 @@ class GGUFTokenizer:
         tokens = file.texts(_KEY + "tokens")
         self.tokens = [token or f"[EMPTY_{i}]" for i, token in enumerate(tokens)]
         self._ids = {token: i for i, token in enumerate(self.tokens)}
+        if not self.tokens:
+            file.refuse("the tokenizer has no tokens")
         if len(self._ids) < len(self.tokens):
             file.refuse("two tokens have the same text")
-        if (longest := max(map(len, self.tokens), default=0)) > _LONGEST:
+        if (longest := max(map(len, self.tokens))) > _LONGEST:
             file.refuse(f"a token has {longest:,} characters; at most {_LONGEST:,} are supported")
 
     @property
@@ -229,23 +213,24 @@ class GGUFTokenizer:
         from tokenizers import processors
 
         begins = self.model == "llama" or self._pre_tokenizer().begins
-        parts, ids = ["$A"], {}
+        frame: dict[str, int] = {}
         if self._file.flag(_KEY + "add_bos_token", begins) and self.begin_id is not None:
-            begin = self.tokens[self.begin_id]
-            parts, ids = [begin, *parts], {begin: self.begin_id}
+            frame["begin"] = self.begin_id
         if self._file.flag(_KEY + "add_eos_token", False) and self.end_ids:
-            end = self.tokens[self.end_ids[0]]
-            parts, ids = [*parts, end], ids | {end: self.end_ids[0]}
-        if ids:
-            tokenizer.post_processor = processors.TemplateProcessing(
-                single=parts, special_tokens=list(ids.items())
-            )
+            frame["end"] = self.end_ids[0]
+        # names of their own, since those of the tokens could have a meaning in a template
+        tokens = [{"id": n, "ids": [i], "tokens": [self.tokens[i]]} for n, i in frame.items()]
+        parts = [part for part in ("begin", "$A", "end") if part == "$A" or part in frame]
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=parts, special_tokens=tokens
+        )
 
     def _pre_tokenizer(self) -> _PreTokenizer:
         name = self._file.text(_KEY + "pre", "default")
         if name not in _PRE_TOKENIZERS:
-            known = ", ".join(sorted(_PRE_TOKENIZERS))
-            self._file.refuse(f"the pre-tokenizer '{name}' is not supported; supported: {known}")
+            self._file.refuse(
+                f"the pre-tokenizer '{name}' is not supported; docs/subjects.md says which are"
+            )
         return _PRE_TOKENIZERS[name]
 
     def _merges(self) -> list[tuple[str, str]]:
@@ -261,7 +246,7 @@ class GGUFTokenizer:
 
     def _scored_merges(self) -> list[tuple[str, str]]:
         """All merges of two tokens into a third, the one with the highest score first."""
-        scores = self._of_each_token("scores")
+        scores = self._of_each_token("scores").astype(float)
         if not np.isfinite(scores).all():
             self._file.refuse("a score is not a finite number")
         merges = []
@@ -269,9 +254,9 @@ class GGUFTokenizer:
             halves = ((token[:k], token[k:]) for k in range(1, len(token)))
             pairs = [p for p in halves if p[0] in self._ids and p[1] in self._ids]
             pairs.sort(key=lambda p: (self._ids[p[0]], self._ids[p[1]]))
-            merges += [(-scores[i], i, pair) for pair in pairs]
-        merges.sort(key=lambda merge: merge[0])  # stable
-        return [pair for _, _, pair in merges]
+            merges += [(-scores[i], pair) for pair in pairs]
+        merges.sort(key=lambda merge: merge[0])  # equal scores keep their order
+        return [pair for _, pair in merges]
 
     @cached_property
     def _space_prefix(self) -> bool:
