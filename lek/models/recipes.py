@@ -236,6 +236,8 @@ class Recipes:
 def _chat_template(source: Path) -> str:
     """The files that hold the chat template of a source, as one text."""
     if is_gguf(source):
+        from lek.models.gguf import conversion
+
         return conversion.chat_template(source)
     files = (source / "chat_template.jinja", source / "tokenizer_config.json")
     return "".join(f.read_text(encoding="utf-8") for f in files if f.is_file())

@@ -400,7 +400,7 @@ class BuiltSubject(Section):
     name: Name
     prompt: Literal["chat", "plain"] = "chat"
     system: Annotated[str, Field(min_length=1)] | None = None
-    kernel: bool = False
+    kernel: bool | None = None
     dequantize: bool | None = None
 
 
