@@ -119,7 +119,7 @@ class Recipes:
         """
         subjects = self._subjects.values()
         slow = not machine.accelerated()
-        dequantize = any(s.dequantize or isinstance(s, DerivedSubject) for s in subjects)
+        dequantize = any(s.dequantize or s.is_edited for s in subjects)
         dequantize |= slow and not any(s.dequantize is False for s in subjects)
         dtype = self._loaded.profile.decoding.dtype or ("float32" if slow else None)
         if not dequantize or dtype is None:
@@ -182,7 +182,7 @@ class Recipes:
     def same_model(self, name: str) -> str:
         """Return the subject with the weights of ``name`` that is not only asked otherwise."""
         subject = self._subjects[name]
-        while isinstance(subject, DerivedSubject) and subject.is_same_model:
+        while isinstance(subject, DerivedSubject) and not subject.is_edited:
             subject = self._subjects[subject.origin]
         return subject.name
 

@@ -251,7 +251,7 @@ def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> 
             )
         _check_subject(f"{path}: subjects[{i}]", profile, i)
     quantized = next((s.name for s in profile.models if s.dequantize is False), None)
-    derived = (s.name for s in profile.models if s.dequantize or isinstance(s, DerivedSubject))
+    derived = (s.name for s in profile.models if s.dequantize or s.is_edited)
     full = next(derived, None)
     if quantized is not None and full is not None:
         raise BadInput(
@@ -328,7 +328,7 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
                 f"{where}: has abliterate and adapter; give each to a subject of its own, one "
                 "derived from the other"
             )
-        if subject.is_same_model and subject.system is None and not subject.kernel:
+        if not subject.is_edited and subject.system is None and not subject.kernel:
             raise BadInput(
                 f"{where}: the same as {subject.origin}; add abliterate, adapter or lora, or one "
                 "of system and kernel"

@@ -403,6 +403,11 @@ class BuiltSubject(Section):
     kernel: bool | None = None
     dequantize: bool | None = None
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether its weights differ from those of the model that it is made from."""
+        return False
+
 
 class ModelSubject(BuiltSubject):
     """An unmodified model: a directory, or a name on the Hugging Face hub at ``revision``."""
@@ -426,9 +431,9 @@ class DerivedSubject(BuiltSubject):
     lora: tuple[Stage, ...] = ()
 
     @property
-    def is_same_model(self) -> bool:
-        """Whether its weights are those of the subject that it is derived from."""
-        return not (self.abliterate or self.adapter or self.lora)
+    def is_edited(self) -> bool:
+        """Whether its weights differ from those of the subject that it is derived from."""
+        return bool(self.abliterate or self.adapter or self.lora)
 
 
 SUBJECT_KINDS: Mapping[str, type[Section]] = {

@@ -121,6 +121,17 @@ def test_a_bad_recipe_is_one_line(tmp_path: Path, fault: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_a_model_asked_otherwise_is_not_converted(tmp_path: Path) -> None:
+    text = GOOD.replace('model = "some/model"', 'model = "some/model"\ndequantize = false')
+    made = '[[subjects.lora]]\ndata = "train.jsonl"'
+    (tmp_path / "p.toml").write_text(text.replace(made, "kernel = true"))
+    base, lek = load(tmp_path / "p.toml").profile.models
+    assert (base.is_edited, lek.is_edited) == (False, False)
+    (tmp_path / "p.toml").write_text(text.replace(made, f"kernel = true\n{made}"))
+    with pytest.raises(BadInput, match="dequantize = false, but lek is in full precision"):
+        load(tmp_path / "p.toml")
+
+
 def test_the_defaults_are_the_published_ones(tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(GOOD)
     (stage,) = load(tmp_path / "p.toml").profile.subjects[1].lora
