@@ -41,10 +41,13 @@ def case(verdict: Verdict) -> str:
         f"{key}: {'; '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in verdict.case.reference.items()
     )
+    answer = f"none: {response.reason}" if response.text is None else response.text or "(empty)"
+    tokens = "" if response.thought_tokens is None else f" ({response.thought_tokens:,} tokens)"
     texts = [
         ("case", verdict.case.prompt),
         ("reference", reference),
-        (f"answer of {response.subject}", response.text or f"none: {response.reason}"),
+        (f"thought, not judged{tokens}", response.thought or ""),
+        (f"answer of {response.subject}", answer),
         (f"scores (by {', '.join(dict.fromkeys(verdict.judges.values()))})", scores),
         ("reason", verdict.reason or ""),
         ("votes", _votes(verdict)),

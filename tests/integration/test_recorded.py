@@ -1,5 +1,6 @@
 """Recorded answers and verdicts: bad records are unscored and reported with file and line."""
 
+import html
 import json
 
 import pytest
@@ -44,12 +45,17 @@ def test_an_invalid_answer_is_unscored(project: Project, response: object, why: 
 def test_a_recorded_thought_is_kept_but_not_judged(project: Project) -> None:
     file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
     rows = [json.loads(line) for line in file.open()]
-    rows[3]["response"] = "<think>I cannot answer that.</think>\n\nIt is a myth."
+    rows[3]["response"] = "<think>I cannot answer <b>that</b>.</think>\n\nIt is a myth."
     project.rows(f"results/{file.name}", rows)
-    response = verdict_of(project.evaluate("evals"), "T003")["response"]
+    done = project.evaluate("evals", "--html=report.html", "--self-contained-html")
+    response = verdict_of(done, "T003")["response"]
     assert isinstance(response, dict)
-    assert response["thought"] == "I cannot answer that."
+    assert response["thought"] == "I cannot answer <b>that</b>."
     assert response["text"] == "It is a myth."
+    report = html.unescape((project.path / "report.html").read_text())  # of JSON in an attribute
+    assert "thought, not judged" in report
+    assert "I cannot answer &lt;b&gt;that&lt;/b&gt;." in report
+    assert "I cannot answer <b>that</b>." not in report
 
 
 def test_a_missing_answer_is_unscored(project: Project) -> None:
