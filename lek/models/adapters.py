@@ -48,7 +48,7 @@ def check(directory: Path) -> None:
         raise BadInput(f"{directory}: {_PEFT}")
     config = _config(directory)
     kind = _PEFT if "peft_type" in config else _KINDS.get(str(config.get("fine_tune_type")))
-    kind = kind or _kind_of(weights.header_of(directory / lora.WEIGHTS))
+    kind = kind or _kind_of(weights.header_of(directory / lora.WEIGHTS, "adapter"))
     if kind is not None:
         raise BadInput(f"{directory}: {kind}")
     try:
@@ -121,7 +121,7 @@ def _check_loaded(network: Any, model: Path, adapter: Path) -> None:
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
-    names = weights.header_of(adapter / lora.WEIGHTS)
+    names = weights.header_of(adapter / lora.WEIGHTS, "adapter")
     parameters: dict[str, Any] = dict(tree_flatten(network.parameters()))
     added = [n for n in parameters if n.rpartition(".")[2] in ("lora_a", "lora_b")]
     missing = [name for name in added if name not in names]

@@ -5,7 +5,6 @@ of git-lfs instead of files, no tokenizer, no chat template, an unknown architec
 """
 
 import json
-import math
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -13,15 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lek.errors import BadInput
-from lek.models.weights import read_config
+from lek.models.weights import LFS, header_of, read_config
 
-_LFS = b"version https://git-lfs"
-_MOST_HEADER = 100_000_000  # bytes of the header of a safetensors file
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5")
-_BYTES = {  # per value of a type of safetensors
-    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
-    "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
-}  # fmt: skip
 
 
 def check_model(directory: Path, *, chat: bool) -> None:
@@ -34,7 +27,8 @@ def check_model(directory: Path, *, chat: bool) -> None:
     if not isinstance(kind, str) or not _is_supported(kind):
         raise BadInput(f"{directory}: mlx_lm has no architecture '{kind}'; give another model")
     for file in _weights(directory):
-        _check_weights(file)
+        if not header_of(file):
+            raise BadInput(f"{file}: contains no weights; download or build the model again")
     _check_tokenizer(directory)
     if chat and not _has_template(directory):
         raise BadInput(
@@ -78,40 +72,6 @@ def _shards(index: Path) -> list[Any]:
         raise BadInput(f"{index}: not an index of weights; download it again") from e
 
 
-def _check_weights(file: Path) -> None:
-    """Raise `BadInput` unless the header of a safetensors file fits the file."""
-    again = "download or build the model again"
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        start = stream.read(8)
-        if (start + stream.read(len(_LFS))).startswith(_LFS):
-            raise BadInput(f"{file}: a pointer of git-lfs, not the weights; run 'git lfs pull'")
-        length = int.from_bytes(start, "little")
-        if len(start) < 8 or not 2 <= length <= min(size - 8, _MOST_HEADER):
-            raise BadInput(f"{file}: empty, cut off or not safetensors; {again}")
-        stream.seek(8)
-        try:
-            header = dict(json.loads(stream.read(length)))
-            ends = [_end(entry) for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError) as e:
-            raise BadInput(f"{file}: its header is damaged ({e}); {again}") from e
-    if not ends:
-        raise BadInput(f"{file}: contains no weights; {again}")
-    if max(ends) != size - 8 - length:
-        raise BadInput(
-            f"{file}: {size:,} bytes, but its header describes {max(ends) + 8 + length:,}; {again}"
-        )
-
-
-def _end(entry: dict[str, Any]) -> int:
-    """Where a tensor ends in the data; raises `ValueError` if its shape does not fit."""
-    begin, end = entry["data_offsets"]
-    values = math.prod(entry["shape"])
-    if entry["dtype"] in _BYTES and end - begin != values * _BYTES[entry["dtype"]]:
-        raise ValueError(f"{end - begin} bytes for the shape {entry['shape']}")
-    return int(end)
-
-
 def _check_tokenizer(directory: Path) -> None:
     files = [directory / "tokenizer.json", directory / "tokenizer.model"]
     present = [file for file in files if file.is_file()]
@@ -120,10 +80,10 @@ def _check_tokenizer(directory: Path) -> None:
         raise BadInput(f"{directory}: no tokenizer.json; copy the tokenizer's files to the model")
     for file in present:
         with file.open("rb") as stream:
-            start = stream.read(len(_LFS))
-        if start == _LFS:
+            start = stream.read(len(LFS))
+        if start == LFS:
             raise BadInput(f"{file}: a pointer of git-lfs, not the tokenizer; run 'git lfs pull'")
-        if len(start) < len(_LFS):
+        if len(start) < len(LFS):
             raise BadInput(f"{file}: empty or cut off; download it again")
 
 

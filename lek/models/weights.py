@@ -4,6 +4,7 @@ Nothing here executes code that comes with a model: a directory that asks for it
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -112,28 +113,58 @@ def stored_form(directory: Path) -> NumericFormat:
     return NumericFormat(floats[0] if len(floats) == 1 else None, dequantize=not quantised)
 
 
-def header_of(file: Path) -> dict[str, dict[str, Any]]:
+LFS = b"version https://git-lfs"  # the beginning of a pointer of git-lfs
+_MOST_HEADER = 100_000_000  # bytes of the header of a safetensors file
+_BYTES = {  # per value of a type of safetensors
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "U16": 2, "I16": 2, "F16": 2,
+    "BF16": 2, "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8,
+}  # fmt: skip
+
+
+def header_of(file: Path, of: str = "model") -> dict[str, dict[str, Any]]:
     """Return ``dtype``, ``shape`` and ``data_offsets`` of each tensor in a safetensors file.
 
-    Raises `BadInput` if the file is not one, or ends before the tensors do.
+    ``of``: what the file belongs to, for errors. Raises `BadInput` if the file is not one, or if
+    its header does not fit it.
     """
+    again = f"download or build the {of} again"
     try:
-        total = file.stat().st_size
+        size = file.stat().st_size
         with file.open("rb") as stream:
-            size = int.from_bytes(stream.read(8), "little")
-            header: dict[str, dict[str, Any]] = json.loads(stream.read(min(size, total)))
+            start = stream.read(len(LFS))
+            stream.seek(8)
+            length = int.from_bytes(start[:8], "little")
+            if start == LFS:
+                raise BadInput(
+                    f"{file}: not a safetensors file: a pointer of git-lfs, not the weights; run "
+                    "'git lfs pull'"
+                )
+            if not 2 <= length <= min(size - 8, _MOST_HEADER):
+                raise BadInput(f"{file}: empty, cut off or not safetensors; {again}")
+            header: dict[str, dict[str, Any]] = dict(json.loads(stream.read(length)))
         header.pop("__metadata__", None)
-        end = 8 + size + max((tensor["data_offsets"][1] for tensor in header.values()), default=0)
+        end = 8 + length + max(map(_end, header.values()), default=0)
+    except BadInput:
+        raise
     except OSError as e:
         raise BadInput(f"{file}: cannot be read: {e.strerror or e}") from e
-    except (ValueError, TypeError, AttributeError, LookupError) as e:
+    except (ValueError, TypeError, LookupError) as e:
+        raise BadInput(f"{file}: its header is damaged ({e}); {again}") from e
+    if size != end:
         raise BadInput(
-            f"{file}: not a safetensors file; download it again (a pointer of git-lfs: git lfs "
-            "pull)"
-        ) from e
-    if total < end:
-        raise BadInput(f"{file}: has {total:,} bytes of {end:,}; download it again")
+            f"{file}: {size:,} bytes, but its header describes {end:,} bytes of header and "
+            f"tensors; {again}"
+        )
     return header
+
+
+def _end(tensor: dict[str, Any]) -> int:
+    """Where a tensor ends in the data; raises `ValueError` if its shape does not fit."""
+    begin, end = tensor["data_offsets"]
+    values = math.prod(tensor["shape"])
+    if tensor["dtype"] in _BYTES and end - begin != values * _BYTES[tensor["dtype"]]:
+        raise ValueError(f"{end - begin} bytes for the shape {tensor['shape']}")
+    return int(end)
 
 
 _DTYPES: dict[str, Dtype] = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
