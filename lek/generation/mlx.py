@@ -67,7 +67,8 @@ class MlxBackend:
             self._loaded.model,
             stop_tokens=[[t] for t in tokenizer.eos_token_ids],
             completion_batch_size=size,
-            prefill_batch_size=min(size, 16),
+            # padding before a prompt would change the state of a recurrent layer
+            prefill_batch_size=1 if _is_recurrent(self._loaded.model) else min(size, 16),
         )
         start = time.perf_counter()
         samplers = [_sampler(i, decoding) for i in order] if decoding.temperature else None
@@ -169,6 +170,15 @@ class MlxBackend:
         if size is None:  # an unknown config: one sequence at a time is always safe
             return 1
         return max(1, min(decoding.batch_size, int(budget // size)))
+
+
+def _is_recurrent(model: Any) -> bool:
+    """Whether a layer of ``model`` keeps a state in place of the keys and values of all tokens."""
+    from mlx_lm.models.cache import ArraysCache, make_prompt_cache
+
+    caches: list[Any] = make_prompt_cache(model)
+    parts = (part for cache in caches for part in getattr(cache, "caches", [cache]))
+    return any(isinstance(part, ArraysCache) for part in parts)
 
 
 def text_config(loaded: Loaded) -> dict[str, Any]:

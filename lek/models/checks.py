@@ -6,26 +6,32 @@ of git-lfs instead of files, no tokenizer, no chat template, an unknown architec
 
 import json
 from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from lek.errors import BadInput
+from lek.models.architectures import architecture
 from lek.models.weights import LFS, header_of, read_config
 
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5")
 
 
-def check_model(directory: Path, *, chat: bool) -> None:
+def check_model(directory: Path, *, chat: bool, abliterated: bool = False) -> None:
     """Raise `BadInput` if the files in ``directory`` are not a model that mlx_lm can load.
 
-    ``chat``: whether it needs a chat template.
+    ``chat``: whether it needs a chat template. ``abliterated``: whether a subject is made from it
+    by abliteration, which not every architecture allows.
     """
     config = read_config(directory)
     kind = config["model_type"]
-    if not isinstance(kind, str) or not _is_supported(kind):
+    found = architecture(kind) if isinstance(kind, str) else None
+    if found is None:
         raise BadInput(f"{directory}: mlx_lm has no architecture '{kind}'; give another model")
+    if abliterated and (reason := found.why_not_abliterated(config)) is not None:
+        raise BadInput(
+            f"{directory}: cannot be abliterated, because architecture '{kind}' {reason}; delete "
+            "the subject with abliterate, or give another model"
+        )
     for file in _weights(directory):
         if not header_of(file):
             raise BadInput(f"{file}: contains no weights; download or build the model again")
@@ -34,17 +40,6 @@ def check_model(directory: Path, *, chat: bool) -> None:
         raise BadInput(
             f'{directory}: no chat template; give an instruction-tuned model, or prompt = "plain"'
         )
-
-
-@cache
-def _is_supported(kind: str) -> bool:
-    """Whether mlx_lm has the architecture, found without importing it, which takes a second."""
-    spec = find_spec("mlx_lm")
-    if spec is None or not spec.submodule_search_locations:
-        return True  # reported when a model is loaded
-    package = Path(next(iter(spec.submodule_search_locations)))
-    other_names = (package / "utils.py").read_text(encoding="utf-8")
-    return (package / "models" / f"{kind}.py").is_file() or f'"{kind}":' in other_names
 
 
 def _weights(directory: Path) -> Sequence[Path]:

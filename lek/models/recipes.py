@@ -40,6 +40,7 @@ CODE = {
     ),
     "abliterate": (
         "models/weights.py",
+        "models/corrections.py",
         "models/abliteration/search.py",
         "models/abliteration/directions.py",
         "models/abliteration/projection.py",
@@ -52,12 +53,19 @@ CODE = {
     ),
     "adapter": (
         "models/weights.py",
+        "models/corrections.py",
         "models/adapters.py",
         "models/lora.py",
         "models/chats.py",
         "text/encoding.py",
     ),
-    "lora": ("models/weights.py", "models/lora.py", "models/chats.py", "text/encoding.py"),
+    "lora": (
+        "models/weights.py",
+        "models/corrections.py",
+        "models/lora.py",
+        "models/chats.py",
+        "text/encoding.py",
+    ),
 }
 _MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
@@ -259,7 +267,12 @@ def check(loaded: LoadedProfile) -> None:
             if is_gguf(subject.model):
                 _check_gguf(loaded, subject, where)
             elif (directory := _local(loaded, subject, where)) is not None:
-                check_model(directory, chat=_needs_template(loaded, subject))
+                made = [subject, *_made_from(loaded, subject)]
+                check_model(
+                    directory,
+                    chat=any(s.prompt == "chat" for s in made),
+                    abliterated=any(isinstance(s, DerivedSubject) and s.abliterate for s in made),
+                )
         if isinstance(subject, DerivedSubject):
             if subject.abliterate is not None:
                 for key in ("harmful", "harmless"):
@@ -291,15 +304,15 @@ def _local(loaded: LoadedProfile, subject: ModelSubject, where: str) -> Path | N
     return local(model, subject.revision, directory)
 
 
-def _needs_template(loaded: LoadedProfile, source: ModelSubject) -> bool:
-    """Whether ``source``, or a subject derived from it, is asked by its chat template."""
-    names = {source.name}
-    asked = [source.prompt]
-    for subject in loaded.profile.models:
-        if isinstance(subject, DerivedSubject) and subject.origin in names:
+def _made_from(loaded: LoadedProfile, source: ModelSubject) -> list[DerivedSubject]:
+    """The subjects that are derived from ``source``, directly or through other subjects."""
+    derived = [s for s in loaded.profile.models if isinstance(s, DerivedSubject)]
+    names, made = {source.name}, list[DerivedSubject]()
+    for subject in derived:  # a subject is derived from earlier ones only
+        if subject.origin in names:
             names.add(subject.name)
-            asked.append(subject.prompt)
-    return "chat" in asked
+            made.append(subject)
+    return made
 
 
 def _check_gguf(loaded: LoadedProfile, subject: ModelSubject, where: str) -> None:

@@ -51,6 +51,9 @@ def load(directory: Path, form: NumericFormat | None = None) -> Loaded:
     except (ValueError, OSError, KeyError) as e:
         cause = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise BadInput(f"{directory}: no model that mlx_lm can load: {cause}") from e
+    from lek.models.corrections import correct
+
+    correct(model)
     loaded = Loaded(model, tokenizer, config)
     return loaded if form is None else in_form(loaded, form)
 

@@ -94,6 +94,7 @@ INERT = {
     "data/tables.py",
     "models/machine.py",
     "models/weights.py",
+    "models/corrections.py",
     "workspace/atomic.py",
     "generation/backend.py",
 }
