@@ -120,9 +120,7 @@ def _train(
     from mlx_lm.tuner.utils import linear_to_lora_layers
     from mlx_lm.utils import save_config
 
-    layers, n = stage.layers, len(model.layers)
-    if layers != -1 and not 0 < layers <= n:
-        raise BadInput(f"layers = {layers}: the model has {n}; give 1 to {n}, or -1 for all")
+    chats.check_layers(stage, len(model.layers))
     lora: dict[str, Any] = {
         "rank": stage.rank,
         "scale": stage.scale,

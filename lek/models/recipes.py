@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lek.benchmarks.benchmark import SHIPPED
 from lek.errors import BadInput
 from lek.models import adapters, chats, machine
-from lek.models.checks import check_model
+from lek.models.checks import Uses, check_model, try_model
 from lek.models.gguf import is_gguf
-from lek.models.hub import fetch, local
-from lek.models.weights import NumericFormat, stored_form
+from lek.models.hub import fetch, fetch_description, local
+from lek.models.weights import NumericFormat, load, load_without_weights, stored_form
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import DerivedSubject, ModelSubject, Stage
 from lek.workspace.fingerprint import code_digest
@@ -67,6 +68,7 @@ CODE = {
         "text/encoding.py",
     ),
 }
+_TRIED_BY = ("models/checks.py", "models/chats.py", "models/chat_template.py")
 _MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
 
@@ -183,6 +185,54 @@ class Recipes:
             for s in sources
         )
 
+    def try_sources(self) -> None:
+        """Raise `BadInput` if a source does not serve the subjects that are made from it.
+
+        Each source on this machine is tried once in this form, without reading its weights: it is
+        loaded by mlx_lm, a prompt is rendered by its chat template, and training examples are
+        tokenized. Of a source that is still to be downloaded, the files besides weights are
+        downloaded and checked.
+        """
+        for subject in self._subjects.values():
+            if not isinstance(subject, ModelSubject):
+                continue
+            path = self._loaded.relative(subject.model)
+            if is_gguf(path) or local(subject.model, subject.revision, path) is not None:
+                self._try(subject)
+            else:
+                description = fetch_description(subject.model, subject.revision, path)
+                check_model(description, **_needs(self._loaded, subject), weights=False)
+
+    def _try(self, source: ModelSubject) -> None:
+        """Try ``source``, unless it has passed with the same files, prompts and training data."""
+        made = [source, *_made_from(self._loaded, source)]
+        uses = Uses(
+            prompts=tuple({s.system: None for s in made if s.prompt == "chat"}),
+            thinking=self._loaded.profile.decoding.enable_thinking,
+            stages=tuple(
+                (stage, tuple(f for f in chats.find(self.data(stage.data)) if f is not None))
+                for s in made
+                if isinstance(s, DerivedSubject)
+                for stage in s.lora
+            ),
+        )
+        stages = [(s.model_dump(), [f.digest for f in files]) for s, files in uses.stages]
+        fingerprint = self.of(source.name).fingerprint
+        needs = [uses.prompts, uses.thinking, stages, code_digest(*_TRIED_BY)]
+        key = self._digest("source", fingerprint, needs)
+        if self._store.passed(key):
+            return
+        path = self.source(source)
+        if is_gguf(path):
+            from lek.models.gguf import conversion
+
+            with TemporaryDirectory() as temporary:
+                conversion.convert_tokenizer(path, Path(temporary), "float32")
+                try_model(load_without_weights(Path(temporary)), uses, path)
+        else:
+            try_model(load(path, lazy=True), uses, path)
+        self._store.put_passed(key)
+
     def data(self, path: str) -> Path:
         """Return the path of prompts, training data or an adapter that the profile names."""
         return self._loaded.relative(path)
@@ -267,12 +317,7 @@ def check(loaded: LoadedProfile) -> None:
             if is_gguf(subject.model):
                 _check_gguf(loaded, subject, where)
             elif (directory := _local(loaded, subject, where)) is not None:
-                made = [subject, *_made_from(loaded, subject)]
-                check_model(
-                    directory,
-                    chat=any(s.prompt == "chat" for s in made),
-                    abliterated=any(isinstance(s, DerivedSubject) and s.abliterate for s in made),
-                )
+                check_model(directory, **_needs(loaded, subject))
         if isinstance(subject, DerivedSubject):
             if subject.abliterate is not None:
                 for key in ("harmful", "harmless"):
@@ -302,6 +347,13 @@ def _local(loaded: LoadedProfile, subject: ModelSubject, where: str) -> Path | N
         right = os.path.relpath(model, loaded.path.parent)
         raise BadInput(f"{where}: a path is relative to the profile; write '{right}'")
     return local(model, subject.revision, directory)
+
+
+def _needs(loaded: LoadedProfile, source: ModelSubject) -> dict[str, bool]:
+    """What the subjects that are made from ``source`` need of it, as `check_model` takes it."""
+    made = [source, *_made_from(loaded, source)]
+    abliterated = any(isinstance(s, DerivedSubject) and s.abliterate for s in made)
+    return {"chat": any(s.prompt == "chat" for s in made), "abliterated": abliterated}
 
 
 def _made_from(loaded: LoadedProfile, source: ModelSubject) -> list[DerivedSubject]:

@@ -58,9 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
             owner, name, _, revision, *file = path.split("/")[1:]
             return self._file(hub.root / owner / name, revision, "/".join(file))
         if path.startswith("api/models/"):
-            owner, name, resource = path.split("/")[2:5]
+            owner, name, *resource = path.split("/")[2:5]
             directory = hub.root / owner / name
-            tree = resource == "tree"
+            tree = resource == ["tree"]
             body = _tree(directory) if tree else _model(f"{owner}/{name}", directory)
             return self._send(200, json.dumps(body).encode(), {})
         if path.count("/") < 4:  # other requests of the client
