@@ -219,7 +219,10 @@ def read_config(directory: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())
     except OSError as e:
-        raise BadInput(f"{path}: cannot be read: {e.strerror}; expected a model directory") from e
+        expected = "expected a model directory"
+        if gguf := sorted(directory.glob("*.gguf")):
+            expected = f"to use the GGUF file in this directory, name {gguf[0].name} itself"
+        raise BadInput(f"{path}: cannot be read: {e.strerror}; {expected}") from e
     except ValueError as e:
         raise BadInput(f"{path}: not JSON: {e}") from e
     if not isinstance(config, dict) or "model_type" not in config:

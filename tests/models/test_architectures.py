@@ -16,7 +16,7 @@ from support.project import Project
 
 from lek.errors import BadInput
 from lek.generation.backend import Request, chat
-from lek.generation.mlx import MlxBackend
+from lek.generation.mlx import MlxBackend, bytes_per_sequence
 from lek.models import lora
 from lek.models.architectures import architecture
 from lek.models.checks import check_model
@@ -169,6 +169,18 @@ def test_the_losses_of_gemma_3n_are_those_of_the_model_that_answers(tmp_path: Pa
         chosen = out[mx.arange(len(ids) - 1), mx.array(ids[1:])]
         losses += (mx.logsumexp(out, axis=-1) - chosen).tolist()
     assert facts["first_loss"] == pytest.approx(np.mean(losses), rel=0.02)  # pad tokens count
+
+
+def test_a_config_may_have_a_list_where_a_number_is_usual(tmp_path: Path) -> None:
+    model = tiny.gemma3n(tmp_path, intermediate_size=[256, 256, 384, 384])
+    assert json.loads((model / "config.json").read_text())["text_config"]["intermediate_size"][2:]
+    loaded = load(model)
+    size = bytes_per_sequence(loaded, 100)
+    loaded.config["text_config"]["intermediate_size"] = 384
+    assert size == bytes_per_sequence(loaded, 100) is not None
+    loaded.config["text_config"]["num_attention_heads"] = "four"
+    assert bytes_per_sequence(loaded, 100) is None
+    assert all(greedy(MlxBackend.open(model, FORM), prompts()))
 
 
 def test_weights_in_shards_are_the_same_model(tmp_path: Path) -> None:

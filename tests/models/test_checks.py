@@ -87,6 +87,12 @@ def without(*names: str) -> Callable[[Path], None]:
     return change
 
 
+def only_gguf(model: Path) -> None:
+    for file in model.iterdir():
+        file.unlink()
+    (model / "small.gguf").write_bytes(b"GGUF")
+
+
 def empty(name: str) -> Callable[[Path], None]:
     return rewrite(name, "")
 
@@ -96,6 +102,7 @@ def empty(name: str) -> Callable[[Path], None]:
     [
         (rewrite("config.json", "{"), "config.json: not JSON"),
         (without("config.json"), "config.json: cannot be read"),
+        (only_gguf, "to use the GGUF file in this directory, name small.gguf itself"),
         (change_config(model_type="no_such"), "mlx_lm has no architecture 'no_such'"),
         (change_config(auto_map={"AutoModel": "x"}), "requires code of its own"),
         (cut_off, "bytes, but its header describes"),
