@@ -53,7 +53,7 @@ def test_an_empty_answer_is_scored_as_one_that_a_model_generated(
     done = project.evaluate("evals", "--lek-judge", "none", "--lek-no-gates")
     assert done.code == 0, done.out
     assert verdict_of(done, "T003")["scores"] == {"coherent": 0.0}
-    assert not done.counts["unscored"]
+    assert "unscored" not in done.counts
 
 
 def test_a_recorded_thought_is_kept_but_not_judged(project: Project) -> None:
