@@ -191,7 +191,7 @@ class Recipes:
         Each source on this machine is tried once in this form, without reading its weights: it is
         loaded by mlx_lm, a prompt is rendered by its chat template, and training examples are
         tokenized. Of a source that is still to be downloaded, the files besides weights are
-        downloaded and checked.
+        downloaded and tried.
         """
         for subject in self._subjects.values():
             if not isinstance(subject, ModelSubject):
@@ -202,27 +202,17 @@ class Recipes:
             else:
                 description = fetch_description(subject.model, subject.revision, path)
                 check_model(description, **_needs(self._loaded, subject), weights=False)
+                try_model(load_without_weights(description), self._uses(subject), description)
 
     def _try(self, source: ModelSubject) -> None:
         """Try ``source``, unless it has passed with the same files, prompts and training data."""
-        made = [source, *_made_from(self._loaded, source)]
-        uses = Uses(
-            prompts=tuple({s.system: None for s in made if s.prompt == "chat"}),
-            thinking=self._loaded.profile.decoding.enable_thinking,
-            stages=tuple(
-                (stage, tuple(f for f in chats.find(self.data(stage.data)) if f is not None))
-                for s in made
-                if isinstance(s, DerivedSubject)
-                for stage in s.lora
-            ),
-        )
+        uses, path = self._uses(source), self.source(source)
+        files = self._store.digest(path) if is_gguf(path) else self._file_digests(path)
         stages = [(s.model_dump(), [f.digest for f in files]) for s, files in uses.stages]
-        fingerprint = self.of(source.name).fingerprint
-        needs = [uses.prompts, uses.thinking, stages, code_digest(*_TRIED_BY)]
-        key = self._digest("source", fingerprint, needs)
+        prompts = uses.prompts, uses.thinking
+        key = _sha256([files, prompts, stages, code_digest(*_TRIED_BY), _versions()])
         if self._store.passed(key):
             return
-        path = self.source(source)
         if is_gguf(path):
             from lek.models.gguf import conversion
 
@@ -232,6 +222,18 @@ class Recipes:
         else:
             try_model(load(path, lazy=True), uses, path)
         self._store.put_passed(key)
+
+    def _uses(self, source: ModelSubject) -> Uses:
+        """What the subjects that are made from ``source`` need of its tokenizer."""
+        made = [source, *_made_from(self._loaded, source)]
+        stages = [
+            s for subject in made if isinstance(subject, DerivedSubject) for s in subject.lora
+        ]
+        return Uses(
+            prompts=tuple({s.system: None for s in made if s.prompt == "chat"}),
+            thinking=self._loaded.profile.decoding.enable_thinking,
+            stages=tuple((s, tuple(filter(None, chats.find(self.data(s.data))))) for s in stages),
+        )
 
     def data(self, path: str) -> Path:
         """Return the path of prompts, training data or an adapter that the profile names."""
@@ -287,8 +289,7 @@ class Recipes:
         """SHA-256 over a step, its inputs, and the device, code and libraries that carry it out."""
         device = "gpu" if machine.accelerated() else "cpu"
         parts = [step, str(self.form), device, code_digest(*CODE[step]), _versions(), *inputs]
-        text = json.dumps(parts, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _sha256(parts)
 
 
 def _chat_template(source: Path) -> str:
@@ -299,6 +300,11 @@ def _chat_template(source: Path) -> str:
         return conversion.chat_template(source)
     files = (source / "chat_template.jinja", source / "tokenizer_config.json")
     return "".join(f.read_text(encoding="utf-8") for f in files if f.is_file())
+
+
+def _sha256(parts: list[Any]) -> str:
+    """SHA-256 over plain values, as hexadecimal digits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @cache
