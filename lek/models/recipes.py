@@ -47,6 +47,7 @@ CODE = {
         "models/abliteration/projection.py",
         "models/abliteration/effects.py",
         "models/abliteration/batches.py",
+        "models/hooks.py",
         "text/refusals.py",
         "text/refusals.toml",
         "text/degeneration.py",

@@ -18,7 +18,6 @@ from support.project import ROOT
 
 from lek.data.prompts import read_prompts
 from lek.errors import BadInput
-from lek.models.abliteration.batches import with_forward_hooks
 from lek.models.abliteration.directions import candidates, positions, rendered, residuals
 from lek.models.abliteration.effects import Answer, AnsweredPrompts, Effects, opening
 from lek.models.abliteration.projection import (
@@ -32,6 +31,7 @@ from lek.models.abliteration.projection import (
     swapped,
 )
 from lek.models.abliteration.search import abliterate, split
+from lek.models.hooks import with_forward_hooks
 from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Abliterate
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lek.errors import BadInput
-from lek.models.abliteration.batches import Progress, batches, with_forward_hooks
+from lek.models.abliteration.batches import Progress, batches
+from lek.models.hooks import with_forward_hooks
 
 _PROBES = ("a", "7", "Why?", "so.")  # four prompts, no two of which have the same ending
 _MAX_POSITIONS = 12  # a template with more has an instruction in it

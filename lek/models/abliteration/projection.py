@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lek.errors import BadInput
-from lek.models.abliteration.batches import Hook, batches, with_forward_hooks
+from lek.models.abliteration.batches import batches
+from lek.models.hooks import Hook, with_forward_hooks
 
 _ATTENTION, _MLP = "self_attn.o_proj", "mlp.down_proj"
 # by the linear layers that write: the norm between each and the residual stream
