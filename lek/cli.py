@@ -19,7 +19,8 @@ from lek.workspace.workspace import Workspace
 
 app = typer.Typer(
     name="lek",
-    help="Build subjects, make training data, calibrate a judge, check the machine.",
+    help="Start evaluations, build subjects, make training data, calibrate a judge, check the "
+    "machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -28,6 +29,30 @@ ProfileName = Annotated[
     str, typer.Option("--profile", help="evals/profiles/NAME.toml, or a path", metavar="NAME")
 ]
 SubjectName = Annotated[str, typer.Option("--subject", help="name of the subject", metavar="NAME")]
+
+
+@app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="a new directory, or a repository")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="a directory, a GGUF file, or owner/name on the hub (default: the sandbox's model)"
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(help="write a benchmark with three example cases", metavar="NAME"),
+    ] = None,
+) -> None:
+    """Write a profile, evals/ and a CI file for a repository of your own; overwrite nothing."""
+    with _input_errors():
+        from lek.scaffold.repository import create
+
+        for line in create(directory, model, benchmark).summary():
+            typer.echo(printable(line))
 
 
 @app.command()
