@@ -5,7 +5,8 @@ from pathlib import Path
 
 from lek.errors import BadInput
 
-_PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
+# the files of a model that are downloaded
+PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
 
 
 def fetch(model: str, revision: str | None, directory: Path) -> Path:
@@ -67,9 +68,7 @@ def _snapshot(model: str, revision: str | None, *, local: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(
-        snapshot_download(
-            model, revision=revision, allow_patterns=_PATTERNS, local_files_only=local
-        )
+        snapshot_download(model, revision=revision, allow_patterns=PATTERNS, local_files_only=local)
     )
 
 
