@@ -198,7 +198,10 @@ def _load(name: str) -> LoadedProfile:
 
 
 def _generator(loaded: LoadedProfile) -> Any:
-    return SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress())).generator
+    """The generator of the profile's models, which have been checked."""
+    responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
+    responses.check()
+    return responses.generator
 
 
 def _builder(profile: str) -> tuple[LoadedProfile, Any]:

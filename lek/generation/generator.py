@@ -69,6 +69,8 @@ class ModelSlot:
 
 CODE = (
     "generation/mlx.py",
+    "models/chat_template.py",
+    "models/corrections.py",
     "text/thoughts.py",
 )  # the files that compute an answer from weights and messages
 OnResponse = Callable[[Case, Response], None]

@@ -11,10 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
-from jinja2 import TemplateError
-
-from lek.errors import BadInput
 from lek.generation.backend import Completion, Prompt, Request
+from lek.models.chat_template import render
 from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Decoding
 from lek.text import thoughts
@@ -67,7 +65,8 @@ class MlxBackend:
             self._loaded.model,
             stop_tokens=[[t] for t in tokenizer.eos_token_ids],
             completion_batch_size=size,
-            prefill_batch_size=min(size, 16),
+            # padding before a prompt would change the state of a recurrent layer
+            prefill_batch_size=1 if _is_recurrent(self._loaded.model) else min(size, 16),
         )
         start = time.perf_counter()
         samplers = [_sampler(i, decoding) for i in order] if decoding.temperature else None
@@ -125,26 +124,7 @@ class MlxBackend:
         if isinstance(prompt, str):
             return prompt
         tokenizer = self._loaded.tokenizer
-        if not tokenizer.has_chat_template:
-            raise BadInput(
-                f"{self._directory}: no chat template; give the subject prompt = 'plain'"
-            )
-        remedy = "; delete the subject's key system" if prompt[0]["role"] == "system" else ""
-        try:
-            text = tokenizer.apply_chat_template(
-                prompt,
-                tokenize=False,
-                add_generation_prompt=True,
-                **({} if thinking is None else {"enable_thinking": thinking}),
-            )
-        except TemplateError as e:
-            cause = (str(e).strip() or type(e).__name__).splitlines()[0]
-            raise BadInput(
-                f"{self._directory}: its chat template rejects the prompt: {cause}{remedy}"
-            ) from e
-        if remedy and prompt[0]["content"].strip() not in text:
-            raise BadInput(f"{self._directory}: its chat template omits system messages{remedy}")
-        return str(text)
+        return render(tokenizer, prompt, thinking=thinking, directory=self._directory)
 
     def _tokens(self, rendered: str, prompt: Prompt) -> list[int]:
         """Token ids; only bare text gets the tokenizer's special tokens, a template has its own."""
@@ -153,11 +133,11 @@ class MlxBackend:
 
     @property
     def _context(self) -> int | None:
-        return text_config(self._loaded).get("max_position_embeddings")
+        return _largest(text_config(self._loaded).get("max_position_embeddings"))
 
     def _room(self, prompt: int, limit: int) -> int:
         """The number of tokens for an answer: ``limit``, or what the context leaves."""
-        return limit if self._context is None else min(limit, int(self._context) - prompt)
+        return limit if self._context is None else min(limit, self._context - prompt)
 
     def _batch_size(self, longest: int, decoding: Decoding) -> int:
         """How many sequences of ``longest`` tokens fit into memory, at most ``batch_size``."""
@@ -169,6 +149,15 @@ class MlxBackend:
         if size is None:  # an unknown config: one sequence at a time is always safe
             return 1
         return max(1, min(decoding.batch_size, int(budget // size)))
+
+
+def _is_recurrent(model: Any) -> bool:
+    """Whether a layer of ``model`` keeps a state in place of the keys and values of all tokens."""
+    from mlx_lm.models.cache import ArraysCache, make_prompt_cache
+
+    caches: list[Any] = make_prompt_cache(model)
+    parts = (part for cache in caches for part in getattr(cache, "caches", [cache]))
+    return any(isinstance(part, ArraysCache) for part in parts)
 
 
 def text_config(loaded: Loaded) -> dict[str, Any]:
@@ -184,17 +173,24 @@ def bytes_per_sequence(loaded: Loaded, tokens: int) -> int | None:
     keys of Hugging Face's decoders.
     """
     config = text_config(loaded)
-    keys = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
-    if any(key not in config for key in keys):
+    hidden, layers, heads, vocabulary = (
+        _largest(config.get(key))
+        for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+    )
+    if hidden is None or layers is None or heads is None or vocabulary is None:
         return None
-    hidden, layers = int(config["hidden_size"]), int(config["num_hidden_layers"])
-    heads = int(config["num_attention_heads"])
-    width = int(config.get("head_dim") or hidden // heads)
-    kv = int(config.get("num_key_value_heads") or heads)
-    wide = int(config.get("intermediate_size") or 4 * hidden)
+    width = _largest(config.get("head_dim")) or hidden // heads
+    kv = _largest(config.get("num_key_value_heads")) or heads
+    wide = _largest(config.get("intermediate_size")) or 4 * hidden
     size = 4  # bytes of float32, the widest type used
     cache = 2 * layers * kv * width * tokens
-    return size * (2 * cache + 3 * int(config["vocab_size"]) + (3 * wide + 4 * hidden) * tokens)
+    return size * (2 * cache + 3 * vocabulary + (3 * wide + 4 * hidden) * tokens)
+
+
+def _largest(value: Any) -> int | None:
+    """A number of a config, or the largest where there is one for each layer; ``None`` if none."""
+    numbers = value if isinstance(value, list) else [value]
+    return max((n for n in numbers if type(n) is int and n > 0), default=None)
 
 
 def _sampler(name: str, decoding: Decoding) -> Callable[[Any], Any]:

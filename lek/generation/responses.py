@@ -75,11 +75,16 @@ class SubjectResponses:
         return recorded
 
     def check(self) -> None:
-        """Raise `BadInput` if a file or directory that a model is built from does not exist."""
+        """Raise `BadInput` if a model cannot be built or does not serve its subjects.
+
+        Where nothing will be generated, only the files that the profile names are checked.
+        """
         if self._loaded.profile.models:
             from lek.models.recipes import check
 
             check(self._loaded)
+            if not self._workspace.dry:
+                self.generator.models.builder.recipes.try_sources()
 
     @cached_property
     def generator(self) -> Any:

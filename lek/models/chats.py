@@ -151,6 +151,14 @@ def check_form(chats: Chats, stage: Stage) -> None:
         )
 
 
+def check_layers(stage: Stage, layers: int) -> None:
+    """Raise `BadInput` if ``stage`` adapts more layers than the model has."""
+    if stage.layers != -1 and not 0 < stage.layers <= layers:
+        raise BadInput(
+            f"layers = {stage.layers}: the model has {layers}; give 1 to {layers}, or -1 for all"
+        )
+
+
 def check(chats: Chats, tokens: Tokens, tokenizer: Any, stage: Stage) -> list[str]:
     """Check that ``stage`` can train on ``chats``; return notes on data that it leaves unused.
 

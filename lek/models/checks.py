@@ -1,32 +1,47 @@
-"""Checks of a model directory by its files alone, before anything is loaded or built.
+"""Checks of a model, before anything is built or generated.
 
 They find what would fail, or pass silently, after a long time: missing or cut-off weights, pointers
-of git-lfs instead of files, no tokenizer, no chat template, an unknown architecture.
+of git-lfs instead of files, no tokenizer, no chat template or one that rejects the prompts, an
+unknown architecture, training data that do not fit. `check_model` reads files alone; `try_model`
+uses the model's own loader and tokenizer, but no weights.
 """
 
 import json
 from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lek.errors import BadInput
-from lek.models.weights import LFS, header_of, read_config
+from lek.models import chats
+from lek.models.architectures import architecture
+from lek.models.chat_template import render
+from lek.models.weights import LFS, Loaded, header_of, read_config
+from lek.profile.schema import Stage
 
 _OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".msgpack", ".h5")
 
 
-def check_model(directory: Path, *, chat: bool) -> None:
+def check_model(
+    directory: Path, *, chat: bool, abliterated: bool = False, weights: bool = True
+) -> None:
     """Raise `BadInput` if the files in ``directory`` are not a model that mlx_lm can load.
 
-    ``chat``: whether it needs a chat template.
+    ``chat``: whether it needs a chat template. ``abliterated``: whether a subject is made from it
+    by abliteration, which not every architecture allows. ``weights``: whether the files of weights
+    are there.
     """
     config = read_config(directory)
     kind = config["model_type"]
-    if not isinstance(kind, str) or not _is_supported(kind):
+    found = architecture(kind) if isinstance(kind, str) else None
+    if found is None:
         raise BadInput(f"{directory}: mlx_lm has no architecture '{kind}'; give another model")
-    for file in _weights(directory):
+    if abliterated and (reason := found.why_not_abliterated(config)) is not None:
+        raise BadInput(
+            f"{directory}: cannot be abliterated, because architecture '{kind}' {reason}; delete "
+            "the subject with abliterate, or give another model"
+        )
+    for file in _weights(directory) if weights else ():
         if not header_of(file):
             raise BadInput(f"{file}: contains no weights; download or build the model again")
     _check_tokenizer(directory)
@@ -36,15 +51,46 @@ def check_model(directory: Path, *, chat: bool) -> None:
         )
 
 
-@cache
-def _is_supported(kind: str) -> bool:
-    """Whether mlx_lm has the architecture, found without importing it, which takes a second."""
-    spec = find_spec("mlx_lm")
-    if spec is None or not spec.submodule_search_locations:
-        return True  # reported when a model is loaded
-    package = Path(next(iter(spec.submodule_search_locations)))
-    other_names = (package / "utils.py").read_text(encoding="utf-8")
-    return (package / "models" / f"{kind}.py").is_file() or f'"{kind}":' in other_names
+@dataclass(frozen=True)
+class Uses:
+    """What subjects need of a model.
+
+    ``prompts``: the system message (or ``None``) of each subject that is asked by the chat
+    template. ``thinking``: given to the template. ``stages``: the LoRA stages on the model, each
+    with its files of examples.
+    """
+
+    prompts: tuple[str | None, ...]
+    thinking: bool | None
+    stages: tuple[tuple[Stage, tuple[chats.Chats, ...]], ...]
+
+
+_PROMPT = "What is 7 + 5?"
+
+
+def try_model(loaded: Loaded, uses: Uses, directory: Path) -> None:
+    """Raise `BadInput` if the model ``loaded`` does not serve the subjects made from it.
+
+    It may be lazily loaded; ``directory`` names it in errors. A prompt is rendered as each subject
+    is asked, and all training examples are tokenized.
+    """
+    tokenizer = loaded.tokenizer
+    ids = tokenizer.encode(_PROMPT, add_special_tokens=False)
+    if not {"7", "5"} <= set(tokenizer.decode(ids)):
+        raise BadInput(
+            f"{directory}: the tokenizer does not encode text: {_PROMPT!r} becomes "
+            f"{tokenizer.decode(ids)!r}; copy all files of the tokenizer to the model"
+        )
+    for system in uses.prompts:
+        message = {"role": "user", "content": _PROMPT}
+        messages = [message] if system is None else [{"role": "system", "content": system}, message]
+        if _PROMPT not in render(tokenizer, messages, thinking=uses.thinking, directory=directory):
+            raise BadInput(f"{directory}: its chat template omits the prompt; correct it")
+    for stage, files in uses.stages:
+        chats.check_layers(stage, len(loaded.model.layers))
+        for file in files:
+            dataset = file.dataset(tokenizer, mask_prompt=stage.mask_prompt)
+            chats.check(file, dataset, tokenizer, stage)
 
 
 def _weights(directory: Path) -> Sequence[Path]:

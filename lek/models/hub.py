@@ -1,12 +1,15 @@
 """Find a profile's model: a local directory, or a download from the Hugging Face hub."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lek.errors import BadInput
 
+_WEIGHTS = "*.safetensors"
 # the files of a model that are downloaded
-PATTERNS = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
+PATTERNS = ["*.json", _WEIGHTS, "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
 
 
 def fetch(model: str, revision: str | None, directory: Path) -> Path:
@@ -28,20 +31,47 @@ def fetch(model: str, revision: str | None, directory: Path) -> Path:
     downloaded = local(model, revision, directory)
     if downloaded is not None:
         return downloaded
+    with _errors(model, directory):
+        return _snapshot(model, revision, PATTERNS)
+
+
+def fetch_description(model: str, revision: str | None, directory: Path) -> Path:
+    """Return a directory with the files of ``model`` on the hub that are not weights.
+
+    They are downloaded if necessary. ``directory``: the local one that does not exist, for errors.
+    Raises `BadInput` if the hub cannot be reached, does not give the model, or has no safetensors
+    of it.
+    """
+    from huggingface_hub import HfApi
+
+    others = [pattern for pattern in PATTERNS if pattern != _WEIGHTS]
+    with _errors(model, directory):
+        description = _snapshot(model, revision, others)
+        files = [f.rfilename for f in HfApi().model_info(model, revision=revision).siblings or ()]
+        if not any(name.endswith(".safetensors") for name in files):
+            raise BadInput(f"{model}: no .safetensors on the hub; name a model that has some")
+        return description
+
+
+@contextmanager
+def _errors(model: str, directory: Path) -> Iterator[None]:
+    """Raise `BadInput`, with what to do, for errors of the hub within the block."""
+    from huggingface_hub.constants import HF_HUB_OFFLINE
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return _snapshot(model, revision, local=False)
-    except LocalEntryNotFoundError as e:
-        raise BadInput(
-            f"{model}: no directory {directory}, and the hub cannot be reached; check the network"
-        ) from e
+        yield
     except HfHubHTTPError as e:
         status = getattr(e.response, "status_code", "nothing")
         raise BadInput(
             f"{model}: the hub returned HTTP {status}; check the name; for a gated model, accept "
             "its terms on the hub and log in with 'hf auth login'"
         ) from e
+    except (LocalEntryNotFoundError, OSError) as e:
+        reason = "the hub cannot be reached; check the network"
+        if HF_HUB_OFFLINE:
+            reason = "the hub is not asked, because HF_HUB_OFFLINE is set; unset it to download"
+        raise BadInput(f"{model}: no directory {directory}, and {reason}") from e
 
 
 def local(model: str, revision: str | None, directory: Path) -> Path | None:
@@ -54,7 +84,7 @@ def local(model: str, revision: str | None, directory: Path) -> Path | None:
     if directory.is_dir():
         return directory
     try:
-        snapshot = _snapshot(model, revision, local=True)
+        snapshot = _snapshot(model, revision, PATTERNS, local=True)
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as e:
@@ -64,11 +94,13 @@ def local(model: str, revision: str | None, directory: Path) -> Path | None:
     return snapshot if _is_complete(snapshot) else None
 
 
-def _snapshot(model: str, revision: str | None, *, local: bool) -> Path:
+def _snapshot(
+    model: str, revision: str | None, patterns: list[str], *, local: bool = False
+) -> Path:
     from huggingface_hub import snapshot_download
 
     return Path(
-        snapshot_download(model, revision=revision, allow_patterns=PATTERNS, local_files_only=local)
+        snapshot_download(model, revision=revision, allow_patterns=patterns, local_files_only=local)
     )
 
 

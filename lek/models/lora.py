@@ -120,10 +120,13 @@ def _train(
     from mlx_lm.tuner.utils import linear_to_lora_layers
     from mlx_lm.utils import save_config
 
-    layers, n = stage.layers, len(model.layers)
-    if layers != -1 and not 0 < layers <= n:
-        raise BadInput(f"layers = {layers}: the model has {n}; give 1 to {n}, or -1 for all")
-    lora = {"rank": stage.rank, "scale": stage.scale, "dropout": stage.dropout}
+    chats.check_layers(stage, len(model.layers))
+    lora: dict[str, Any] = {
+        "rank": stage.rank,
+        "scale": stage.scale,
+        "dropout": stage.dropout,
+        **_keys(model),
+    }
     config = CONFIG_DEFAULTS | stage.model_dump(exclude={"data", "layers", *lora})
     config |= {"train": True, "num_layers": stage.layers, "lora_parameters": lora}
     # paths are specific to this machine, and nothing that reads an adapter needs them
@@ -152,6 +155,21 @@ def _train(
     trained: Any = mx.load(arguments.adapter_file)
     if not all(mx.isfinite(w).all().item() for w in trained.values()):
         monitor.check(stage.iters, math.nan)
+
+
+def _keys(model: Any) -> dict[str, list[str]]:
+    """The names of the layers to adapt, for mlx_lm, unless all linear layers are adapted.
+
+    Gemma 3n computes with the weights of two small layers that it does not call (AltUp's
+    coefficients): they cannot be replaced by LoRA layers.
+    """
+    if model.model_type != "gemma3n":
+        return {}
+    from mlx import nn
+
+    linear = nn.Linear, nn.QuantizedLinear
+    names = (n for n, m in model.layers[0].named_modules() if isinstance(m, linear))
+    return {"keys": sorted(n for n in names if not n.startswith("altup."))}
 
 
 class _Monitor:

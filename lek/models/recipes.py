@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lek.benchmarks.benchmark import SHIPPED
 from lek.errors import BadInput
 from lek.models import adapters, chats, machine
-from lek.models.checks import check_model
+from lek.models.checks import Uses, check_model, try_model
 from lek.models.gguf import is_gguf
-from lek.models.hub import fetch, local
-from lek.models.weights import NumericFormat, stored_form
+from lek.models.hub import fetch, fetch_description, local
+from lek.models.weights import NumericFormat, load, load_without_weights, stored_form
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import DerivedSubject, ModelSubject, Profile, Stage
 from lek.workspace.fingerprint import code_digest
@@ -41,6 +42,7 @@ CODE = {
     ),
     "abliterate": (
         "models/weights.py",
+        "models/corrections.py",
         "models/abliteration/search.py",
         "models/abliteration/directions.py",
         "models/abliteration/projection.py",
@@ -53,13 +55,21 @@ CODE = {
     ),
     "adapter": (
         "models/weights.py",
+        "models/corrections.py",
         "models/adapters.py",
         "models/lora.py",
         "models/chats.py",
         "text/encoding.py",
     ),
-    "lora": ("models/weights.py", "models/lora.py", "models/chats.py", "text/encoding.py"),
+    "lora": (
+        "models/weights.py",
+        "models/corrections.py",
+        "models/lora.py",
+        "models/chats.py",
+        "text/encoding.py",
+    ),
 }
+_TRIED_BY = ("models/checks.py", "models/chats.py", "models/chat_template.py")
 _MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
 
@@ -160,6 +170,56 @@ class Recipes:
             for s in sources
         )
 
+    def try_sources(self) -> None:
+        """Raise `BadInput` if a source does not serve the subjects that are made from it.
+
+        Each source on this machine is tried once in this form, without reading its weights: it is
+        loaded by mlx_lm, a prompt is rendered by its chat template, and training examples are
+        tokenized. Of a source that is still to be downloaded, the files besides weights are
+        downloaded and tried.
+        """
+        for subject in self._subjects.values():
+            if not isinstance(subject, ModelSubject):
+                continue
+            path = self._loaded.relative(subject.model)
+            if is_gguf(path) or local(subject.model, subject.revision, path) is not None:
+                self._try(subject)
+            else:
+                description = fetch_description(subject.model, subject.revision, path)
+                check_model(description, **_needs(self._loaded, subject), weights=False)
+                try_model(load_without_weights(description), self._uses(subject), description)
+
+    def _try(self, source: ModelSubject) -> None:
+        """Try ``source``, unless it has passed with the same files, prompts and training data."""
+        uses, path = self._uses(source), self.source(source)
+        files = self._store.digest(path) if is_gguf(path) else self._file_digests(path)
+        stages = [(s.model_dump(), [f.digest for f in files]) for s, files in uses.stages]
+        prompts = uses.prompts, uses.thinking
+        key = _sha256([files, prompts, stages, code_digest(*_TRIED_BY), _versions()])
+        if self._store.passed(key):
+            return
+        if is_gguf(path):
+            from lek.models.gguf import conversion
+
+            with TemporaryDirectory() as temporary:
+                conversion.convert_tokenizer(path, Path(temporary), "float32")
+                try_model(load_without_weights(Path(temporary)), uses, path)
+        else:
+            try_model(load(path, lazy=True), uses, path)
+        self._store.put_passed(key)
+
+    def _uses(self, source: ModelSubject) -> Uses:
+        """What the subjects that are made from ``source`` need of its tokenizer."""
+        made = [source, *_made_from(self._loaded, source)]
+        stages = [
+            s for subject in made if isinstance(subject, DerivedSubject) for s in subject.lora
+        ]
+        return Uses(
+            prompts=tuple({s.system: None for s in made if s.prompt == "chat"}),
+            thinking=self._loaded.profile.decoding.enable_thinking,
+            stages=tuple((s, tuple(filter(None, chats.find(self.data(s.data))))) for s in stages),
+        )
+
     def data(self, path: str) -> Path:
         """Return the path of prompts, training data or an adapter that the profile names."""
         return self._loaded.relative(path)
@@ -214,8 +274,7 @@ class Recipes:
         """SHA-256 over a step, its inputs, and the device, code and libraries that carry it out."""
         device = "gpu" if machine.accelerated() else "cpu"
         parts = [step, str(self.form), device, code_digest(*CODE[step]), _versions(), *inputs]
-        text = json.dumps(parts, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _sha256(parts)
 
 
 def common_form(
@@ -252,6 +311,11 @@ def _chat_template(source: Path) -> str:
     return "".join(f.read_text(encoding="utf-8") for f in files if f.is_file())
 
 
+def _sha256(parts: list[Any]) -> str:
+    """SHA-256 over plain values, as hexadecimal digits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
 @cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in _LIBRARIES}
@@ -268,7 +332,7 @@ def check(loaded: LoadedProfile) -> None:
             if is_gguf(subject.model):
                 _check_gguf(loaded, subject, where)
             elif (directory := _local(loaded, subject, where)) is not None:
-                check_model(directory, chat=_needs_template(loaded, subject))
+                check_model(directory, **_needs(loaded, subject))
         if isinstance(subject, DerivedSubject):
             if subject.abliterate is not None:
                 for key in ("harmful", "harmless"):
@@ -300,15 +364,22 @@ def _local(loaded: LoadedProfile, subject: ModelSubject, where: str) -> Path | N
     return local(model, subject.revision, directory)
 
 
-def _needs_template(loaded: LoadedProfile, source: ModelSubject) -> bool:
-    """Whether ``source``, or a subject derived from it, is asked by its chat template."""
-    names = {source.name}
-    asked = [source.prompt]
-    for subject in loaded.profile.models:
-        if isinstance(subject, DerivedSubject) and subject.origin in names:
+def _needs(loaded: LoadedProfile, source: ModelSubject) -> dict[str, bool]:
+    """What the subjects that are made from ``source`` need of it, as `check_model` takes it."""
+    made = [source, *_made_from(loaded, source)]
+    abliterated = any(isinstance(s, DerivedSubject) and s.abliterate for s in made)
+    return {"chat": any(s.prompt == "chat" for s in made), "abliterated": abliterated}
+
+
+def _made_from(loaded: LoadedProfile, source: ModelSubject) -> list[DerivedSubject]:
+    """The subjects that are derived from ``source``, directly or through other subjects."""
+    derived = [s for s in loaded.profile.models if isinstance(s, DerivedSubject)]
+    names, made = {source.name}, list[DerivedSubject]()
+    for subject in derived:  # a subject is derived from earlier ones only
+        if subject.origin in names:
             names.add(subject.name)
-            asked.append(subject.prompt)
-    return "chat" in asked
+            made.append(subject)
+    return made
 
 
 def _check_gguf(loaded: LoadedProfile, subject: ModelSubject, where: str) -> None:

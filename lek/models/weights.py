@@ -5,9 +5,12 @@ Nothing here executes code that comes with a model: a directory that asks for it
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import has_magic
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from lek.errors import BadInput
@@ -38,22 +41,44 @@ class Loaded:
     config: dict[str, Any]
 
 
-def load(directory: Path, form: NumericFormat | None = None) -> Loaded:
+def load(directory: Path, form: NumericFormat | None = None, *, lazy: bool = False) -> Loaded:
     """Load the model in ``directory`` and convert it to ``form`` (default: as it is stored).
 
-    Raises `BadInput` if the directory holds no model that mlx_lm can load.
+    ``lazy``: read no weights until they are used; their names and shapes are checked. Raises
+    `BadInput` if the directory holds no model that mlx_lm can load.
     """
     read_config(directory)
     machine.import_mlx_lm()
     from mlx_lm import load as load_model
 
     try:
-        model, tokenizer, config = cast(Any, load_model(str(directory), return_config=True))
-    except (ValueError, OSError, KeyError) as e:
-        cause = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        with _without_wildcards(directory) as path:
+            loading: Any = load_model(str(path), lazy=lazy, return_config=True)
+        model, tokenizer, config = loading
+    except Exception as e:  # whatever mlx_lm and transformers raise for an unsuitable file
+        cause = f"{type(e).__name__}: {str(e).strip()}".splitlines()[0][:200]
         raise BadInput(f"{directory}: no model that mlx_lm can load: {cause}") from e
+    from lek.models.corrections import correct
+
+    correct(model)
     loaded = Loaded(model, tokenizer, config)
     return loaded if form is None else in_form(loaded, form)
+
+
+def load_without_weights(directory: Path) -> Loaded:
+    """Load the tokenizer of the model in ``directory``, and its architecture without weights.
+
+    The parameters of the model have its shapes, and no values. Raises `BadInput` as `load` does.
+    """
+    config = read_config(directory)
+    machine.import_mlx_lm()
+    from mlx_lm.tokenizer_utils import load as load_tokenizer
+    from mlx_lm.utils import _get_classes
+
+    network, arguments = _get_classes(config)
+    model = cast(Any, network)(cast(Any, arguments).from_dict(config))
+    tokenizer: Any = load_tokenizer(directory, eos_token_ids=config.get("eos_token_id"))
+    return Loaded(model, tokenizer, config)
 
 
 def in_form(loaded: Loaded, form: NumericFormat) -> Loaded:
@@ -83,15 +108,31 @@ def save(loaded: Loaded, directory: Path, *, source: Path) -> None:
     """
     from mlx_lm.utils import save as save_model
 
-    # donate_model=True would empty the model, which is still in use
-    save_model(
-        directory,
-        source,
-        loaded.model,
-        loaded.tokenizer,
-        dict(loaded.config),
-        donate_model=False,
-    )
+    with _without_wildcards(source) as path:
+        # donate_model=True would empty the model, which is still in use
+        save_model(
+            directory,
+            path,
+            loaded.model,
+            loaded.tokenizer,
+            dict(loaded.config),
+            donate_model=False,
+        )
+
+
+@contextmanager
+def _without_wildcards(directory: Path) -> Iterator[Path]:
+    """Give ``directory`` a path without ``*``, ``?`` and ``[``, within the context.
+
+    mlx_lm uses the path of a model as a pattern for the names of its files.
+    """
+    if not has_magic(str(directory)):
+        yield directory
+        return
+    with TemporaryDirectory() as temporary:
+        link = Path(temporary) / "model"
+        link.symlink_to(directory.resolve(), target_is_directory=True)
+        yield link
 
 
 def stored_form(directory: Path) -> NumericFormat:
@@ -183,7 +224,10 @@ def read_config(directory: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())
     except OSError as e:
-        raise BadInput(f"{path}: cannot be read: {e.strerror}; expected a model directory") from e
+        expected = "expected a model directory"
+        if gguf := sorted(directory.glob("*.gguf")):
+            expected = f"to use the GGUF file in this directory, name {gguf[0].name} itself"
+        raise BadInput(f"{path}: cannot be read: {e.strerror}; {expected}") from e
     except ValueError as e:
         raise BadInput(f"{path}: not JSON: {e}") from e
     if not isinstance(config, dict) or "model_type" not in config:

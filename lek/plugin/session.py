@@ -111,7 +111,7 @@ def _workspace(config: pytest.Config) -> Workspace:
         share=int(worker.get("workercount") or workers or 1),
         session=session_of(config),
         calls=config.option.lek_max_judge_calls,
-        dry=config.option.lek_dry_run,
+        dry=idle(config),
     )
 
 

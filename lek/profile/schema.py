@@ -516,8 +516,8 @@ class JudgesConfig(Section):
         return str(self.lines.get(benchmark, self.default))
 
     def scores_empty(self, benchmark: str) -> bool:
-        """Whether recorded verdicts on empty answers to ``benchmark`` count."""
-        return self.of(benchmark) == "recorded" and self.recorded.empty == "score"
+        """Whether an empty answer to ``benchmark`` counts: always, except by recorded verdicts."""
+        return self.of(benchmark) != "recorded" or self.recorded.empty == "score"
 
     def settings(self, kind: str) -> LLMJudgeSettings | None:
         """The settings of an LLM judge; ``None`` for other kinds, or if there is no table."""

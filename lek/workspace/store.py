@@ -5,7 +5,7 @@ numeric format, library versions; also the date, if the template contains it), t
 decoding. These determine the rendered prompt and how it is processed, so no model has to be loaded
 to look up an answer. The key of a vote covers the judge, its whole prompt, and the number of the
 vote. Rows of responses and votes are added, never changed. The file also caches digests of large
-files, by size, times and inode.
+files, by size, times and inode, and which checks of models passed.
 """
 
 import hashlib
@@ -34,6 +34,7 @@ CREATE INDEX IF NOT EXISTS vote_by_key ON votes (key);
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS passed (key TEXT PRIMARY KEY);
 """
 _WITH_SESSION = ("responses", "votes")  # tables that had no column for it in early versions
 _R = TypeVar("_R", bound=Record)
@@ -158,6 +159,14 @@ class Store:
             with suppress(ValueError):
                 records[key] = kind.from_json(text)
         return records
+
+    def passed(self, key: str) -> bool:
+        """Whether the check with ``key``, which covers all that it depends on, has passed."""
+        return bool(self.run("SELECT 1 FROM passed WHERE key = ?", (key,)))
+
+    def put_passed(self, key: str) -> None:
+        """Store that the check with ``key`` passed."""
+        self.run("INSERT OR IGNORE INTO passed VALUES (?)", (key,))
 
     def digest(self, path: Path) -> str:
         """SHA-256 of the file ``path``, computed again only if its size, times or inode change."""

@@ -1,7 +1,6 @@
 """`pytest evals` on data of the user's own, of the hub, and on the shipped prompts of ethics."""
 
 import csv
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -323,29 +322,11 @@ def test_another_cached_revision_is_not_taken_for_the_pinned_one(
     assert f"the copy on this machine is revision {SHA}, not {'a' * 40}" in done.error
 
 
-def gemma3(directory: Path) -> Path:
-    """Write a model in the multimodal wrapper of Gemma 3, without the parts for images."""
-    import mlx.core as mx
-
-    tiny.gemma(directory, layers=2, hidden=64)
-    text = json.loads((directory / "config.json").read_text())
-    config = {"model_type": "gemma3", "text_config": text, "vision_config": {}}
-    config |= {key: text[key] for key in ("vocab_size", "eos_token_id") if key in text}
-    (directory / "config.json").write_text(json.dumps(config))
-    weights = mx.load(str(directory / "model.safetensors"))
-    mx.save_safetensors(
-        str(directory / "model.safetensors"),
-        {f"language_model.{name}": value for name, value in weights.items()},
-        metadata={"format": "mlx"},
-    )
-    return directory
-
-
 SIZES = {
     "smollm2-135m": partial(tiny.llama, layers=2, hidden=64),
     "gemma3-270m": partial(tiny.gemma, layers=2, hidden=64),
     "gemma3-1b": partial(tiny.gemma, layers=2, hidden=64),
-    "gemma3-4b": gemma3,
+    "gemma3-4b": partial(tiny.gemma3, layers=2, hidden=64),
     "qwen3-0.6b": partial(tiny.llama, layers=2, hidden=64, model_type="qwen3"),
     "llama3.2-1b": partial(tiny.llama, layers=2, hidden=64),
 }

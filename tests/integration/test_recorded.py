@@ -42,6 +42,20 @@ def test_an_invalid_answer_is_unscored(project: Project, response: object, why: 
     assert f"{file.name}: {why}"[:60] in " ".join(done.out.split())
 
 
+@pytest.mark.parametrize("text", ["", " \n", "<think>a</think>\n"])
+def test_an_empty_answer_is_scored_as_one_that_a_model_generated(
+    project: Project, text: str
+) -> None:
+    file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
+    rows = [json.loads(line) for line in file.open()]
+    rows[3]["response"] = text
+    project.rows(f"results/{file.name}", rows)
+    done = project.evaluate("evals", "--lek-judge", "none", "--lek-no-gates")
+    assert done.code == 0, done.out
+    assert verdict_of(done, "T003")["scores"] == {"coherent": 0.0}
+    assert "unscored" not in done.counts
+
+
 def test_a_recorded_thought_is_kept_but_not_judged(project: Project) -> None:
     file = project.data / "results" / "truthfulqa_lem_ethics.jsonl"
     rows = [json.loads(line) for line in file.open()]

@@ -334,11 +334,13 @@ def test_judging_starts_while_models_answer(models: Project) -> None:
 
 
 def test_the_cause_of_a_broken_subject_is_printed_once(models: Project) -> None:
-    file = models.path / "two" / "config.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"intermediate_size": 999}))
+    derived = 'from = "base"\n[[subjects.lora]]\ndata = "train.jsonl"\nlearning_rate = 1e30'
+    tiny.chats(models.path / "evals" / "profiles" / "train.jsonl", 6)
+    file = models.path / "evals" / "profiles" / "small.toml"
+    file.write_text(file.read_text().replace('model = "../../two"', derived))
     done = models.evaluate("evals", "--lek-no-gates")
     assert done.code == 1
-    cause = "no model that mlx_lm can load"
+    cause = "the loss is not finite at iteration"
     # once in the failure, and once in the short summary
     assert 1 <= done.out.count(cause) <= 2, done.out
     assert done.out.count("lek: the same error as toxigen X0") >= 29

@@ -42,10 +42,17 @@ MODELS: dict[str, Callable[[Path], Path]] = {
     "gemma3": partial(tiny.gemma, sigma=0.5),
     "gemma3 spread": partial(tiny.gemma, sigma=1.0),
     "gemma2": partial(tiny.llama, sigma=0.5, model_type="gemma2"),
+    "gemma3 multimodal": partial(tiny.gemma3, sigma=0.5),
+    "gemma3n": partial(tiny.gemma3n, sigma=0.5),
     "llama": partial(tiny.llama, sigma=0.5),
+    "untied": partial(tiny.llama, sigma=0.5, tie_word_embeddings=False),
     "llama with biases": partial(tiny.llama, sigma=0.5, attention_bias=True, mlp_bias=True),
     "olmo2": partial(tiny.llama, sigma=0.5, model_type="olmo2"),
+    "mistral": partial(tiny.llama, sigma=0.5, model_type="mistral"),
+    "phi3": partial(tiny.llama, sigma=0.5, model_type="phi3"),
+    "qwen2": partial(tiny.llama, sigma=0.5, model_type="qwen2"),
     "qwen3": partial(tiny.llama, sigma=0.5, model_type="qwen3"),
+    "smollm3": partial(tiny.llama, sigma=0.5, model_type="smollm3"),
 }
 
 
@@ -99,11 +106,14 @@ def gemma(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
 def test_no_block_writes_along_the_direction(model: Any) -> None:
     r, found = direction(), sites(model)
-    assert written_along(model, r) > 0.1
+    before = written_along(model, r)
+    assert before > 0.1
+    # Gemma 3n's blocks also pass on their normed input, which no edit of a linear layer changes
+    most = before / 2 if model.model_type == "gemma3n" else 1e-4
     with swapped(edited(found, r, RIDGE)):
         assert leak(model, found, r, ids()) < 1e-4
-        assert written_along(model, r) < 1e-4
-    assert written_along(model, r) > 0.1
+        assert written_along(model, r) < most
+    assert written_along(model, r) == before
 
 
 def test_a_run_time_edit_is_the_edit_of_weights(model: Any) -> None:

@@ -29,50 +29,67 @@ TEMPLATE = (
 )
 
 
-def gemma(
-    directory: Path,
-    seed: int = 0,
-    layers: int = 4,
-    hidden: int = 128,
-    *,
-    dtype: str = "float32",
-    words: Iterable[str] = WORDS,
-    sigma: float = 0.0,
-    bits: int | None = None,
-    **config: Any,
-) -> Path:
+def gemma(directory: Path, seed: int = 0, layers: int = 4, hidden: int = 128, **more: Any) -> Path:
     """Write a ``gemma3_text`` model with tied embeddings, about 0.9 million parameters by default.
 
-    ``sigma``: the scales 1+w of the norms are distributed as exp(N(0, sigma)). ``bits``: quantise
-    the linear layers and the embedding, in groups of 64 (``hidden`` must be a multiple of 64).
-    ``config``: any other keys of the model's config.
+    ``more``: parameters of `write`, and keys of the config.
+    """
+    settings = {"architectures": ["Gemma3ForCausalLM"], **_gemma(layers)}
+    return write(directory, settings, seed, layers, hidden, **more)
+
+
+def gemma3(directory: Path, seed: int = 0, layers: int = 4, hidden: int = 128, **more: Any) -> Path:
+    """Write a ``gemma3`` model: that of `gemma` in the multimodal wrapper, without an image part.
+
+    Parameters are those of `gemma`.
     """
     settings = {
-        "model_type": "gemma3_text",
-        "architectures": ["Gemma3ForCausalLM"],
+        "model_type": "gemma3",
+        "architectures": ["Gemma3ForConditionalGeneration"],
+        "vision_config": {},
+        "text_config": _gemma(layers),
+    }
+    return write(directory, settings, seed, layers, hidden, **more)
+
+
+def gemma3n(
+    directory: Path, seed: int = 0, layers: int = 4, hidden: int = 128, **more: Any
+) -> Path:
+    """Write a ``gemma3n`` model, whose second half of layers uses keys and values of the first.
+
+    Parameters are those of `gemma`.
+    """
+    half = layers // 2
+    text = {
+        "model_type": "gemma3n_text",
         "head_dim": 32,
-        "query_pre_attn_scalar": 32,
         "rope_theta": 10_000.0,
         "rope_local_base_freq": 10_000.0,
         "sliding_window": 64,
-        "sliding_window_pattern": min(2, layers),
+        "layer_types": ["sliding_attention", "full_attention"] * half,
+        "num_kv_shared_layers": half,
+        "activation_sparsity_pattern": [0.95] * half + [0.0] * half,
+        "hidden_size_per_layer_input": 64,
+        "altup_num_inputs": 2,
+        "altup_coef_clip": 120.0,
+        "altup_correct_scale": True,
+        "altup_active_idx": 0,
+        "laurel_rank": 64,
+        "final_logit_softcapping": 30.0,
     }
-    return _model(directory, settings, config, seed, layers, hidden, dtype, words, sigma, bits)
+    settings = {
+        "model_type": "gemma3n",
+        "architectures": ["Gemma3nForConditionalGeneration"],
+        "text_config": text,
+    }
+    return write(directory, settings, seed, layers, hidden, **more)
 
 
-def llama(
-    directory: Path,
-    seed: int = 0,
-    layers: int = 4,
-    hidden: int = 128,
-    *,
-    dtype: str = "float32",
-    words: Iterable[str] = WORDS,
-    sigma: float = 0.0,
-    bits: int | None = None,
-    **config: Any,
-) -> Path:
-    """Write a ``llama`` model, without norms after attention and MLP; otherwise like `gemma`."""
+def llama(directory: Path, seed: int = 0, layers: int = 4, hidden: int = 128, **more: Any) -> Path:
+    """Write a ``llama`` model, without norms after attention and MLP; otherwise like `gemma`.
+
+    With another ``model_type``, it has the keys that most architectures read.
+    """
     settings = {
         "model_type": "llama",
         "architectures": ["LlamaForCausalLM"],
@@ -80,7 +97,19 @@ def llama(
         "rope_theta": 10_000.0,
         "tie_word_embeddings": True,
     }
-    return _model(directory, settings, config, seed, layers, hidden, dtype, words, sigma, bits)
+    return write(directory, settings, seed, layers, hidden, **more)
+
+
+def _gemma(layers: int) -> dict[str, Any]:
+    return {
+        "model_type": "gemma3_text",
+        "head_dim": 32,
+        "query_pre_attn_scalar": 32,
+        "rope_theta": 10_000.0,
+        "rope_local_base_freq": 10_000.0,
+        "sliding_window": 64,
+        "sliding_window_pattern": min(2, layers),
+    }
 
 
 def chats(path: Path, n: int, seed: int = 0, length: int = 10) -> Path:
@@ -132,18 +161,25 @@ def tokenizer(directory: Path, words: Iterable[str] = WORDS) -> Any:
     return fast
 
 
-def _model(
+def write(
     directory: Path,
     settings: dict[str, Any],
-    overrides: dict[str, Any],
     seed: int,
     layers: int,
     hidden: int,
-    dtype: str,
-    words: Iterable[str],
-    sigma: float,
-    bits: int | None,
+    *,
+    dtype: str = "float32",
+    words: Iterable[str] = WORDS,
+    sigma: float = 0.0,
+    bits: int | None = None,
+    **overrides: Any,
 ) -> Path:
+    """Write a model with the config ``settings``, those that all architectures have added.
+
+    ``sigma``: the scales 1+w of the norms are distributed as exp(N(0, sigma)). ``bits``: quantise
+    the linear layers and the embedding, in groups of 64 (``hidden`` must be a multiple of 64).
+    ``overrides``: keys that replace those of the config.
+    """
     import mlx.core as mx
     from mlx.utils import tree_flatten
     from mlx_lm.utils import _get_classes, save_config, save_model
@@ -166,13 +202,17 @@ def _model(
         **settings,
         **overrides,
     }
+    if text := settings.get("text_config"):  # a multimodal model
+        shared = {k: v for k, v in config.items() if k not in settings}
+        config["text_config"] = {**shared, "vocab_size_per_layer_input": vocabulary, **text}
     network, arguments = _get_classes(config)
     model = network(arguments.from_dict(config))
-    if config["model_type"] == "gemma3_text":
-        model.sanitize({})  # removes the output head: the embeddings are tied
+    gemma3 = config["model_type"] in ("gemma3", "gemma3_text")
+    if gemma3:  # remove the output head: the embeddings are tied
+        getattr(model, "language_model", model).sanitize({})
 
-    # the scale of a norm is 1 + w in Gemma and w elsewhere
-    offset = 1.0 if config["model_type"] == "gemma3_text" else 0.0
+    # the scale of a norm is 1 + w in Gemma 1 to 3 and w elsewhere
+    offset = 1.0 if gemma3 or config["model_type"] in ("gemma", "gemma2") else 0.0
     rng = np.random.default_rng(seed)
     weights = []
     for name, value in sorted(tree_flatten(model.parameters())):

@@ -94,6 +94,7 @@ INERT = {
     "data/tables.py",
     "models/machine.py",
     "models/weights.py",
+    "models/corrections.py",
     "workspace/atomic.py",
     "generation/backend.py",
 }
@@ -146,7 +147,7 @@ def unedited() -> dict[str, str]:
         ("models/abliteration/search.py", "answers before the edit", "first answers"),
         ("models/abliteration/search.py", "finalists on harmful prompts", "finalists"),
         ("models/weights.py", "Nothing here executes code", "No code is executed"),
-        ("generation/mlx.py", "no chat template; give", "there is no chat template: give"),
+        ("models/chat_template.py", "no chat template; give", "there is no chat template: give"),
     ],
 )
 def test_words_rebuild_no_model_and_lose_no_answer(

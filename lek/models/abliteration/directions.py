@@ -61,9 +61,13 @@ def residuals(model: Any, rows: Sequence[Sequence[int]], last: int) -> Iterator[
     """Yield the residual stream at the ``last`` positions of each row, as (row index, states).
 
     ``states`` is a NumPy array (blocks + 1, last, hidden) in float32; the embedding comes first.
+    Of the parallel streams of Gemma 3n (AltUp), it is the one that attention and MLP read.
     """
     import mlx.core as mx
     import numpy as np
+
+    def active(stream: Any) -> Any:
+        return stream[model.layers[0].config.altup_active_idx] if stream.ndim == 4 else stream
 
     for batch in batches(model, rows):
         ends = np.array([len(rows[i]) for i in batch.rows])
@@ -76,9 +80,9 @@ def residuals(model: Any, rows: Sequence[Sequence[int]], last: int) -> Iterator[
             # copied at once, because a later block may add to the array that it receives in place
             rows_of_batch = mx.arange(_at.shape[0])[:, None]
             if not _to:
-                _to.append(x[rows_of_batch, _at].astype(mx.float32))
+                _to.append(active(x)[rows_of_batch, _at].astype(mx.float32))
             out = call(x, *args, **kwargs)
-            _to.append(out[rows_of_batch, _at].astype(mx.float32))
+            _to.append(active(out)[rows_of_batch, _at].astype(mx.float32))
             return out
 
         with with_forward_hooks([(block, record) for block in model.layers]):

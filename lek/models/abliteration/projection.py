@@ -14,12 +14,19 @@ from typing import Any
 from lek.errors import BadInput
 from lek.models.abliteration.batches import Hook, batches, with_forward_hooks
 
-BRANCHES = ("self_attn.o_proj", "mlp.down_proj")
-_NORMS: tuple[tuple[str, str] | None, ...] = (
-    None,
-    ("post_attention_layernorm", "post_feedforward_layernorm"),  # Gemma 2 and 3, OLMo 2
-    ("post_self_attn_layernorm", "post_mlp_layernorm"),  # GLM 4
+_ATTENTION, _MLP = "self_attn.o_proj", "mlp.down_proj"
+# by the linear layers that write: the norm between each and the residual stream
+_LAYOUTS: tuple[dict[str, str | None], ...] = (
+    {_ATTENTION: None, _MLP: None},
+    {_ATTENTION: "post_attention_layernorm", _MLP: "post_feedforward_layernorm"},  # Gemma, OLMo 2
+    {_ATTENTION: "post_self_attn_layernorm", _MLP: "post_mlp_layernorm"},  # GLM 4
 )
+_GEMMA_3N: dict[str, str | None] = {
+    _ATTENTION: "post_attention_layernorm",
+    _MLP: "post_feedforward_layernorm",
+    "laurel.linear_right": "laurel.post_laurel_norm",
+    "per_layer_projection": "post_per_layer_input_norm",
+}
 # of what was written along r: far above the rounding of bfloat16, far below the effect of a wrong D
 _MAX_REMAINDER = 0.02
 
@@ -43,12 +50,15 @@ def sites(model: Any) -> list[Site]:
     Names don't show whether a norm follows or precedes a branch (Llama's
     ``post_attention_layernorm`` precedes the MLP), so each interpretation is tried: a direction is
     removed accordingly, and what the blocks then add to their input is measured. Raises `BadInput`
-    if no interpretation removes it.
+    if no interpretation removes it. Gemma 3n's names are its own; its blocks also pass on their
+    normed input (LAuReL), from which the edit of a linear layer removes nothing.
     """
     import mlx.core as mx
 
     kind = getattr(model, "model_type", type(model).__name__)
-    options = [write_sites for names in _NORMS if (write_sites := _by_names(model, names, kind))]
+    if kind == "gemma3n":
+        return _by_names(model, _GEMMA_3N, kind)
+    options = [found for layout in _LAYOUTS if (found := _by_names(model, layout, kind))]
     before = _writes(model)
     axis = mx.stack([w[-1] / mx.sqrt((w[-1] * w[-1]).sum()) for w in before]).sum(0)
     direction = axis / mx.sqrt((axis * axis).sum())
@@ -61,7 +71,7 @@ def sites(model: Any) -> list[Site]:
     if not remainders[best] < _MAX_REMAINDER:  # negated, so that NaN fails too
         raise BadInput(
             f"abliterate: cannot determine how the blocks of architecture {kind!r} write: removing "
-            f"a direction from {' and '.join(BRANCHES)} leaves {remainders[best]:.0%} of it; use a "
+            f"a direction from {_ATTENTION} and {_MLP} leaves {remainders[best]:.0%} of it; use a "
             "model of another architecture"
         )
     return options[best]
@@ -140,22 +150,29 @@ def _scale(site: Site) -> Any:
     return np.array(site.norm(ones)[0].astype(mx.float32)).astype(np.float64)
 
 
-def _by_names(model: Any, norms: tuple[str, str] | None, kind: str) -> list[Site]:
+def _by_names(model: Any, layout: dict[str, str | None], kind: str) -> list[Site]:
     """Return the sites by the names of their modules; an empty list if a block lacks a norm."""
     write_sites = []
     for number, block in enumerate(model.layers, 1):
-        for branch, norm in zip(BRANCHES, norms or (None, None), strict=True):
-            half, name = branch.split(".")
-            linear = getattr(getattr(block, half, None), name, None)
+        for branch, norm in layout.items():
+            linear = _module(block, branch)
             if linear is None or not hasattr(linear, "weight") or linear.weight.ndim != 2:
                 raise BadInput(
                     f"abliterate: block {number} of architecture {kind!r} has no {branch} with "
                     "one matrix; only models whose blocks have both can be edited"
                 )
-            if norm is not None and not hasattr(block, norm):
+            scale = None if norm is None else _module(block, norm)
+            if norm is not None and scale is None:
                 return []
-            write_sites.append(Site(linear, None if norm is None else getattr(block, norm)))
+            write_sites.append(Site(linear, scale))
     return write_sites
+
+
+def _module(block: Any, name: str) -> Any:
+    """The module of ``block`` with the dotted ``name``; ``None`` if there is none."""
+    for part in name.split("."):
+        block = getattr(block, part, None)
+    return block
 
 
 def _writes(model: Any) -> list[Any]:

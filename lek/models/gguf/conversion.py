@@ -52,13 +52,23 @@ def chat_template(path: Path) -> str:
 def convert(path: Path, directory: Path, dtype: Dtype) -> None:
     """Write the model of the GGUF file ``path`` to ``directory``, with weights of type ``dtype``.
 
-    The result has ``config.json``, ``generation_config.json``, ``model.safetensors``,
-    ``tokenizer.json``, ``tokenizer_config.json`` and, if the file has a chat template,
-    ``chat_template.jinja``. Raises `BadInput` as `check` does, and if the vocabulary contradicts
-    itself.
+    The result has the files of `convert_tokenizer` and ``model.safetensors``. Raises `BadInput` as
+    `check` does, and if the vocabulary contradicts itself.
     """
+    convert_tokenizer(path, directory, dtype)
     file = read(path)
-    description, tokenizer = _description(file)
+    description, _ = _description(file)
+    with (directory / "model.safetensors").open("wb") as stream:
+        _write_weights(stream, file, description.weights, dtype)
+
+
+def convert_tokenizer(path: Path, directory: Path, dtype: Dtype) -> None:
+    """Write what the GGUF file ``path`` holds besides weights to ``directory``.
+
+    These are ``config.json`` (with ``dtype``), ``generation_config.json``, ``tokenizer.json``,
+    ``tokenizer_config.json`` and, if the file has a chat template, ``chat_template.jinja``.
+    """
+    description, tokenizer = _description(read(path))
     ends: Any = tokenizer.end_ids
     ids = {"bos_token_id": tokenizer.begin_id, "eos_token_id": ends[0] if len(ends) == 1 else ends}
     ids = {name: value for name, value in ids.items() if value not in (None, [])}
@@ -69,8 +79,6 @@ def convert(path: Path, directory: Path, dtype: Dtype) -> None:
         template.write_text(tokenizer.template, encoding="utf-8", newline="")
     _write(directory / "config.json", description.config | ids | {"dtype": dtype})
     _write(directory / "generation_config.json", ids)
-    with (directory / "model.safetensors").open("wb") as stream:
-        _write_weights(stream, file, description.weights, dtype)
 
 
 def _description(file: GGUFFile) -> tuple[Description, GGUFTokenizer]:
