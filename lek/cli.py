@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from lek.errors import BadInput, printable, suggestion
 from lek.generation.responses import SubjectResponses
 from lek.profile import loading
+from lek.profile.configuration import find_configuration
 from lek.profile.loading import LoadedProfile
 from lek.workspace.atomic import write_file
 from lek.workspace.progress import Progress
@@ -19,7 +21,8 @@ from lek.workspace.workspace import Workspace
 
 app = typer.Typer(
     name="lek",
-    help="Build subjects, make training data, calibrate a judge, check the machine.",
+    help="Start evaluations, build subjects, make training data, calibrate a judge, check the "
+    "machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -28,6 +31,30 @@ ProfileName = Annotated[
     str, typer.Option("--profile", help="evals/profiles/NAME.toml, or a path", metavar="NAME")
 ]
 SubjectName = Annotated[str, typer.Option("--subject", help="name of the subject", metavar="NAME")]
+
+
+@app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="a new directory, or a repository")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="a directory, a GGUF file, or owner/name on the hub (default: the sandbox's model)"
+        ),
+    ] = None,
+    benchmark: Annotated[
+        str | None,
+        typer.Option(help="write a benchmark with three example cases", metavar="NAME"),
+    ] = None,
+) -> None:
+    """Write a profile, evals/ and a CI file for a repository of your own; overwrite nothing."""
+    with _input_errors():
+        from lek.scaffold.repository import create
+
+        for line in create(directory, model, benchmark).summary():
+            typer.echo(printable(line))
 
 
 @app.command()
@@ -126,15 +153,41 @@ def _write(path: Path, text: str) -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check the machine, and say what to install."""
-    from lek.models.machine import examine
+def doctor(
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            help="a profile that the machine is to run (default: lek_profile of pytest.ini)",
+            metavar="NAME",
+        ),
+    ] = None,
+) -> None:
+    """Check the machine, the hub and the keys against a profile, and say what to install."""
+    with _input_errors():
+        loaded = _configured() if profile is None else _load(profile)
+    from lek.models import machine, requirements
 
     lacking = False
-    for finding in examine():
-        typer.echo(f"{finding.state:8}{finding.about:9}{finding.text}")
+    for finding in chain(machine.examine(), requirements.examine(loaded)):
+        typer.echo(printable(f"{finding.state:8}{finding.about:9}{finding.text}"))
         lacking |= finding.state == "missing"
     raise typer.Exit(1 if lacking else 0)
+
+
+def _configured() -> LoadedProfile | None:
+    """The profile that the configuration of pytest in the working directory names, if any."""
+    configuration = find_configuration(Path())
+    if configuration is None or configuration.profile is None:
+        return None
+    option, setting = (
+        f"--lek-profile {configuration.profile}",
+        f"lek_profile = {configuration.profile}",
+    )
+    try:
+        return loading.load(loading.find(configuration.profile, Path("evals/profiles")))
+    except BadInput as e:
+        raise BadInput(str(e).replace(option, f"{configuration.file}: {setting}")) from e
 
 
 def _load(name: str) -> LoadedProfile:

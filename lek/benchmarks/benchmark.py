@@ -306,16 +306,24 @@ def check_cases(where: str, path: str | None, dataset: str | None, split: str | 
     return None
 
 
+def name_problem(name: str, *, marker: bool = True) -> str | None:
+    """Why ``name`` cannot be the name of a benchmark or measure; ``None`` if it can.
+
+    ``marker``: whether it is the name of a pytest marker too, as that of a benchmark is.
+    """
+    if not _NAME.fullmatch(name):
+        return "expected lower-case letters, digits and '_', beginning with a letter"
+    if marker and name in _RESERVED:
+        return "pytest uses this name; choose another"
+    return None
+
+
 def _check(path: Path, file: _File) -> None:
     """Raise `BadInput` for errors that the types of the keys do not exclude."""
     for key, name in (("name", file.name), ("marker", file.marker), *_named(file)):
-        if not _NAME.fullmatch(name):
-            raise BadInput(
-                f"{path}: {key} = '{name}': expected lower-case letters, digits and '_', "
-                "beginning with a letter"
-            )
-        if name in _RESERVED and key in ("name", "marker"):
-            raise BadInput(f"{path}: {key} = '{name}': pytest uses this name; choose another")
+        problem = name_problem(name, marker=key != "measures")
+        if problem is not None:
+            raise BadInput(f"{path}: {key} = '{name}': {problem}")
     if not file.measures:
         raise BadInput(f"{path}: measures: empty; add at least one")
     for name, measure in file.measures.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lek.benchmarks.benchmark import Benchmark, CaseSource
+from lek.benchmarks.benchmark import SHIPPED, Benchmark, CaseSource
 from lek.data.cases import make_cases
 from lek.data.hub import read_dataset
 from lek.data.tables import SUFFIXES, Table, read_table
@@ -44,8 +44,9 @@ def case_source(
     if directory is not None and (file := file_of(benchmark, directory)) is not None:
         return CaseSource(path=str(file))
     own = benchmark.cases
-    if own is not None and own.path is not None:
-        return replace(own, path=str(loaded.relative(own.path)))
+    if own is not None and own.path is not None:  # relative to the working directory, or shipped
+        path = loaded.relative(own.path) if own.path.startswith(SHIPPED) else own.path
+        return replace(own, path=str(path))
     return own if loaded.profile.data.source == "hub" else None
 
 

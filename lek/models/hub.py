@@ -8,7 +8,8 @@ from pathlib import Path
 from lek.errors import BadInput
 
 _WEIGHTS = "*.safetensors"
-_PATTERNS = ["*.json", _WEIGHTS, "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
+# the files of a model that are downloaded
+PATTERNS = ["*.json", _WEIGHTS, "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
 
 
 def fetch(model: str, revision: str | None, directory: Path) -> Path:
@@ -31,7 +32,7 @@ def fetch(model: str, revision: str | None, directory: Path) -> Path:
     if downloaded is not None:
         return downloaded
     with _errors(model, directory):
-        return _snapshot(model, revision, _PATTERNS)
+        return _snapshot(model, revision, PATTERNS)
 
 
 def fetch_description(model: str, revision: str | None, directory: Path) -> Path:
@@ -43,7 +44,7 @@ def fetch_description(model: str, revision: str | None, directory: Path) -> Path
     """
     from huggingface_hub import HfApi
 
-    others = [pattern for pattern in _PATTERNS if pattern != _WEIGHTS]
+    others = [pattern for pattern in PATTERNS if pattern != _WEIGHTS]
     with _errors(model, directory):
         description = _snapshot(model, revision, others)
         files = [f.rfilename for f in HfApi().model_info(model, revision=revision).siblings or ()]
@@ -83,7 +84,7 @@ def local(model: str, revision: str | None, directory: Path) -> Path | None:
     if directory.is_dir():
         return directory
     try:
-        snapshot = _snapshot(model, revision, _PATTERNS, local=True)
+        snapshot = _snapshot(model, revision, PATTERNS, local=True)
     except LocalEntryNotFoundError:
         return None
     except HFValidationError as e:

@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, distributions, version
-from typing import Literal, NamedTuple
+from importlib.metadata import distributions, version
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import psutil
 
@@ -101,35 +102,73 @@ def accelerated() -> bool:
 
 
 class Finding(NamedTuple):
-    """One line of `lek doctor`: the state of a component, its name, and details."""
+    """One line of `lek doctor`: the state of a component, its name, and details.
 
-    state: Literal["ok", "slow", "missing"]
+    ``slow``: it works, but slowly. ``missing``: it is needed and not there. ``unknown``: it could
+    not be checked.
+    """
+
+    state: Literal["ok", "slow", "missing", "unknown"]
     about: str
     text: str
 
 
 def examine() -> Iterator[Finding]:
-    """Examine Python, memory, MLX and its BLAS; multiply matrices to measure the speed."""
-    memory = psutil.virtual_memory().total / 1e9
-    cores = f"{os.cpu_count()} cores, {memory:.0f} GB"
+    """Examine Python, memory, MLX, its device and its BLAS; multiply matrices for the speed."""
+    size = psutil.virtual_memory().total / 1e9
+    cores = f"{os.cpu_count()} cores, {size:.0f} GB"
     yield Finding("ok", "machine", f"{platform.system()} {platform.machine()}, {cores}")
     yield Finding("ok", "python", platform.python_version())
     name = preload()
     try:
         import mlx.core as mx
 
-        versions = f"mlx {version('mlx')}, mlx-lm {version('mlx-lm')}, {mx.default_device()}"
-    except (ImportError, PackageNotFoundError) as e:
-        text = f"{e}; only recorded answers can be evaluated; to run models: pip install mlx mlx-lm"
-        yield Finding("missing", "mlx", text)
+        versions = f"mlx {version('mlx')}, mlx-lm {version('mlx-lm')}"
+        device = _device(mx)
+    except Exception as e:  # also a library that is missing or broken, or a driver
+        reason = str(e).strip().partition("\n")[0] or type(e).__name__
+        text = f"{reason}; only recorded answers can be evaluated; to run models: "
+        yield Finding("missing", "mlx", text + "pip install mlx mlx-lm")
         return
     yield Finding("ok", "mlx", versions)
+    yield device
     warning = missing()
     if warning is not None:
         yield Finding("slow", "blas", warning)
     elif name is not None:
         yield Finding("ok", "blas", name)
     yield Finding("ok", "speed", f"{_gigaflops():,.0f} GFLOP/s in float32 (1024 x 1024 matrices)")
+
+
+_NVIDIA = Path("/proc/driver/nvidia/version")  # there if the driver of an NVIDIA GPU is loaded
+
+
+def _device(mx: Any) -> Finding:
+    """The device that MLX computes on, and whether the machine has a better one."""
+    uses = f"MLX uses {mx.default_device()}"
+    if mx.metal.is_available() or mx.cuda.is_available():
+        kind = "Metal" if mx.metal.is_available() else "CUDA"
+        name = mx.device_info().get("device_name", "unnamed GPU")
+        return Finding("ok", "device", f"{kind}, {name}; {uses}")
+    if _NVIDIA.exists():
+        advice = "this MLX is built for the CPU; install the one for CUDA: pip install 'mlx[cuda]'"
+        return Finding("slow", "device", f"an NVIDIA GPU, but {advice}; {uses}")
+    return Finding("ok", "device", f"CPU, no GPU that MLX supports; {uses}")
+
+
+def memory() -> tuple[int, int]:
+    """Return the bytes of memory in which MLX keeps models, in total and available.
+
+    It is the memory of the machine, or that of the GPU if it has its own, whose free part is not
+    known.
+    """
+    if accelerated() and sys.platform != "darwin":
+        import mlx.core as mx
+
+        size = int(mx.device_info()["total_memory"])
+        return size, size
+    machine = psutil.virtual_memory()
+    return machine.total, machine.available
 
 
 def _gigaflops() -> float:

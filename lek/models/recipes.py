@@ -9,6 +9,7 @@ the store.
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -24,7 +25,7 @@ from lek.models.gguf import is_gguf
 from lek.models.hub import fetch, fetch_description, local
 from lek.models.weights import NumericFormat, load, load_without_weights, stored_form
 from lek.profile.loading import LoadedProfile
-from lek.profile.schema import DerivedSubject, ModelSubject, Stage
+from lek.profile.schema import DerivedSubject, ModelSubject, Profile, Stage
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.store import Store
 
@@ -121,24 +122,8 @@ class Recipes:
 
     @cached_property
     def form(self) -> NumericFormat:
-        """The numeric format that all subjects share, so that they are comparable.
-
-        All are dequantised if any subject has ``dequantize = true``, is edited (an edit is never
-        quantised again) or has a source that is not quantised; also by default on a CPU, where
-        4-bit weights are slow. The dtype is the profile's; otherwise float32 on a CPU, and
-        elsewhere the one that all sources are stored in, or float32 if they differ.
-        """
-        subjects = self._subjects.values()
-        slow = not machine.accelerated()
-        dequantize = any(s.dequantize or s.is_edited for s in subjects)
-        dequantize |= slow and not any(s.dequantize is False for s in subjects)
-        dtype = self._loaded.profile.decoding.dtype or ("float32" if slow else None)
-        if not dequantize or dtype is None:
-            stored = [self.stored_form(s) for s in subjects if isinstance(s, ModelSubject)]
-            dequantize |= any(form.dequantize for form in stored)
-            types = {form.dtype for form in stored}
-            dtype = dtype or (types.pop() if len(types) == 1 else None) or "float32"
-        return NumericFormat(dtype, dequantize)
+        """The numeric format that all subjects share, as `common_form` says."""
+        return common_form(self._loaded.profile, self.stored_form)
 
     def of(self, name: str) -> Recipe:
         """Return the recipe of subject ``name``; a source on the hub is downloaded for it."""
@@ -291,6 +276,30 @@ class Recipes:
         device = "gpu" if machine.accelerated() else "cpu"
         parts = [step, str(self.form), device, code_digest(*CODE[step]), _versions(), *inputs]
         return _sha256(parts)
+
+
+def common_form(
+    profile: Profile, stored_form: Callable[[ModelSubject], NumericFormat]
+) -> NumericFormat:
+    """Return the numeric format that all subjects share, so that they are comparable.
+
+    All are dequantised if any subject has ``dequantize = true``, is edited (an edit is never
+    quantised again) or has a source that is not quantised; also by default on a CPU, where 4-bit
+    weights are slow. The dtype is the profile's; otherwise float32 on a CPU, and elsewhere the one
+    that all sources are stored in, or float32 if they differ. ``stored_form``: returns the format
+    of a source; called only if it matters.
+    """
+    subjects = profile.models
+    slow = not machine.accelerated()
+    dequantize = any(s.dequantize or s.is_edited for s in subjects)
+    dequantize |= slow and not any(s.dequantize is False for s in subjects)
+    dtype = profile.decoding.dtype or ("float32" if slow else None)
+    if not dequantize or dtype is None:
+        stored = [stored_form(s) for s in subjects if isinstance(s, ModelSubject)]
+        dequantize |= any(form.dequantize for form in stored)
+        types = {form.dtype for form in stored}
+        dtype = dtype or (types.pop() if len(types) == 1 else None) or "float32"
+    return NumericFormat(dtype, dequantize)
 
 
 def _chat_template(source: Path) -> str:

@@ -5,7 +5,7 @@ Nothing here executes code that comes with a model: a directory that asks for it
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import has_magic
@@ -151,8 +151,13 @@ def stored_form(directory: Path) -> NumericFormat:
         raise BadInput(
             f"{directory}: no .safetensors file; convert the weights, other formats are not read"
         )
-    floats = [_DTYPES.get(t) for t in types if t not in _INTEGERS]
-    return NumericFormat(floats[0] if len(floats) == 1 else None, dequantize=not quantised)
+    return numeric_format(types, quantised)
+
+
+def numeric_format(types: Iterable[str], quantised: bool) -> NumericFormat:
+    """Return the format of weights that are stored in these ``types`` of safetensors."""
+    floats = {_DTYPES.get(t) for t in types if t not in _INTEGERS}
+    return NumericFormat(floats.pop() if len(floats) == 1 else None, dequantize=not quantised)
 
 
 LFS = b"version https://git-lfs"  # the beginning of a pointer of git-lfs

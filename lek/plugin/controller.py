@@ -72,7 +72,8 @@ class Controller:
         if self._tally is None:
             return []
         plan = plan_of(self._config)
-        lines = [f"profile {plan.loaded.name}, data {plan.directory}", *plan.notes]
+        data = f", data {plan.directory}" if plan.directory else ""
+        lines = [f"profile {plan.loaded.name}{data}", *plan.notes]
         return [f"lek: {printable(line)}" for line in lines]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -1,13 +1,11 @@
 """The command `lek`: its output, exit codes and one-line errors."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from support import tiny
-from support.project import PATIENCE, ROOT, clean_environment
+from support.project import ROOT, lek
 
 PROFILE = """
 kernel = "kernel"
@@ -46,18 +44,6 @@ def directory(tmp_path: Path) -> Path:
     rows = [{"id": f"Q{i}", "prompt": f"what is the {word}"} for i, word in enumerate(tiny.WORDS)]
     (tmp_path / "prompts.json").write_text(json.dumps(rows[:6]))
     return tmp_path
-
-
-def lek(directory: Path, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "lek", *arguments],
-        cwd=directory,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def test_build_prints_directories_and_exports(directory: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import tiny
-from support.hub import SHA, Hub, serving
+from support.hub import SHA, Hub, serving, write_dataset
 from support.project import ROOT, Outcome, Project
 
 HUB = ROOT.parent / "shared" / "hub"
@@ -153,9 +153,6 @@ XSTEST = [
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     """A hub with the data sets of the benchmarks: real ones where they are, else made up."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     root = tmp_path / "hub"
     for name, config, directory, split, rows, original in (
         ("openai/gsm8k", "main", "main", "test", GSM8K, "openai/gsm8k/main"),
@@ -178,18 +175,10 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
         ("toxigen/toxigen-data", "annotated", "annotated", "test", TOXIGEN, None),
         ("walledai/XSTest", "default", "data", "test", XSTEST, "xstest"),
     ):
-        folder = root / name / directory
-        folder.mkdir(parents=True)
-        file = folder / f"{split}-00000-of-00001.parquet"
+        file = write_dataset(root / name, config, split, rows, directory)
         real = HUB / original / file.name if original else None
         if real is not None and real.is_file():
             shutil.copy(real, file)
-        else:
-            pq.write_table(pa.Table.from_pylist(rows), file)
-        (root / name / "README.md").write_text(
-            f"---\nconfigs:\n- config_name: {config}\n  data_files:\n"
-            f"  - split: {split}\n    path: {directory}/{split}-*\n---\n"
-        )
     with serving(root) as served:
         yield served
 

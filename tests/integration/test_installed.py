@@ -1,6 +1,8 @@
 """The installed plugin: inactive in other repositories, and complete in a wheel."""
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 from support.project import PATIENCE, ROOT, Project, clean_environment, copy_harness
 
@@ -184,6 +187,28 @@ def test_the_wheel_is_complete(installed: Path, tmp_path: Path) -> None:
         "benchmarks/toxigen/awareness.md", "evals/profiles/lem-paper.toml", "py.typed",
     ):  # fmt: skip
         assert (package / name).is_file(), name
+
+
+def test_a_new_repository_runs_as_it_is(installed: Path, tmp_path: Path) -> None:
+    """What `lek init` writes is evaluated by the commands of its CI file."""
+    environment = {k: v for k, v in clean_environment().items() if k != "PYTHONPATH"}
+    options = {"env": environment, "capture_output": True, "text": True, "timeout": PATIENCE}
+    init = [str(installed), "-m", "lek", "init", "repo", "--benchmark", "mine"]
+    done = subprocess.run(init, cwd=tmp_path, **options)
+    assert (done.returncode, done.stderr) == (0, "")
+    repository = tmp_path / "repo"
+    workflow = yaml.safe_load((repository / ".github/workflows/evals.yml").read_text())
+    scripts = [step["run"] for step in workflow["jobs"]["evals"]["steps"] if "run" in step]
+    (command,) = (script for script in scripts if script.startswith("pytest "))
+    assert command == "pytest evals --html=report.html --self-contained-html"
+    done = subprocess.run([str(installed), "-m", *shlex.split(command)], cwd=repository, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = (repository / ".lek" / "runs").iterdir()
+    verdicts = [json.loads(line) for line in (run / "verdicts.jsonl").open()]
+    evaluated = {s: sum(v["response"]["subject"] == s for v in verdicts) for s in ("base", "lek")}
+    assert evaluated == {"base": 3, "lek": 3}
+    assert {v["scores"]["accuracy"] for v in verdicts if v["response"]["subject"] == "base"} == {1}
+    assert (repository / "report.html").is_file()
 
 
 def test_profiles_of_the_repository_override_shipped_ones(installed: Path, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from support.project import ROOT
+from support.project import ROOT, lek
 
 from lek.models import machine
 
@@ -32,6 +34,56 @@ def test_doctor_reports_the_state_of_each_component() -> None:
     assert "GFLOP/s" in done.stdout
     if sys.platform == "linux" and not machine.accelerated():
         assert told["blas"] == ("slow" if machine.missing() else "ok")
+
+
+def fake_mlx(metal: bool, cuda: bool) -> SimpleNamespace:
+    return SimpleNamespace(
+        metal=SimpleNamespace(is_available=lambda: metal),
+        cuda=SimpleNamespace(is_available=lambda: cuda),
+        default_device=lambda: "Device(gpu, 0)" if metal or cuda else "Device(cpu, 0)",
+        device_info=lambda: {"device_name": "Some GPU"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("metal", "cuda", "driver", "state", "text"),
+    [
+        (True, False, False, "ok", "Metal, Some GPU; MLX uses Device(gpu, 0)"),
+        (False, True, True, "ok", "CUDA, Some GPU; MLX uses Device(gpu, 0)"),
+        (False, False, False, "ok", "CPU, no GPU that MLX supports; MLX uses Device(cpu, 0)"),
+        (
+            False,
+            False,
+            True,
+            "slow",
+            "an NVIDIA GPU, but this MLX is built for the CPU; install the one for CUDA: "
+            "pip install 'mlx[cuda]'; MLX uses Device(cpu, 0)",
+        ),
+    ],
+)
+def test_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    metal: bool,
+    cuda: bool,
+    driver: bool,
+    state: str,
+    text: str,
+) -> None:
+    monkeypatch.setattr(machine, "_NVIDIA", tmp_path if driver else tmp_path / "none")
+    finding = machine._device(fake_mlx(metal, cuda))
+    assert (finding.state, finding.text) == (state, text)
+
+
+def test_doctor_survives_a_broken_mlx(tmp_path: Path) -> None:
+    (tmp_path / "mlx").mkdir()
+    (tmp_path / "mlx" / "__init__.py").write_text("")
+    (tmp_path / "mlx" / "core.py").write_text("raise OSError('libcuda.so: no such file\\nmore')")
+    code, out, err = lek(ROOT, "doctor", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"})
+    assert (code, err) == (1, "")
+    (line,) = (line for line in out.splitlines() if line.startswith("missing"))
+    assert line.startswith("missing mlx      libcuda.so: no such file; only recorded answers")
+    assert "profile  sandbox" in out
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")

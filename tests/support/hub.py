@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+import math
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,20 +12,27 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from lek.models.weights import header_of
+
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
     """A server of the models and data sets in ``root``/owner/name.
 
-    ``refuse``: an HTTP status to return for all requests. Every revision that looks like a commit
-    exists, and has the same files.
+    ``refuse``: an HTTP status to return for all requests. ``token``: the valid token, of the user
+    ``tester``. ``gated``: models that are given only to users who accepted their terms. ``delay``:
+    seconds until a request is answered. Every revision that looks like a commit exists, and has
+    the same files.
     """
 
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.root = root
         self.refuse: int | None = None
+        self.token: str | None = None
+        self.gated: set[str] = set()
+        self.delay = 0.0
         self.asked: list[str] = []
 
     @property
@@ -49,6 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         hub, path = self.server, self.path.split("?")[0].strip("/")
         hub.asked.append(f"{self.command} {path}")
+        time.sleep(hub.delay)
         if hub.refuse is not None:
             code = {401: "GatedRepo", 404: "RepoNotFound"}.get(hub.refuse, "")
             return self._send(hub.refuse, b"{}", {"X-Error-Code": code})
@@ -57,11 +68,15 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("datasets/"):
             owner, name, _, revision, *file = path.split("/")[1:]
             return self._file(hub.root / owner / name, revision, "/".join(file))
+        if path == "api/whoami-v2":
+            return self._whoami()
         if path.startswith("api/models/"):
             owner, name, *resource = path.split("/")[2:5]
             directory = hub.root / owner / name
+            if not directory.is_dir():
+                return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
             tree = resource == ["tree"]
-            body = _tree(directory) if tree else _model(f"{owner}/{name}", directory)
+            body = _tree(directory) if tree else self._model(f"{owner}/{name}", directory)
             return self._send(200, json.dumps(body).encode(), {})
         if path.count("/") < 4:  # other requests of the client
             return self._send(404, b"{}", {})
@@ -69,6 +84,23 @@ class _Handler(BaseHTTPRequestHandler):
         content = (hub.root / owner / name / file).read_bytes()
         metadata = {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": SHA}
         return self._send(200, content, metadata)
+
+    def _whoami(self) -> None:
+        if self.headers.get("Authorization") != f"Bearer {self.server.token}":
+            return self._send(401, b'{"error": "Invalid username or password."}', {})
+        access = {"type": "access_token", "accessToken": {"displayName": "t", "role": "read"}}
+        body = {"type": "user", "name": "tester", "orgs": [], "auth": access}
+        return self._send(200, json.dumps(body).encode(), {})
+
+    def _model(self, name: str, directory: Path) -> dict[str, Any]:
+        """The facts on a model; with ``blobs`` also the sizes of its files."""
+        body = _model(name, directory)
+        body["gated"] = "manual" if name in self.server.gated else False
+        if "blobs=true" in self.path.lower():
+            for sibling in body["siblings"]:
+                sibling["size"] = (directory / sibling["rfilename"]).stat().st_size
+                sibling["blobId"] = SHA
+        return body
 
     def _dataset(self, path: list[str]) -> None:
         """Answer a request for the facts on a data set, or for the list of its files."""
@@ -125,7 +157,21 @@ def _entry(file: Path, name: str) -> dict[str, Any]:
 
 def _model(name: str, directory: Path) -> dict[str, Any]:
     files = sorted(p.name for p in directory.iterdir())
-    return {"id": name, "sha": SHA, "siblings": [{"rfilename": f} for f in files]}
+    config = json.loads((directory / "config.json").read_bytes())
+    shown = {
+        k: config[k] for k in ("model_type", "architectures", "quantization_config") if k in config
+    }
+    values: Counter[str] = Counter()
+    for file in directory.glob("*.safetensors"):
+        for tensor in header_of(file).values():
+            values[tensor["dtype"]] += math.prod(tensor["shape"])
+    return {
+        "id": name,
+        "sha": SHA,
+        "siblings": [{"rfilename": f} for f in files],
+        "config": shown,
+        "safetensors": {"parameters": values, "total": sum(values.values())},
+    }
 
 
 def _tree(directory: Path) -> list[dict[str, Any]]:
@@ -133,6 +179,23 @@ def _tree(directory: Path) -> list[dict[str, Any]]:
         {"type": "file", "path": p.name, "size": p.stat().st_size, "oid": p.name}
         for p in sorted(directory.iterdir())
     ]
+
+
+def write_dataset(
+    folder: Path, config: str, split: str, rows: list[dict[str, Any]], subfolder: str = "data"
+) -> Path:
+    """Write a data set of one Parquet file to ``folder``, and return that file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = folder / subfolder / f"{split}-00000-of-00001.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    (folder / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: {config}\n  data_files:\n"
+        f"  - split: {split}\n    path: {subfolder}/{split}-*\n---\n"
+    )
+    return file
 
 
 @contextmanager

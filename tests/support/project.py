@@ -194,6 +194,21 @@ def clean_environment() -> dict[str, str]:
     return environment | {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1"}
 
 
+def lek(
+    directory: Path, *arguments: str, env: dict[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run the command `lek` in ``directory``; return exit code, output and errors."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lek", *arguments],
+        cwd=directory,
+        env=clean_environment() | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 def copy_harness(path: Path) -> Project:
     """Copy the parts of the repository that a user would copy to ``path``."""
     shutil.copy(ROOT / "conftest.py", path)
