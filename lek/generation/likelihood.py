@@ -1,9 +1,9 @@
 """Log-likelihoods that a model gives to choices of answers, each after a context.
 
-What all contexts begin with, such as the examples of a benchmark, is computed once; the rest of each
-context once for all of its choices. Sequences of a batch have the same length up to the choices,
-which are padded on the right, so nothing depends on the batch. Logits are computed only where a token
-of a choice is predicted.
+What all contexts begin with, such as the examples of a benchmark, is computed once, and the rest of
+each context once for all of its choices. Sequences of a batch have the same length up to the
+choices, which are padded on the right, so nothing depends on the batch. Logits are computed only
+where a token of a choice is predicted.
 """
 
 import copy
@@ -68,7 +68,8 @@ def _group(
     all_choices = [(i, n) for i, q in enumerate(questions) for n in range(len(q.choices))]
     heads = mx.array([[i, questions[i].choices[n][0]] for i, n in all_choices])
     sums = [[0.0] * len(q.choices) for q in questions]
-    for (i, n), value in zip(all_choices, first[heads[:, 0], heads[:, 1]].tolist(), strict=True):
+    values: Any = first[heads[:, 0], heads[:, 1]].tolist()
+    for (i, n), value in zip(all_choices, values, strict=True):
         sums[i][n] = value
     mx.eval([c.state for c in cache])
     longer = [(i, n) for i, n in all_choices if len(questions[i].choices[n]) > 1]
@@ -84,8 +85,8 @@ def _group(
         logits = start.logits(inputs, _rows(cache, [i for i, _ in batch]), positions)
         targets = mx.array([token for t in tokens for token in t[1:]])
         scores = mx.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
-        scores = (scores - mx.logsumexp(logits, axis=-1)).tolist()
-        for (row, _), score in zip(positions, scores, strict=True):
+        values = (scores - mx.logsumexp(logits, axis=-1)).tolist()
+        for (row, _), score in zip(positions, values, strict=True):
             i, n = batch[row]
             sums[i][n] += score
     return sums
@@ -130,7 +131,7 @@ class _Start:
         """
         import mlx.core as mx
 
-        at = mx.array(positions)
+        at = mx.array([list(position) for position in positions])
 
         def chosen(out: Any) -> Any:
             return out[at[:, 0], at[:, 1]]

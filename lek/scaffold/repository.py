@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +33,22 @@ class Repository:
 
     ``files``: the new files, relative to ``directory``. ``configuration``: the pytest configuration
     that was there before, so that no ``pytest.ini`` was written. ``sample``: whether the benchmarks
-    are so large that a sample should be evaluated first.
+    are so large that a sample should be evaluated first. ``installable``: whether the CI file
+    says where the harness is installed from.
     """
 
     directory: Path
     files: tuple[str, ...]
     configuration: Configuration | None
     sample: bool
+    installable: bool
 
     def summary(self) -> Iterator[str]:
         """Yield lines that say what was written, what remains to do, and how to go on."""
         yield f"written in {self.directory}:"
         yield from (f"  {name}" for name in self.files)
+        if not self.installable:
+            yield "set LEK in .github/workflows/evals.yml: where CI installs lek from"
         if self.configuration is not None:
             yield from _setting(self.configuration)
         yield "next:"
@@ -70,6 +75,7 @@ def create(directory: Path, model: str | None = None, benchmark: str | None = No
         "benchmark": benchmark,
         "model": written,
         "sandbox": written == _SANDBOX,
+        "requirement": _requirement(),
         "local": not written.startswith(SHIPPED) and not _is_hub_name(written),
     }
     contents = {
@@ -92,7 +98,13 @@ def create(directory: Path, model: str | None = None, benchmark: str | None = No
         raise BadInput(
             f"{e.filename or directory}: cannot be written: {e.strerror or e}; nothing was written"
         ) from e
-    return Repository(directory, tuple(sorted(contents)), configuration, sample=benchmark is None)
+    return Repository(
+        directory,
+        tuple(sorted(contents)),
+        configuration,
+        benchmark is None,
+        _requirement() is not None,
+    )
 
 
 def _setting(configuration: Configuration) -> Iterator[str]:
@@ -217,8 +229,27 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["toml"] = _quoted
+    environment.filters |= {"toml": _quoted, "shell": shlex.quote}
     return environment
+
+
+def _requirement() -> str | None:
+    """What pip installs to get this version of the harness; ``None`` if that is not known.
+
+    It is known if this one was installed from an index or a Git repository (PEP 610).
+    """
+    try:
+        installed = distribution("lek")
+        origin = installed.read_text("direct_url.json")
+        if origin is None:
+            return f"lek=={installed.version}"
+        source = json.loads(origin)
+        address, version = source["url"], source["vcs_info"]
+        if version["vcs"] != "git" or "@" in address:  # an address with a password
+            return None
+        return f"lek @ git+{address}@{version['commit_id']}"
+    except (PackageNotFoundError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _quoted(text: str) -> str:

@@ -314,5 +314,47 @@ def test_the_workflow_is_valid(here: Path, benchmark: str | None) -> None:
     assert os.linesep not in restored["key"]
     scripts = [step["run"] for step in job["steps"] if "run" in step]
     assert "apt-get install -y libopenblas0-pthread" in scripts[0]
-    assert scripts[1] == "pip install lek"
+    assert scripts[1] == 'pip install "${LEK:?set LEK in .github/workflows/evals.yml}"'
     assert scripts[2].startswith("pytest evals ")
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+GIT = {"vcs": "git", "commit_id": COMMIT}
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (None, "pip install lek==1.2"),
+        (
+            {"url": "https://example.org/a b/lek.git", "vcs_info": GIT},
+            f"pip install 'lek @ git+https://example.org/a b/lek.git@{COMMIT}'",
+        ),
+        ({"url": "https://me:p4ssw0rd@example.org/lek.git", "vcs_info": GIT}, None),
+        ({"url": "file:///somewhere/lek", "dir_info": {"editable": True}}, None),
+        ({"url": "file:///somewhere/lek-1.2-py3-none-any.whl", "archive_info": {}}, None),
+        ("nonsense", None),
+    ],
+)
+def test_the_workflow_installs_the_harness_from_where_it_came(
+    here: Path, monkeypatch: pytest.MonkeyPatch, origin: object, command: str | None
+) -> None:
+    class Installed:
+        version = "1.2"
+
+        def read_text(self, name: str) -> str | None:
+            assert name == "direct_url.json"
+            return None if origin is None else json.dumps(origin)
+
+    monkeypatch.setattr("lek.scaffold.repository.distribution", lambda name: Installed())
+    lines = list(create(here).summary())
+    text = (here / ".github" / "workflows" / "evals.yml").read_text()
+    (job,) = yaml.safe_load(text)["jobs"].values()
+    scripts = [step["run"] for step in job["steps"] if "run" in step]
+    assert "p4ssw0rd" not in text and "somewhere" not in text
+    if command is None:
+        assert 'LEK: ""' in text
+        assert any(line.startswith("set LEK in .github/workflows/evals.yml") for line in lines)
+    else:
+        assert scripts[1] == command
+        assert not any("LEK" in line for line in lines)
