@@ -53,7 +53,10 @@ class Case(Record, frozen=True, kw_only=True):
 
 
 class Response(Record, frozen=True, kw_only=True):
-    """A subject's answer to a case. ``text`` is ``None`` exactly when ``reason`` says why.
+    """A subject's answer to a case: a ``text``, or the ``likelihoods`` that it gives to choices.
+
+    There is neither exactly when ``reason`` says why. ``likelihoods``: by choice, the logarithm
+    (nat) of its probability.
 
     ``thought``: what the model thought before it answered, which is not judged, and
     ``thought_tokens`` its length; ``None`` if it did not think. ``finish``: ``stop``, ``length``
@@ -70,10 +73,12 @@ class Response(Record, frozen=True, kw_only=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float | None = None
+    likelihoods: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
-        if (self.text is None) == (self.reason is None):
-            raise ValueError("a response has either a text or a reason why there is none")
+        given = (self.text, self.likelihoods, self.reason)
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("a response has a text, likelihoods, or a reason why there is neither")
 
 
 class Vote(Record, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from lek.errors import BadInput, suggestion
 FILE = "benchmark.toml"
 SHIPPED = "lek:"  # prefix of the path of a shipped file or directory
 Detector = Literal["refusal_detector", "compliance_detector", "degeneration_detector"]
-Source = Literal["judge", "exact"] | Detector
+Source = Literal["judge", "exact", "likelihood"] | Detector
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
 Suitable = Literal["exact", "reference", "recorded", "llm"]
 _SHIPPED = Path(__file__).parent
@@ -32,27 +32,107 @@ _EXACT_FIELD = "correct_answer"
 
 
 class Scale(NamedTuple):
-    """Closed range of a measure. A ``fraction`` is 0 or 1 per case, and is shown in per cent."""
+    """Closed range of a measure.
+
+    A ``fraction`` is shown in per cent. It is 0 or 1 per case, unless it is ``graded``.
+    """
 
     low: float
     high: float
     fraction: bool = False
+    graded: bool = False
 
     def __str__(self) -> str:
         return f"{self.low:g}-{self.high:g}"
 
     def fault(self, value: float) -> str | None:
         """Why ``value`` is not on the scale; ``None`` if it is."""
-        if self.fraction and value not in (0, 1):
+        if self.fraction and not self.graded and value not in (0, 1):
             return f"is {value:g}, neither 0 nor 1"
         return None if self.low <= value <= self.high else f"is {value:g}, outside {self}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The choices of a case whose likelihoods a measure compares, by the names of its fields.
+
+    Either ``true`` and ``false`` name fields with choices, or ``choices`` names one with all of
+    them and ``answer`` one that says which is true: its number, counted from 0, its letter, or its
+    text. ``score``: ``best`` is 1 if a true choice is likelier than all false ones, else 0;
+    ``share`` is the probability of the true ones among all.
+    """
+
+    true: str | None = None
+    false: str | None = None
+    choices: str | None = None
+    answer: str | None = None
+    score: Literal["best", "share"] = "best"
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields, with the true choices first."""
+        return tuple(f for f in (self.true, self.false, self.choices, self.answer) if f)
+
+    def of(self, fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+        """The true and the false choices of a case with ``fields``, each without repetitions.
+
+        Raises `ValueError` if one of the two kinds is missing, or if a choice is of both.
+        """
+        if self.choices is not None:
+            choices = _texts(fields[self.choices])
+            right = _right(choices, fields[str(self.answer)])
+            true, false = [choices[right]], choices[:right] + choices[right + 1 :]
+        else:
+            true, false = _texts(fields[str(self.true)]), _texts(fields[str(self.false)])
+        if not true or not false or not all(map(str.strip, (*true, *false))):
+            raise ValueError("needs a true and a false choice, none of them empty")
+        if both := set(true) & set(false):
+            raise ValueError(f"{min(both)!r} is a true and a false choice")
+        return list(dict.fromkeys(true)), list(dict.fromkeys(false))
+
+
+def _texts(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _right(choices: Sequence[str], answer: Any) -> int:
+    """The place of the right one of ``choices``; raises `ValueError` if there is none."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(choices)]
+    if answer in choices:
+        return choices.index(answer)
+    if isinstance(answer, str) and len(answer) == 1 and answer.upper() in letters:
+        return letters.index(answer.upper())
+    if isinstance(answer, str) and answer.strip().isdecimal():
+        answer = int(answer)
+    if isinstance(answer, float) and answer.is_integer():
+        answer = int(answer)
+    if type(answer) is int and 0 <= answer < len(choices):
+        return answer
+    last = len(choices) - 1
+    raise ValueError(
+        f"the answer {answer!r} is none of the choices; expected 0 to {last}, A to {letters[-1:]}, "
+        "or the text of a choice"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ChoicePrompt:
+    """How the likelihood of a choice is asked: after ``examples`` and ``prompt``, ``choice``.
+
+    ``prompt`` contains ``{prompt}``, the prompt of a case, and ``choice`` contains ``{choice}``.
+    """
+
+    examples: str = ""
+    prompt: str = "Q: {prompt}\nA:"
+    choice: str = " {choice}"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One quantity that is scored per answer. Higher is better.
 
-    ``source``: what scores it (the judge chosen in the profile, the exact judge, or a detector).
+    ``source``: what scores it (the judge chosen in the profile, the exact judge, a detector, or
+    the likelihoods of ``choices``).
     ``rubric``: instructions in Markdown for an LLM judge, which then replaces a detector.
     ``where``: field values that a case must have for the measure to apply. ``recorded_as``: its key
     in recorded verdicts, if different.
@@ -64,6 +144,7 @@ class Measure:
     rubric: str | None = None
     where: tuple[tuple[str, Any], ...] = ()
     recorded_as: str | None = None
+    choices: Choices | None = None
 
     @property
     def detected(self) -> bool:
@@ -72,6 +153,8 @@ class Measure:
 
     def applies_to(self, fields: Mapping[str, Any]) -> bool:
         """Whether the measure applies to a case with these ``fields``."""
+        if self.choices and any(fields.get(name) is None for name in self.choices.fields):
+            return False
         return all(fields.get(name) == value for name, value in self.where)
 
     def text(self, value: float, *, sign: bool = False, unit: bool = True, extra: int = 0) -> str:
@@ -109,10 +192,15 @@ class Field:
 
 
 class Column(NamedTuple):
-    """A column of a table. ``after``: only the text after the last occurrence of this counts."""
+    """A column of a table.
+
+    ``after``: only the text after the last occurrence of this counts. ``label``: of a column with
+    ``choices`` and ``labels``, only the choices with this label count.
+    """
 
     name: str
     after: str | None = None
+    label: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +224,8 @@ class CaseSource:
 class Benchmark:
     """A benchmark. ``digest`` is the SHA-256 of ``benchmark.toml`` and its rubrics.
 
-    ``cases``: where its cases are, unless a profile names another place.
+    ``cases``: where its cases are, unless a profile names another place. ``likelihood``: how the
+    likelihoods of choices are asked; ``None`` if subjects generate answers.
     """
 
     name: str
@@ -146,6 +235,7 @@ class Benchmark:
     judges: tuple[Suitable, ...]
     digest: str
     cases: CaseSource | None = None
+    likelihood: ChoicePrompt | None = None
 
     def __getitem__(self, measure: str) -> Measure:
         """The measure of that name; raises `KeyError`."""
@@ -170,6 +260,8 @@ class Benchmark:
                 "fraction": m.scale.fraction,
                 "source": m.source,
                 "where": dict(m.where),
+                **({"graded": True} if m.scale.graded else {}),
+                **({"fields": list(m.choices.fields)} if m.choices else {}),
             }
             for m in self.measures
         }
@@ -181,9 +273,10 @@ class Benchmark:
         measures = tuple(
             Measure(
                 name=measure,
-                scale=Scale(found["scale"][0], found["scale"][1], found["fraction"]),
+                scale=Scale(*found["scale"], found["fraction"], found.get("graded", False)),
                 source=found["source"],
                 where=tuple(found["where"].items()),
+                choices=Choices(*found["fields"]) if "fields" in found else None,
             )
             for measure, found in described["measures"].items()
         )
@@ -203,11 +296,23 @@ class _Measure(msgspec.Struct, forbid_unknown_fields=True):
     rubric: str | None = None
     where: dict[str, str | int | float | bool] = {}
     recorded_as: str | None = None
+    true: str | None = None
+    false: str | None = None
+    choices: str | None = None
+    answer: str | None = None
+    score: Literal["best", "share"] | None = None
+
+
+class _Likelihood(msgspec.Struct, forbid_unknown_fields=True):
+    examples: str | None = None
+    prompt: str = ChoicePrompt().prompt
+    choice: str = ChoicePrompt().choice
 
 
 class _Column(msgspec.Struct, forbid_unknown_fields=True):
     column: str
     after: str | None = None
+    label: int | None = None
 
 
 class _Cases(msgspec.Struct, forbid_unknown_fields=True):
@@ -226,6 +331,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     measures: dict[str, _Measure]
     fields: dict[str, _Field] = {}
     cases: _Cases | None = None
+    likelihood: _Likelihood | None = None
 
 
 @cache
@@ -276,11 +382,13 @@ def read_benchmark(folder: Path, where: str = "") -> Benchmark:
     fields = tuple(
         Field(name, f.type, f.required, f.label, f.tag) for name, f in file.fields.items()
     )
-    content_and_rubrics = json.dumps([content, rubrics], ensure_ascii=False)
+    likelihood = _choice_prompt(path, file)
+    parts = [content, rubrics, *([likelihood.examples] if likelihood else [])]
+    content_and_rubrics = json.dumps(parts, ensure_ascii=False)
     digest = hashlib.sha256(content_and_rubrics.encode()).hexdigest()
     cases = _case_source(path, file.cases, folder) if file.cases else None
     judges = tuple(file.judges)
-    return Benchmark(file.name, file.marker, fields, measures, judges, digest, cases)
+    return Benchmark(file.name, file.marker, fields, measures, judges, digest, cases, likelihood)
 
 
 def _case_source(path: Path, cases: _Cases, folder: Path) -> CaseSource:
@@ -288,7 +396,7 @@ def _case_source(path: Path, cases: _Cases, folder: Path) -> CaseSource:
     if where is not None:
         raise BadInput(where)
     columns = tuple(
-        (field, Column(c) if isinstance(c, str) else Column(c.column, c.after))
+        (field, Column(c) if isinstance(c, str) else Column(c.column, c.after, c.label))
         for field, c in cases.columns.items()
     )
     place = cases.path
@@ -339,6 +447,7 @@ def _check(path: Path, file: _File) -> None:
             raise BadInput(
                 f"{where}.rubric: missing; name a Markdown file of the folder for LLM judges"
             )
+        _check_choices(where, file, measure)
         for key in measure.where:
             if key not in file.fields:
                 hint = suggestion(key, file.fields) or "; declare it below [fields]"
@@ -351,6 +460,51 @@ def _check(path: Path, file: _File) -> None:
             raise BadInput(f"{where}.source = 'exact': needs the field {need}")
 
 
+_CHOICE_KEYS = ("true", "false", "choices", "answer", "score")
+
+
+def _check_choices(where: str, file: _File, measure: _Measure) -> None:
+    """Raise `BadInput` unless a measure has keys of choices exactly if likelihoods score it."""
+    given = {key for key in _CHOICE_KEYS if getattr(measure, key) is not None} - {"score"}
+    if measure.source != "likelihood":
+        if given or measure.score is not None:
+            key = min(given | {"score"} if measure.score else given)
+            raise BadInput(f"{where}.{key}: only for source = 'likelihood'; delete it")
+        if "likelihood" in {m.source for m in file.measures.values()}:
+            raise BadInput(
+                f"{where}.source = '{measure.source}': likelihoods are no answers that it could "
+                "score; put the measure into another benchmark"
+            )
+        return
+    if given not in ({"true", "false"}, {"choices", "answer"}):
+        raise BadInput(f"{where}: give the fields true and false, or choices and answer")
+    if measure.rubric is not None:
+        raise BadInput(f"{where}.rubric: no judge scores likelihoods; delete it")
+    for key in given:
+        if (name := getattr(measure, key)) not in file.fields:
+            hint = suggestion(name, file.fields) or "; declare it below [fields]"
+            raise BadInput(f"{where}.{key} = '{name}': no such field{hint}")
+        kind = file.fields[name].type
+        if key != "answer" and kind not in ("text", "texts"):
+            raise BadInput(f"{where}.{key} = '{name}': has the type {kind}; expected text or texts")
+
+
+def _choice_prompt(path: Path, file: _File) -> ChoicePrompt | None:
+    table = file.likelihood or _Likelihood()
+    if all(measure.source != "likelihood" for measure in file.measures.values()):
+        if file.likelihood is not None:
+            raise BadInput(f"{path}: likelihood: no measure has source = 'likelihood'; delete it")
+        return None
+    for key, mark in (("prompt", "{prompt}"), ("choice", "{choice}")):
+        if getattr(table, key).count(mark) != 1:
+            raise BadInput(f"{path}: likelihood.{key}: must contain {mark} once")
+    examples = ""
+    if table.examples is not None:
+        where = f"{path}: likelihood.examples = '{table.examples}'"
+        examples = _text_file(path, where, table.examples)
+    return ChoicePrompt(examples, table.prompt, table.choice)
+
+
 def _named(file: _File) -> list[tuple[str, str]]:
     return [("measures", name) for name in file.measures]
 
@@ -358,19 +512,28 @@ def _named(file: _File) -> list[tuple[str, str]]:
 def _rubric(path: Path, name: str, measure: _Measure) -> str | None:
     if measure.rubric is None:
         return None
-    where = f"{path}: measures.{name}.rubric = '{measure.rubric}'"
-    if Path(measure.rubric).name != measure.rubric:
+    return _text_file(path, f"{path}: measures.{name}.rubric = '{measure.rubric}'", measure.rubric)
+
+
+def _text_file(path: Path, where: str, name: str) -> str:
+    """The text of the file ``name`` in the folder of the benchmark file ``path``."""
+    if Path(name).name != name:
         raise BadInput(f"{where}: expected the name of a file in the folder")
     try:
-        return _read(path.parent / measure.rubric)
+        return _read(path.parent / name)
     except OSError as e:
         raise BadInput(f"{where}: cannot be read: {e.strerror or e}") from e
 
 
 def _measure(name: str, file: _Measure, rubric: str | None) -> Measure:
-    scale = Scale(*file.scale) if file.scale else Scale(0, 1, fraction=True)
+    choices = None
+    if file.source == "likelihood":
+        score = file.score or "best"
+        choices = Choices(file.true, file.false, file.choices, file.answer, score)
+    graded = choices is not None and choices.score == "share"
+    scale = Scale(*file.scale) if file.scale else Scale(0, 1, fraction=True, graded=graded)
     where = tuple(file.where.items())
-    return Measure(name, scale, file.source, rubric, where, file.recorded_as)
+    return Measure(name, scale, file.source, rubric, where, file.recorded_as, choices)
 
 
 def _read(path: Path) -> str:

@@ -63,8 +63,23 @@ def _mapped(table: Table, row: Row, columns: Sequence[tuple[str, Column]]) -> Ro
             if not mark:
                 raise BadInput(f"{table.name}: {row.place}: no '{column.after}' in '{column.name}'")
             value = value.strip()
+        if column.label is not None:
+            value = _labelled(f"{table.name}: {row.place}", column, value)
         fields[field] = value
     return Row(row.place, fields)
+
+
+def _labelled(where: str, column: Column, value: Any) -> list[Any]:
+    """The choices in ``value`` that have the label of ``column``."""
+    if isinstance(value, dict) and {"choices", "labels"} <= value.keys():
+        choices, labels = value["choices"], value["labels"]
+        if isinstance(choices, list) and isinstance(labels, list) and len(choices) == len(labels):
+            pairs = zip(choices, labels, strict=True)
+            return [choice for choice, label in pairs if label == column.label]
+    raise BadInput(
+        f"{where}: '{column.name}' is {str(value)[:80]!r}; expected choices and labels, two lists "
+        "of the same length"
+    )
 
 
 def select(cases: Sequence[Case], *, limit: int | None, seed: int | None) -> list[Case]:

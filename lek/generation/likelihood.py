@@ -47,7 +47,7 @@ def log_likelihoods(
 
 def _shared(contexts: Sequence[Sequence[int]]) -> int:
     """How many tokens all contexts begin with; at least one of each context remains."""
-    first, last = min(contexts), max(contexts)  # in the order of their tokens
+    first, last = min(map(list, contexts)), max(map(list, contexts))  # in the order of tokens
     pairs = enumerate(zip(first, last, strict=False))
     common = next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
     return min(common, min(map(len, contexts)) - 1)

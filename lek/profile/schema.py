@@ -290,10 +290,11 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
 
 
 class ColumnConfig(Section):
-    """A column of a table. ``after``: only the text after the last occurrence of this counts."""
+    """A column of a table; for the keys see `lek.benchmarks.benchmark.Column`."""
 
     column: str
     after: str | None = None
+    label: int | None = None
 
 
 class CasesConfig(Section):
@@ -315,7 +316,7 @@ class CasesConfig(Section):
     def source(self) -> CaseSource:
         """The source, with the path as it is written."""
         columns = tuple(
-            (field, Column(c) if isinstance(c, str) else Column(c.column, c.after))
+            (field, Column(c) if isinstance(c, str) else Column(c.column, c.after, c.label))
             for field, c in self.columns.items()
         )
         return CaseSource(self.path, self.dataset, self.config, self.split, self.revision, columns)
