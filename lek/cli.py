@@ -42,8 +42,13 @@ def build(
     with _input_errors():
         loaded, builder = _builder(profile)
         names = [s.name for s in loaded.profile.models]
+        if not names:
+            raise BadInput(f"{loaded.path}: nothing to build; no subject has 'model'")
         if subject is None and out is not None:
             raise BadInput(f"--out {out}: name the subject to export; there are {', '.join(names)}")
+        if subject in loaded.profile.served:
+            address = loaded.profile.served[subject].base_url
+            raise BadInput(f"{loaded.path}: {subject} is served by {address}; nothing to build")
         for name in names if subject is None else [_known(loaded, subject)]:
             typer.echo(f"{name}: {builder.directory(name)}")
             if out is not None:
@@ -71,7 +76,8 @@ def sandwich(
         kernel = load_kernel(loaded.relative(name) if name else loading.shipped() / "kernel")
         questions = read_prompts(prompts)
         method.check(out)
-        harvest = method.sandwich(_generator(loaded), _known(loaded, subject), questions, kernel)
+        known = _known(loaded, subject)
+        harvest = method.sandwich(_generator(loaded, known), known, questions, kernel)
         method.write(harvest, out)
         left = "".join(f"; left out {n}: {why}" for why, n in sorted(harvest.left_out.items()))
         typer.echo(f"{out}: {len(harvest.rows)} chats from {len(questions)} prompts{left}")
@@ -144,13 +150,17 @@ def _load(name: str) -> LoadedProfile:
         raise BadInput(str(e).replace("--lek-profile", "--profile")) from e
 
 
-def _generator(loaded: LoadedProfile) -> Any:
-    return SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress())).generator
+def _generator(loaded: LoadedProfile, subject: str) -> Any:
+    """The generator of ``subject``; if it is served, its key has been checked."""
+    responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
+    responses.check_access([subject])
+    return responses.generator_of(subject)
 
 
 def _builder(profile: str) -> tuple[LoadedProfile, Any]:
     loaded = _load(profile)
-    return loaded, _generator(loaded).models.builder
+    responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
+    return loaded, responses.generator.models.builder
 
 
 def _known(loaded: LoadedProfile, subject: str) -> str:

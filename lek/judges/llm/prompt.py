@@ -86,7 +86,8 @@ def load(benchmark: Benchmark, measures: tuple[Measure, ...]) -> Rubric:
     case = Case(id="sample", benchmark=benchmark.name, prompt=_SAMPLE, reference=reference)
     answer = Response(subject="sample", case="sample", text=_SAMPLE, finish="length")
     sample = question(rubric, case, answer, nonce="0" * 16)
-    digest = hashlib.sha256(json.dumps(sample).encode()).hexdigest()
+    parts = json.dumps([sample.system, sample.user, sample.schema])
+    digest = hashlib.sha256(parts.encode()).hexdigest()
     return Rubric(benchmark, measures, rubric.system, digest)
 
 
