@@ -17,20 +17,20 @@ from typing import NamedTuple
 
 from lek.errors import BadInput, StoreError
 from lek.generation.backend import Completion, Prompt, Request, chat
+from lek.generation.replies import completion, question
 from lek.profile.schema import Decoding, ServedSettings
 from lek.providers import endpoint
 from lek.providers.client import Count, RateLimitedClient
 from lek.providers.pool import ThreadExecutor
 from lek.providers.probe import fault
-from lek.providers.request import Outcome, Question, Reply, Sampling, Task
+from lek.providers.request import Outcome, Reply, Task
 from lek.providers.usage import ANSWERS, Usage, UsageRow
-from lek.text import thoughts
 from lek.workspace.atomic import exclusive
 from lek.workspace.progress import Notices, Progress
 from lek.workspace.store import Store
 
 # the files that make a request from messages, and an answer from the reply
-CODE = ("generation/served.py", "providers/openai.py", "text/thoughts.py")
+CODE = ("generation/replies.py", "providers/openai.py", "text/thoughts.py")
 _KIND = "openai"  # the kind of judge with the same client library
 _PROBE = "This is a test of the connection. Reply with: ok"
 _NOTICE = 1.0  # seconds between two looks at notices, while no answer arrives
@@ -264,51 +264,3 @@ class ServedBackend:
         many = "1 answer is" if len(failures) == 1 else f"{len(failures)} answers are"
         rest = "those that arrived are stored, and the next run asks only for the rest"
         return BadInput(f"{self._subject}: {many} missing: {why}; {rest}", details)
-
-
-def question(request: Request, decoding: Decoding) -> Question:
-    """Return the question that asks ``request``: greedily, or with a seed of its own."""
-    assert not isinstance(request.prompt, str)  # ensured when the profile was loaded
-    *system, user = (message["content"] for message in request.prompt)
-    sampling = Sampling(decoding.max_tokens, decoding.temperature)
-    if decoding.temperature:
-        digest = hashlib.sha256(f"{decoding.seed}\n{request.id}".encode()).digest()
-        # 31 bits, since servers read the seed as a signed integer
-        seed = int.from_bytes(digest[:4]) >> 1
-        sampling = sampling._replace(top_p=decoding.top_p, seed=seed)
-    return Question(
-        system=system[0] if system else None,
-        user=user,
-        schema=None,
-        sampling=sampling._replace(thinking=decoding.enable_thinking),
-    )
-
-
-def completion(request: Request, reply: Reply, seconds: float) -> Completion:
-    """Return the completion of ``request`` from the reply of the server."""
-    text, reason = reply.text, reply.reason
-    if reply.refusal is not None:  # the words of a model that declines are its answer
-        text, reason = reply.refusal, None
-    parts = thoughts.split(text or "")
-    thought = "\n".join(filter(None, (reply.thought, parts.thought))) or None
-    if reason is None and not (parts.answer or "").strip():
-        text = None
-        reason = "the reply has a thought but no answer"
-        if parts.answer is None:
-            reason = (
-                "the thought has no end; raise decoding.max_tokens, or set "
-                "decoding.enable_thinking = false"
-            )
-    return Completion(
-        id=request.id,
-        text=None if text is None else parts.answer,
-        rendered=json.dumps(request.prompt, ensure_ascii=False),
-        finish=reply.finish,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        seconds=seconds,
-        reason=reason,
-        thought=thought,
-        thought_tokens=reply.thought_tokens,
-        final=text is not None or reply.finish is not None,
-    )

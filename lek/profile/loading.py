@@ -347,6 +347,8 @@ def _check_served(where: str, subject: DerivedSubject) -> None:
                 f"{where}.{key}: the weights of {subject.origin} are not at hand, since it is "
                 "served; name a subject with 'model' in from"
             )
+    if subject.system is None and not subject.kernel:
+        raise BadInput(f"{where}: the same as {subject.origin}; add one of system and kernel")
     if subject.prompt == "plain":
         raise BadInput(
             f"{where}.prompt = 'plain': {subject.origin} is served, and is asked through chat "

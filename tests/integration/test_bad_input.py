@@ -91,7 +91,7 @@ BAD = {
         edit('recorded = "lem_ethics"', 'record = "lem_ethics"'),
         [
             PROFILE,
-            "subjects[1]: has none of recorded, model, from; record: unknown key, did you mean",
+            "subjects[1]: has none of recorded, model, from, openai; record: unknown key, did you mean",
             "'recorded'?",
         ],
     ),
