@@ -30,7 +30,12 @@ from lek.workspace.progress import Notices, Progress
 from lek.workspace.store import Store
 
 # the files that make a request from messages, and an answer from the reply
-CODE = ("generation/replies.py", "providers/openai.py", "text/thoughts.py")
+CODE = (
+    "generation/replies.py",
+    "providers/api.py",
+    "providers/openai.py",
+    "text/thoughts.py",
+)
 _KIND = "openai"  # the kind of judge with the same client library
 _PROBE = "This is a test of the connection. Reply with: ok"
 _NOTICE = 1.0  # seconds between two looks at notices, while no answer arrives

@@ -96,7 +96,6 @@ INERT = {
     "models/weights.py",
     "workspace/atomic.py",
     "generation/backend.py",
-    "providers/api.py",
     "providers/errors.py",
     "providers/redaction.py",
     "providers/request.py",
