@@ -41,14 +41,14 @@ def build(
     """Build all subjects or one; with --out, export it as a model directory with a card."""
     with _input_errors():
         loaded, builder = _builder(profile)
+        if subject in loaded.profile.served:
+            address = loaded.profile.served[subject].base_url
+            raise BadInput(f"{loaded.path}: {subject} is served by {address}; nothing to build")
         names = [s.name for s in loaded.profile.models]
         if not names:
             raise BadInput(f"{loaded.path}: nothing to build; no subject has 'model'")
         if subject is None and out is not None:
             raise BadInput(f"--out {out}: name the subject to export; there are {', '.join(names)}")
-        if subject in loaded.profile.served:
-            address = loaded.profile.served[subject].base_url
-            raise BadInput(f"{loaded.path}: {subject} is served by {address}; nothing to build")
         for name in names if subject is None else [_known(loaded, subject)]:
             typer.echo(f"{name}: {builder.directory(name)}")
             if out is not None:

@@ -18,9 +18,9 @@ from typing import NamedTuple
 from lek.errors import BadInput, StoreError
 from lek.generation.backend import Completion, Prompt, Request, chat
 from lek.generation.replies import completion, question
-from lek.profile.schema import Decoding, ServedSettings
+from lek.profile.schema import Decoding, ServedSettings, without_directories
 from lek.providers import endpoint
-from lek.providers.client import Count, RateLimitedClient
+from lek.providers.client import RateLimitedClient
 from lek.providers.pool import ThreadExecutor
 from lek.providers.probe import fault
 from lek.providers.request import Outcome, Reply, Task
@@ -140,7 +140,10 @@ class ServedModels:
             (self.fingerprint(subject),),
         )
         names = ("model", "system_fingerprint")
-        return [{n: v for n, v in zip(names, row, strict=True) if v} for row in rows]
+        return [
+            {name: without_directories(v) for name, v in zip(names, row, strict=True) if v}
+            for row in rows
+        ]
 
     def _remember(self, subject: str, reply: Reply) -> None:
         if reply.model or reply.system_fingerprint:
@@ -251,8 +254,7 @@ class ServedBackend:
         def done(outcome: Outcome) -> None:
             receive(_Answer(request, outcome, round(time.perf_counter() - sent, 3)))
 
-        count: Count = on_request
-        return Task(request.id, lambda: question(request, decoding), done, count)
+        return Task(request.id, lambda: question(request, decoding), done, on_request)
 
     def _next(self, answers: "SimpleQueue[_Answer]") -> _Answer:
         """The next answer; shows notices while none arrives."""

@@ -31,14 +31,15 @@ class Section(BaseModel):
 
         ``how``: arguments for ``model_dump``. Not for fingerprints, which need the full paths.
         """
-        return {k: _without_directories(v) for k, v in self.model_dump(mode="json", **how).items()}
+        return {k: without_directories(v) for k, v in self.model_dump(mode="json", **how).items()}
 
 
-def _without_directories(value: Any) -> Any:
+def without_directories(value: Any) -> Any:
+    """``value``, of JSON, with absolute paths reduced to their last part."""
     if isinstance(value, dict):
-        return {k: _without_directories(v) for k, v in value.items()}
+        return {k: without_directories(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_without_directories(v) for v in value]
+        return [without_directories(v) for v in value]
     return PurePath(value).name if isinstance(value, str) and value[:1] in ("/", "~") else value
 
 
