@@ -56,8 +56,9 @@ class Response(Record, frozen=True, kw_only=True):
     """A subject's answer to a case. ``text`` is ``None`` exactly when ``reason`` says why.
 
     ``thought``: what the model thought before it answered, which is not judged, and
-    ``thought_tokens`` its length; ``None`` if it did not think. ``finish``: ``stop``, ``length``
-    (cut off at the token limit) or ``None`` (unknown). ``seconds``: wall time.
+    ``thought_tokens`` its length; ``None`` if it did not think, or a server did not say.
+    ``finish``: ``stop``, ``length`` (cut off at the token limit) or ``None`` (unknown).
+    ``seconds``: wall time.
     """
 
     subject: str

@@ -33,7 +33,9 @@ def completion(request: Request, reply: Reply, seconds: float) -> Completion:
     if reply.refusal is not None:  # the words of a model that declines are its answer
         text, reason = reply.refusal, None
     parts = thoughts.split(text or "")
-    thought = "\n".join(filter(None, (reply.thought, parts.thought))) or None
+    # some servers report a thought and leave it in the text too
+    both = dict.fromkeys((reply.thought, parts.thought))
+    thought = "\n".join(filter(None, both)) or None
     if reason is None and not (parts.answer or "").strip():
         text = None
         reason = "the reply has a thought but no answer"

@@ -249,19 +249,18 @@ REPLIES = {
 }
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_case_without_an_answer_has_a_reason_and_does_not_stop_the_others(
-    project: Project, workers: str
+    project: Project,
 ) -> None:
     def some(asked: Asked) -> Answer:
         return REPLIES.get(case_of(asked), [answer(asked)])[0]
 
     with serving(some) as api:
         profile(project, api.url)
-        first = run(project, workers)
+        first = run(project)
         assert (first.code, len(api.asked)) == (0, CASES), first.out
         assert first.counts["unscored"] == len(REPLIES)
-        second = run(project, workers)
+        second = run(project)
     assert {c for c, text in texts(first).items() if text is None} == REPLIES.keys()
     for case, (_, reason) in REPLIES.items():
         assert reason in (reasons(first)[case] or ""), case
@@ -632,18 +631,17 @@ def test_a_served_subject_never_imports_mlx(
     assert "heavy: []" in done.out
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n2"])
 def test_a_model_in_this_process_beside_a_served_one_or_in_its_place(
-    project: Project, workers: str
+    project: Project,
 ) -> None:
     tiny.gemma(project.path / "one", layers=2, hidden=64)
     with serving(answer) as api:
         profile(project, api.url, more='[[subjects]]\nname = "here"\nmodel = "../../one"\n')
-        both = run(project, workers, "--lek-limit=4")
+        both = run(project, "--lek-limit=4")
         assert (both.code, len(api.asked)) == (0, 4), both.out
         served, here = both.run["subjects"]
         assert "form" not in served and here["form"] == "float32, dequantised"
-        replaced = run(project, workers, "--lek-limit=4", "--lek-model=base=one", key="")
+        replaced = run(project, "--lek-limit=4", "--lek-model=base=one", key="")
         assert (replaced.code, len(api.asked)) == (0, 4), replaced.out
     assert replaced.run["subjects"][0]["fingerprint"] == here["fingerprint"]
     assert texts(replaced) == texts(both, "here")
