@@ -227,8 +227,6 @@ class ServedBackend:
                     if reply is None:
                         failures.append(answer.outcome)
                         continue
-                    tokens = reply.prompt_tokens, reply.completion_tokens
-                    self._spend(UsageRow(self._subject, ANSWERS, 0, *tokens))
                     self._remember(reply)
                     on_tokens(reply.completion_tokens or 0)
                     yield completion(answer.request, reply, answer.seconds)
@@ -242,16 +240,20 @@ class ServedBackend:
         self, request: Request, decoding: Decoding, receive: Callable[[_Answer], None]
     ) -> Task:
         sent = time.perf_counter()
-        counted = UsageRow(self._subject, ANSWERS, 0, 0, 0)
+
+        def spend(requests: int, prompt: int | None, completion: int | None, unread: int) -> None:
+            with suppress(StoreError):  # reported when the answer is stored
+                self._spend(UsageRow(self._subject, ANSWERS, requests, prompt, completion, unread))
 
         def on_request(requests: int, unread: int) -> None:
             nonlocal sent
             if requests > 0:
                 sent = time.perf_counter()
-            with suppress(StoreError):  # reported when the answer is stored
-                self._spend(counted._replace(requests=requests, unread=unread))
+            spend(requests, 0, 0, unread)
 
         def done(outcome: Outcome) -> None:
+            if outcome.reply is not None:  # also if nothing receives it after an interrupt
+                spend(0, outcome.reply.prompt_tokens, outcome.reply.completion_tokens, 0)
             receive(_Answer(request, outcome, round(time.perf_counter() - sent, 3)))
 
         return Task(request.id, lambda: question(request, decoding), done, on_request)

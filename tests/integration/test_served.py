@@ -636,15 +636,22 @@ def test_a_model_in_this_process_beside_a_served_one_or_in_its_place(
 ) -> None:
     tiny.gemma(project.path / "one", layers=2, hidden=64)
     with serving(answer) as api:
-        profile(project, api.url, more='[[subjects]]\nname = "here"\nmodel = "../../one"\n')
+        here = '[[subjects]]\nname = "here"\nmodel = "../../one"\n'
+        path = profile(project, api.url, more=here)
         both = run(project, "--lek-limit=4")
         assert (both.code, len(api.asked)) == (0, 4), both.out
-        served, here = both.run["subjects"]
-        assert "form" not in served and here["form"] == "float32, dequantised"
+        served, local = both.run["subjects"]
+        assert "form" not in served and local["form"] == "float32, dequantised"
         replaced = run(project, "--lek-limit=4", "--lek-model=base=one", key="")
         assert (replaced.code, len(api.asked)) == (0, 4), replaced.out
-    assert replaced.run["subjects"][0]["fingerprint"] == here["fingerprint"]
+        path.write_text(path.read_text().replace("[judges]", f"{CAREFUL}[judges]"))
+        careful = run(project, "--lek-limit=4", "--lek-model=careful=one", "-k", "careful", key="")
+        assert (careful.code, len(api.asked)) == (0, 4), careful.out
+    assert replaced.run["subjects"][0]["fingerprint"] == local["fingerprint"]
     assert texts(replaced) == texts(both, "here")
+    (subject,) = careful.run["subjects"]
+    assert subject["recipe"] == {"model": "one", "prompt": "chat", "system": "Answer briefly."}
+    assert subject["fingerprint"] == local["fingerprint"]
 
 
 def lek(project: Project, *arguments: str, key: str = KEY) -> tuple[int, str, str]:
