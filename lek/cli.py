@@ -68,7 +68,12 @@ def build(
     """Build all subjects or one; with --out, export it as a model directory with a card."""
     with _input_errors():
         loaded, builder = _builder(profile)
+        if subject in loaded.profile.served:
+            address = loaded.profile.served[subject].base_url
+            raise BadInput(f"{loaded.path}: {subject} is served by {address}; nothing to build")
         names = [s.name for s in loaded.profile.models]
+        if not names:
+            raise BadInput(f"{loaded.path}: nothing to build; no subject has 'model'")
         if subject is None and out is not None:
             raise BadInput(f"--out {out}: name the subject to export; there are {', '.join(names)}")
         for name in names if subject is None else [_known(loaded, subject)]:
@@ -98,7 +103,8 @@ def sandwich(
         kernel = load_kernel(loaded.relative(name) if name else loading.shipped() / "kernel")
         questions = read_prompts(prompts)
         method.check(out)
-        harvest = method.sandwich(_generator(loaded), _known(loaded, subject), questions, kernel)
+        known = _known(loaded, subject)
+        harvest = method.sandwich(_generator(loaded, known), known, questions, kernel)
         method.write(harvest, out)
         left = "".join(f"; left out {n}: {why}" for why, n in sorted(harvest.left_out.items()))
         typer.echo(f"{out}: {len(harvest.rows)} chats from {len(questions)} prompts{left}")
@@ -197,16 +203,19 @@ def _load(name: str) -> LoadedProfile:
         raise BadInput(str(e).replace("--lek-profile", "--profile")) from e
 
 
-def _generator(loaded: LoadedProfile) -> Any:
-    """The generator of the profile's models, which have been checked."""
+def _generator(loaded: LoadedProfile, subject: str) -> Any:
+    """The generator of ``subject``; models, or the key of a server, have been checked."""
     responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
     responses.check()
-    return responses.generator
+    responses.check_access([subject])
+    return responses.generator_of(subject)
 
 
 def _builder(profile: str) -> tuple[LoadedProfile, Any]:
     loaded = _load(profile)
-    return loaded, _generator(loaded).models.builder
+    responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
+    responses.check()
+    return loaded, responses.generator.models.builder
 
 
 def _known(loaded: LoadedProfile, subject: str) -> str:

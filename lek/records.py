@@ -59,8 +59,9 @@ class Response(Record, frozen=True, kw_only=True):
     (nat) of its probability.
 
     ``thought``: what the model thought before it answered, which is not judged, and
-    ``thought_tokens`` its length; ``None`` if it did not think. ``finish``: ``stop``, ``length``
-    (cut off at the token limit) or ``None`` (unknown). ``seconds``: wall time.
+    ``thought_tokens`` its length; ``None`` if it did not think, or a server did not say.
+    ``finish``: ``stop``, ``length`` (cut off at the token limit) or ``None`` (unknown).
+    ``seconds``: wall time.
     """
 
     subject: str

@@ -273,7 +273,12 @@ class Benchmark:
         measures = tuple(
             Measure(
                 name=measure,
-                scale=Scale(*found["scale"], found["fraction"], found.get("graded", False)),
+                scale=Scale(
+                    found["scale"][0],
+                    found["scale"][1],
+                    found["fraction"],
+                    found.get("graded", False),
+                ),
                 source=found["source"],
                 where=tuple(found["where"].items()),
                 choices=Choices(*found["fields"]) if "fields" in found else None,

@@ -1,6 +1,6 @@
 """The interface to models: requests with prompts, and their completions."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from lek.profile.schema import Decoding
@@ -35,21 +35,25 @@ class Request(NamedTuple):
 class Completion(NamedTuple):
     """The result of a request: a ``text``, or the ``reason`` why there is none.
 
-    ``rendered``: the text given to the model, chat template applied. ``seconds``: wall time since
-    all requests of the call started. ``thought``: what the model thought, which is not part of
-    ``text``; its ``thought_tokens`` are part of ``completion_tokens``.
+    ``rendered``: the text given to the model, chat template applied; of a served model, which does
+    not report it, the messages as JSON. ``seconds``: wall time since all requests of the call
+    started; of a served model, since this request was sent. ``thought``: what the model thought,
+    which is not part of ``text``; its ``thought_tokens`` are part of ``completion_tokens``.
+    ``final``: whether another request would have the same result. Token counts are ``None`` if a
+    server did not report them.
     """
 
     id: str
     text: str | None
     rendered: str
     finish: Literal["stop", "length"] | None
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
     seconds: float
     reason: str | None = None
     thought: str | None = None
     thought_tokens: int | None = None
+    final: bool = True
 
 
 class Backend(Protocol):
@@ -60,8 +64,32 @@ class Backend(Protocol):
         requests: Sequence[Request],
         decoding: Decoding,
         on_tokens: Callable[[int], None] = lambda count: None,
-    ) -> Iterator[Completion]:
+    ) -> Generator[Completion]:
         """Yield the completions of all ``requests``, each as soon as it is complete.
 
         ``on_tokens``: called after each step with the number of tokens generated in it.
         """
+
+
+class Models(Protocol):
+    """The models of some subjects, by the name of the subject.
+
+    ``code``: the files that compute an answer, for `code_digest`.
+    """
+
+    code: tuple[str, ...]
+
+    def at_hand(self) -> bool:
+        """Whether `fingerprint` needs no download."""
+
+    def fingerprint(self, subject: str) -> str:
+        """Return what identifies the model of ``subject``, without loading it."""
+
+    def dated(self, subject: str) -> bool:
+        """Whether the model's prompts contain the date, so that its answers change daily."""
+
+    def backend(self, subject: str) -> Backend:
+        """Return the model of ``subject``, ready to complete prompts."""
+
+    def unload(self, subject: str | None = None) -> None:
+        """Free the memory of models; with ``subject``, only of that subject's."""

@@ -5,35 +5,52 @@ needed. Each response is stored as soon as it is complete. One model is in memor
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import date
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from lek.data.kernel import Kernel
-from lek.generation.backend import Backend, Prompt, Request, prompt_of
+from lek.generation.backend import Backend, Models, Prompt, Request, prompt_of
 from lek.models import machine
 from lek.models.build import Builder
-from lek.profile.schema import BuiltSubject, Decoding
+from lek.profile.schema import AskedSubject, Decoding
 from lek.records import Case, Response
 from lek.workspace.atomic import exclusive
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.progress import Progress
 from lek.workspace.store import Store, key_of
 
+CODE = (
+    "generation/mlx.py",
+    "models/chat_template.py",
+    "models/corrections.py",
+    "text/thoughts.py",
+)  # the files that compute an answer from weights and messages
+
 
 class ModelSlot:
     """Holds the model of one subject in memory, at most one at a time."""
+
+    code: tuple[str, ...] = CODE
 
     def __init__(self, builder: Builder, progress: Progress) -> None:
         self.builder, self._progress = builder, progress
         self._loaded: tuple[str, Backend] | None = None
         self._warned = False
 
+    def at_hand(self) -> bool:
+        """Whether all models are on this machine."""
+        return self.builder.recipes.at_hand()
+
     def fingerprint(self, subject: str) -> str:
         """Return the fingerprint of ``subject`` without loading its model."""
         return self.builder.recipes.of(subject).fingerprint
+
+    def dated(self, subject: str) -> bool:
+        """Whether the chat template of ``subject`` inserts the date."""
+        return self.builder.recipes.dated(subject)
 
     def backend(self, subject: str) -> Backend:
         """Return the model of ``subject``, building it if necessary; another one is unloaded."""
@@ -67,12 +84,6 @@ class ModelSlot:
             free()
 
 
-CODE = (
-    "generation/mlx.py",
-    "models/chat_template.py",
-    "models/corrections.py",
-    "text/thoughts.py",
-)  # the files that compute an answer from weights and messages
 OnResponse = Callable[[Case, Response], None]
 
 
@@ -86,7 +97,7 @@ class Generator:
 
     def __init__(
         self,
-        models: ModelSlot,
+        models: Models,
         store: Store,
         locks: Path,
         decoding: Decoding,
@@ -100,7 +111,7 @@ class Generator:
         self._kernel = kernel
 
     def respond(
-        self, subject: BuiltSubject, cases: Sequence[Case], on_response: OnResponse | None = None
+        self, subject: AskedSubject, cases: Sequence[Case], on_response: OnResponse | None = None
     ) -> dict[str, Response]:
         """Return the response of ``subject`` to each of ``cases`` (of one benchmark), by case id.
 
@@ -109,7 +120,7 @@ class Generator:
         if not cases:
             return {}
         by_id = {c.id: c for c in cases}
-        prompts = {c.id: self._prompt(c, subject) for c in cases}
+        prompts = {c.id: self.prompt(c, subject) for c in cases}
 
         def report(name: str, response: Response) -> None:
             if on_response is not None:
@@ -118,11 +129,11 @@ class Generator:
         responses = self.ask(subject.name, cases[0].benchmark, prompts, report)
         return {i: replace(r, subject=subject.name, case=i) for i, r in responses.items()}
 
-    def stored(self, subject: BuiltSubject, cases: Sequence[Case]) -> dict[str, Response]:
+    def stored(self, subject: AskedSubject, cases: Sequence[Case]) -> dict[str, Response]:
         """Return the responses in the store, by case id, without loading or fetching a model."""
-        if not self.models.builder.recipes.at_hand():
+        if not self.models.at_hand():
             return {}
-        prompts = {c.id: self._prompt(c, subject) for c in cases}
+        prompts = {c.id: self.prompt(c, subject) for c in cases}
         keys = self._keys(subject.name, prompts)
         responses = self._store.get(keys.values(), fresh=self._fresh)
         return {
@@ -156,15 +167,16 @@ class Generator:
                 missing = {k: i for i, k in keys.items() if k not in stored}
                 if missing:
                     requests = [Request(i, prompts[i]) for i in missing.values()]
-                    reported |= self._generate(subject, what, requests, keys, on_response)
-            stored = self._store.get(keys.values(), fresh=self._fresh)
+                    generated = self._generate(subject, what, requests, keys, on_response)
+                    reported |= generated.keys()
+                    stored |= {keys[i]: response for i, response in generated.items()}
         # stored by another process, or generated for another id with the same prompt
         for i in keys.keys() - reported:
             on_response(i, stored[keys[i]])
         return {i: stored[key] for i, key in keys.items()}
 
-    def _prompt(self, case: Case, subject: BuiltSubject) -> Prompt:
-        """The prompt of ``case``, with the system message and the kernel of ``subject``."""
+    def prompt(self, case: Case, subject: AskedSubject) -> Prompt:
+        """Return the prompt of ``case``, with the system message and the kernel of ``subject``."""
         prompt = prompt_of(case, subject.prompt)
         if subject.kernel:
             assert self._kernel is not None  # given with every profile
@@ -175,7 +187,7 @@ class Generator:
 
     def _keys(self, subject: str, prompts: Mapping[str, Prompt]) -> dict[str, str]:
         fingerprint = self.models.fingerprint(subject)
-        if self.models.builder.recipes.dated(subject):
+        if self.models.dated(subject):
             fingerprint = f"{fingerprint} {date.today()}"
         return {i: self._key(fingerprint, i, prompt) for i, prompt in prompts.items()}
 
@@ -186,11 +198,17 @@ class Generator:
         requests: list[Request],
         keys: dict[str, str],
         on_response: Callable[[str, Response], None],
-    ) -> set[str]:
-        """Generate and store the responses to ``requests``; return the ids that were reported."""
-        backend, reported = self.models.backend(subject), set[str]()
-        with self._progress.task(f"{subject} {what}", len(requests), "answers") as task:
-            for completion in backend.complete(requests, self.decoding, task.tokens):
+    ) -> dict[str, Response]:
+        """Generate and store the responses to ``requests``; return them by id.
+
+        A response that another request could change is not stored.
+        """
+        backend, responses = self.models.backend(subject), dict[str, Response]()
+        with (
+            self._progress.task(f"{subject} {what}", len(requests), "answers") as task,
+            closing(backend.complete(requests, self.decoding, task.tokens)) as completions,
+        ):
+            for completion in completions:
                 response = Response(
                     subject=subject,
                     case=completion.id,
@@ -203,11 +221,12 @@ class Generator:
                     completion_tokens=completion.completion_tokens,
                     seconds=completion.seconds,
                 )
-                self._store.put(keys[completion.id], completion.rendered, response)
+                if completion.final:
+                    self._store.put(keys[completion.id], completion.rendered, response)
+                responses[completion.id] = response
                 on_response(completion.id, response)
-                reported.add(completion.id)
                 task.advance()
-        return reported
+        return responses
 
     def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
         """The key in the store; ``name`` counts only if it seeds the sampling."""
@@ -217,7 +236,7 @@ class Generator:
         decoding = sampled if self.decoding.temperature else greedy
         if self.decoding.enable_thinking is not None:
             decoding["enable_thinking"] = self.decoding.enable_thinking
-        return key_of(fingerprint, prompt, decoding | {"code": code_digest(*CODE)})
+        return key_of(fingerprint, prompt, decoding | {"code": code_digest(*self.models.code)})
 
     def _lock(self, fingerprint: str, what: str) -> AbstractContextManager[None]:
         """Within the context, no other process generates the responses named by ``what``."""

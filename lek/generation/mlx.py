@@ -7,7 +7,7 @@ answer is complete. In float32 an answer does not depend on the other prompts of
 import gc
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -38,7 +38,7 @@ class MlxBackend:
         requests: Sequence[Request],
         decoding: Decoding,
         on_tokens: Callable[[int], None] = lambda count: None,
-    ) -> Iterator[Completion]:
+    ) -> Generator[Completion]:
         """Yield the completions of all ``requests``, each as soon as it is complete.
 
         ``on_tokens``: called after each step with the number of tokens generated in it. A prompt

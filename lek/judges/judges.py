@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from lek.benchmarks.benchmark import SHIPPED, Benchmark, Measure
 from lek.data.lem import Scores, read_scores, scores_file
-from lek.errors import BadInput, StoreError
+from lek.errors import BadInput
 from lek.generation.backend import Backend
 from lek.judges import reference
 from lek.judges.detectors import compliance_detector, degeneration_detector, refusal_detector
@@ -18,12 +17,14 @@ from lek.judges.llm import probe, prompt
 from lek.judges.llm.claims import Claims
 from lek.judges.llm.judge import LLMJudge
 from lek.judges.llm.local import BatchExecutor, LocalJudge
-from lek.judges.llm.remote import ThreadExecutor
-from lek.judges.llm.usage import Usage, UsageRow, cost
 from lek.judges.recorded import RecordedJudge
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import JUDGE_KINDS, NONE, APIJudgeSettings, JudgesConfig, LocalJudgeSettings
 from lek.providers import endpoint
+from lek.providers.pool import ThreadExecutor
+from lek.providers.probe import SUBJECT as PROBE
+from lek.providers.probe import fault
+from lek.providers.usage import ANSWERS, Usage, UsageRow, cost
 from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdict
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.progress import Notices
@@ -384,9 +385,12 @@ class Judges:
     def cost(self) -> dict[str, Any] | None:
         """The cost of LLM judges in this session, over all its processes; ``None`` without any.
 
-        For the form see `lek.judges.llm.usage.cost`.
+        For the form see `lek.providers.usage.cost`.
         """
-        return cost(self.usage.spent(), self._loaded.profile.judges) if self._llm_judges else None
+        if not self._llm_judges:
+            return None
+        rows = [row for row in self.usage.spent() if row.judge != ANSWERS]
+        return cost(rows, lambda row: self._loaded.profile.judges.settings(row.judge))
 
     def check(self, benchmarks: Iterable[str]) -> None:
         """Raise `BadInput` if a judge of ``benchmarks`` lacks its key or its client library."""
@@ -403,7 +407,7 @@ class Judges:
         if settings is not None:
             assert self.usage  # opens the store, so that a broken one is reported now
         if isinstance(settings, APIJudgeSettings):
-            endpoint.check(kind, settings, f"{where}: judges.{kind}")
+            endpoint.check(kind, settings, f"{where}: judges.{kind}", ", or choose another judge")
             if settings.concurrency < self._workspace.share:
                 raise BadInput(
                     f"{where}: judges.{kind}.concurrency = {settings.concurrency}: fewer than the "
@@ -433,7 +437,7 @@ class Judges:
 
     def _probe(self, kind: str) -> None:
         self._probed.add(kind)
-        usage = UsageRow(probe.SUBJECT, kind, 0, 0, 0)
+        usage = UsageRow(PROBE, kind, 0, 0, 0)
 
         def count(requests: int, unread: int) -> None:
             self.usage.spend(usage._replace(requests=requests, unread=unread))
@@ -441,18 +445,14 @@ class Judges:
         reply, error = self._pools[kind].client.probe(probe.QUESTION, count)
         if reply is not None:
             tokens = reply.prompt_tokens, reply.completion_tokens
-            self.usage.spend(UsageRow(probe.SUBJECT, kind, 0, *tokens))
-        elif (fault := probe.fault(error)) is not None:
-            raise BadInput(f"{self._loaded.path}: judges.{kind}: {fault}")
+            self.usage.spend(UsageRow(PROBE, kind, 0, *tokens))
+        elif (problem := fault(error, "this judge")) is not None:
+            raise BadInput(f"{self._loaded.path}: judges.{kind}: {problem}")
 
-    def interrupted(self) -> None:
-        """After an interrupt, send no more requests, in no process; add a notice."""
-        if self._llm_judges:
-            with suppress(StoreError):  # then no request is possible anyway
-                self.usage.stop()
-            self.notices.add(
-                "finished responses and votes are stored; repeat the command to continue"
-            )
+    @property
+    def has_llm(self) -> bool:
+        """Whether an LLM judge is used."""
+        return bool(self._llm_judges)
 
     def drain(self) -> None:
         """Judge all queued responses: other processes may wait for the votes."""

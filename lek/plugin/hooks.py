@@ -16,7 +16,7 @@ import pytest
 from lek.errors import BadInput, StoreError, printable, suggestion
 from lek.plugin.controller import ABSENT, CASE, FATAL, LEFT_OUT, VERDICT, Controller
 from lek.plugin.selection import left_out, observe, visit
-from lek.plugin.session import benchmarks_of, check_judges, close, has_plan, plan_of
+from lek.plugin.session import benchmarks_of, check_apis, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
 from lek.runs.dry_run import dry_run
 from lek.runs.plan import Plan
@@ -131,7 +131,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             parameters: dict[str, Any] = item.callspec.params
             plan_of(session.config).select(parameters["subject"], parameters["case"])
     if not hasattr(session.config, "workerinput"):  # the controller has checked
-        check_judges(session.config, {b for b, _ in plan_of(session.config).selected})
+        check_apis(session.config, {b for b, _ in plan_of(session.config).selected})
     gc.freeze()  # exclude the collected items from later garbage collections
 
 
@@ -199,7 +199,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         stopped_early = session.shouldfail or session.shouldstop
         if getattr(session.config, "workerinput", {}).get("lek_spread") and not stopped_early:
             plan_of(session.config).judges.drain()
-        plan_of(session.config).judges.close()
+        plan_of(session.config).close()
         plan_of(session.config).judges.notices.show()
 
 
@@ -252,7 +252,7 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
 
     def pytest_keyboard_interrupt() -> None:
         if has_plan(config) and not hasattr(config, "workerinput"):
-            plan_of(config).judges.interrupted()
+            plan_of(config).interrupted()
 
     plugin = ModuleType("lek_session_fixtures")
     hooks = (pytest_runtest_setup, pytest_keyboard_interrupt)

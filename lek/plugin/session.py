@@ -135,16 +135,17 @@ def idle(config: pytest.Config) -> bool:
     return bool(listed or option.setuponly or option.setupplan or option.lek_dry_run)
 
 
-def check_judges(config: pytest.Config, benchmarks: Collection[str]) -> None:
-    """Raise `pytest.UsageError` if a judge of ``benchmarks`` cannot be used.
+def check_apis(config: pytest.Config, benchmarks: Collection[str]) -> None:
+    """Raise `pytest.UsageError` if a judge or a served subject of ``benchmarks`` cannot be used.
 
     It may lack its key or its client library, or refuse a first small request, which is sent only
-    if votes are missing.
+    if votes or answers are missing.
     """
     if not idle(config):
         plan = plan_of(config)
         try:
             plan.judges.check(benchmarks)
+            plan.responses.probe(plan.unanswered(benchmarks))
             plan.judges.probe(plan.stored_responses(benchmarks))
         except BadInput as e:
             raise pytest.UsageError(str(e)) from e

@@ -19,7 +19,7 @@ from lek.profile.schema import (
     JUDGE_KINDS,
     NONE,
     SUBJECT_KINDS,
-    BuiltSubject,
+    AskedSubject,
     CasesConfig,
     Data,
     DerivedSubject,
@@ -161,9 +161,9 @@ def _replaced(subject: SubjectConfig, model: str) -> ModelSubject:
     """The subject with the name and the settings of ``subject`` that is ``model``."""
     if isinstance(subject, RecordedSubject):
         return ModelSubject(name=subject.name, model=model)
-    return ModelSubject(
-        name=subject.name, model=model, prompt=subject.prompt, dequantize=subject.dequantize
-    )
+    kept = ("name", "prompt", "system", "kernel", "dequantize")
+    settings = {key: getattr(subject, key) for key in kept if hasattr(subject, key)}
+    return ModelSubject(model=model, **settings)
 
 
 def _lists_as_tuples(value: Any) -> Any:
@@ -188,9 +188,11 @@ def _first_error(error: ValidationError) -> str:
         keys = _keys_of(loc[2:-1], kind) if kind else _keys_of(_without_benchmark(loc), Profile)
         hint = suggestion(str(loc[-1]), keys) or f"; expected one of {', '.join(keys)}"
         text = f"{key}: unknown key{hint}"
-        for origin, other in SUBJECT_KINDS.items():
-            if kind and len(loc) == 3 and other is not kind and loc[2] in _names(other):
-                text = f"{key}: only allowed in a subject with '{origin}'"
+        if kind and len(loc) == 3:
+            having = [f"'{k}'" for k, other in SUBJECT_KINDS.items() if loc[2] in _names(other)]
+            text = (
+                f"{key}: only allowed in a subject with {' or '.join(having)}" if having else text
+            )
     elif loc[0] == "data" and len(loc) == 2 and loc[1] not in Data.model_fields:
         keys = _names(Data)  # neither one of them nor the table of a benchmark
         hint = suggestion(str(loc[1]), keys) or f"; expected one of {', '.join(keys)}"
@@ -300,7 +302,7 @@ def check_judges(
 def _check_subject(where: str, profile: Profile, i: int) -> None:
     """Raise `BadInput` if subject ``i`` is not consistent with the subjects above it."""
     subject, names = profile.subjects[i], profile.subject_names
-    if isinstance(subject, BuiltSubject) and subject.prompt == "plain":
+    if isinstance(subject, AskedSubject) and subject.prompt == "plain":
         for key, given in (("system", subject.system is not None), ("kernel", subject.kernel)):
             if given:
                 raise BadInput(f'{where}.{key}: needs prompt = "chat"; delete one of the two')
@@ -323,6 +325,8 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
                 f"{where}.from = '{subject.origin}': has recorded answers, but no weights; "
                 "name a subject with 'model' or 'from'"
             )
+        if subject.origin in profile.served:
+            _check_served(where, subject)
         if subject.abliterate and subject.adapter:
             raise BadInput(
                 f"{where}: has abliterate and adapter; give each to a subject of its own, one "
@@ -333,6 +337,23 @@ def _check_subject(where: str, profile: Profile, i: int) -> None:
                 f"{where}: the same as {subject.origin}; add abliterate, adapter or lora, or one "
                 "of system and kernel"
             )
+
+
+def _check_served(where: str, subject: DerivedSubject) -> None:
+    """Raise `BadInput` if ``subject``, derived from a served one, needs weights or a template."""
+    for key in ("abliterate", "adapter", "lora", "dequantize"):
+        if getattr(subject, key) not in (None, ()):
+            raise BadInput(
+                f"{where}.{key}: the weights of {subject.origin} are not at hand, since it is "
+                "served; name a subject with 'model' in from"
+            )
+    if subject.system is None and not subject.kernel:
+        raise BadInput(f"{where}: the same as {subject.origin}; add one of system and kernel")
+    if subject.prompt == "plain":
+        raise BadInput(
+            f"{where}.prompt = 'plain': {subject.origin} is served, and is asked through chat "
+            "completions; delete the key"
+        )
 
 
 def check_settings(where: str, path: Path, profile: Profile, kind: str) -> None:
@@ -362,7 +383,7 @@ def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark)
     if name == "recorded":
         if profile.data.source != "lem":
             raise BadInput(f"{where}: recorded verdicts need data.source = 'lem'")
-        for subject in profile.models:
+        for subject in profile.asked:
             raise BadInput(
                 f"{where}: no recorded verdicts on {subject.name}, whose answers are generated; "
                 "use another judge"

@@ -31,14 +31,15 @@ class Section(BaseModel):
 
         ``how``: arguments for ``model_dump``. Not for fingerprints, which need the full paths.
         """
-        return {k: _without_directories(v) for k, v in self.model_dump(mode="json", **how).items()}
+        return {k: without_directories(v) for k, v in self.model_dump(mode="json", **how).items()}
 
 
-def _without_directories(value: Any) -> Any:
+def without_directories(value: Any) -> Any:
+    """``value``, of JSON, with absolute paths reduced to their last part."""
     if isinstance(value, dict):
-        return {k: _without_directories(v) for k, v in value.items()}
+        return {k: without_directories(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_without_directories(v) for v in value]
+        return [without_directories(v) for v in value]
     return PurePath(value).name if isinstance(value, str) and value[:1] in ("/", "~") else value
 
 
@@ -150,8 +151,8 @@ class LLMJudgeSettings(Section):
         return self.model_dump(mode="json", include=self.DECIDE)
 
 
-class APIJudgeSettings(LLMJudgeSettings):
-    """Settings of a judge behind an API.
+class APISettings(Section):
+    """Settings of a model behind an API, which judges or is a subject.
 
     ``key``: name of the environment variable that holds the API key. ``client``: client library.
     ``concurrency``: maximum number of simultaneous requests. ``rpm``: maximum requests per minute.
@@ -159,6 +160,7 @@ class APIJudgeSettings(LLMJudgeSettings):
     Prices are per million tokens, in ``currency``.
     """
 
+    model: Annotated[str, Field(min_length=1), AfterValidator(_model)]
     key: Variable | None = None
     client: str | None = None
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
@@ -170,6 +172,30 @@ class APIJudgeSettings(LLMJudgeSettings):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
 
 
+class ChatSettings(APISettings):
+    """Settings of an endpoint with OpenAI's chat completions API.
+
+    ``token_limit``: the name of the parameter in which the token limit is sent (default:
+    ``max_completion_tokens`` to OpenAI itself, whose newer models refuse the other one, and
+    ``max_tokens`` to all others).
+    """
+
+    base_url: Url
+    client: Literal["openai"] | None = None
+    token_limit: Literal["max_tokens", "max_completion_tokens"] | None = None
+
+
+class ServedSettings(ChatSettings):
+    """Settings of a subject that is served. The defaults allow for large models."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 4
+    timeout: Annotated[float, Field(gt=0, le=3600)] = 600.0
+
+
+class APIJudgeSettings(APISettings, LLMJudgeSettings):
+    """Settings of a judge behind an API."""
+
+
 class GeminiSettings(APIJudgeSettings):
     """Settings for Google's API, with either client library (default: the installed one)."""
 
@@ -179,18 +205,13 @@ class GeminiSettings(APIJudgeSettings):
     client: Literal["google-generativeai", "google-genai"] | None = None
 
 
-class OpenAISettings(APIJudgeSettings):
-    """Settings for a local or hosted endpoint with OpenAI's chat completions API.
+class OpenAISettings(ChatSettings, APIJudgeSettings):
+    """Settings of a judge at a local or hosted endpoint with OpenAI's chat completions API.
 
-    ``structured``: the ``response_format`` that the endpoint supports. ``token_limit``: the name of
-    the parameter in which ``max_tokens`` is sent (default: ``max_completion_tokens`` to OpenAI
-    itself, whose newer models refuse the other one, and ``max_tokens`` to all others).
+    ``structured``: the ``response_format`` that the endpoint supports.
     """
 
-    base_url: Url
-    client: Literal["openai"] | None = None
     structured: Literal["json_schema", "json_object", "none"] = "json_schema"
-    token_limit: Literal["max_tokens", "max_completion_tokens"] | None = None
 
 
 class LocalJudgeSettings(LLMJudgeSettings):
@@ -390,18 +411,38 @@ class RecordedSubject(Section):
     recorded: Name
 
 
-class BuiltSubject(Section):
-    """Settings of all subjects that are models.
+class AskedSubject(Section):
+    """Settings of all subjects that are asked, unlike those with recorded answers.
 
     ``prompt``: ``plain`` for a model without a chat template. ``system``: a system message before
     each prompt. ``kernel``: whether each prompt is asked under the ethical kernel.
-    ``dequantize``: whether to convert quantised weights to full precision (default: if necessary).
     """
 
     name: Name
     prompt: Literal["chat", "plain"] = "chat"
     system: Annotated[str, Field(min_length=1)] | None = None
     kernel: bool | None = None
+
+
+def _chat(value: str) -> str:
+    if value != "chat":
+        raise ValueError("a served model is asked through chat completions; delete the key")
+    return value
+
+
+class ServedSubject(AskedSubject):
+    """A model that is served at an address with OpenAI's API, on this machine or others."""
+
+    openai: ServedSettings
+    prompt: Annotated[Literal["chat", "plain"], AfterValidator(_chat)] = "chat"
+
+
+class BuiltSubject(AskedSubject):
+    """Settings of all subjects that are models in this process.
+
+    ``dequantize``: whether to convert quantised weights to full precision (default: if necessary).
+    """
+
     dequantize: bool | None = None
 
     @property
@@ -423,7 +464,7 @@ class DerivedSubject(BuiltSubject):
     First by ``abliterate``, or by fusing ``adapter``, a directory that ``mlx_lm.lora`` has written;
     then by the stages of ``lora``. If that subject was itself derived by ``lora`` and nothing comes
     before the stages, they continue training its adapter. Without any of these it is the same
-    model, asked with another ``system`` message or under the kernel.
+    model, asked with another ``system`` message or under the kernel; so it may be a served one.
     """
 
     origin: Annotated[Name, Field(alias="from")]
@@ -441,6 +482,7 @@ SUBJECT_KINDS: Mapping[str, type[Section]] = {
     "recorded": RecordedSubject,
     "model": ModelSubject,
     "from": DerivedSubject,
+    "openai": ServedSubject,
 }
 
 
@@ -466,7 +508,8 @@ def _one_origin(value: Any) -> Any:
 SubjectConfig = Annotated[
     Annotated[RecordedSubject, Tag("recorded")]
     | Annotated[ModelSubject, Tag("model")]
-    | Annotated[DerivedSubject, Tag("from")],
+    | Annotated[DerivedSubject, Tag("from")]
+    | Annotated[ServedSubject, Tag("openai")],
     Discriminator(_origin),
     BeforeValidator(_one_origin),
 ]
@@ -557,9 +600,30 @@ class Profile(Section):
     gates: Gates = Gates()
 
     @property
+    def asked(self) -> tuple[AskedSubject, ...]:
+        """The subjects whose answers are generated, in this process or by a server."""
+        return tuple(s for s in self.subjects if isinstance(s, AskedSubject))
+
+    @property
     def models(self) -> tuple[ModelSubject | DerivedSubject, ...]:
-        """The subjects that are models and generate their answers."""
-        return tuple(s for s in self.subjects if not isinstance(s, RecordedSubject))
+        """The subjects that are models in this process."""
+        served = self.served
+        return tuple(
+            s
+            for s in self.subjects
+            if isinstance(s, ModelSubject | DerivedSubject) and s.name not in served
+        )
+
+    @property
+    def served(self) -> dict[str, ServedSettings]:
+        """The settings of served subjects, by name; also of those with ``from`` a served one."""
+        served: dict[str, ServedSettings] = {}
+        for subject in self.subjects:
+            if isinstance(subject, ServedSubject):
+                served[subject.name] = subject.openai
+            elif isinstance(subject, DerivedSubject) and subject.origin in served:
+                served[subject.name] = served[subject.origin]
+        return served
 
     @property
     def recorded(self) -> dict[str, str]:

@@ -1,6 +1,7 @@
-"""Models behind an API, through the vendors' client libraries: pacing, retries, errors, keys.
+"""Models behind an API, through the vendors' client libraries: pacing, retries, errors, costs.
 
-Public: `Question`, `Reply`, `Endpoint` (`lek.providers.request`), `check`, `endpoint`, `client_of`,
-`scrub` (`lek.providers.endpoint`), `RateLimitedClient` (`lek.providers.client`), the errors
-(`lek.providers.errors`).
+Public: `Question`, `Reply`, `Task`, `Endpoint` (`lek.providers.request`), `check`, `endpoint`,
+`client_of`, `scrub` (`lek.providers.endpoint`), `RateLimitedClient` (`lek.providers.client`),
+`ThreadExecutor` (`lek.providers.pool`), `Usage` (`lek.providers.usage`), `fault`
+(`lek.providers.probe`), the errors (`lek.providers.errors`).
 """

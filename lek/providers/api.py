@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from lek.profile.schema import APIJudgeSettings, OpenAISettings
+from lek.profile.schema import APISettings, LLMJudgeSettings
 from lek.providers.errors import (
     HTTPResponse,
     PermanentError,
@@ -35,17 +35,19 @@ _LIBRARIES = ("openai", "httpx", "httpcore", "requests", "urllib3", "google", "h
 class APIEndpoint(ABC):
     """An endpoint that a client library talks to.
 
-    ``address``: the base URL. ``key``: the API key; ``None`` if the judge has none.
+    ``address``: the base URL. ``key``: the API key; ``None`` if the settings name none. ``advice``:
+    see `Target`.
     """
 
     # names of the fields of a response of which one must be present
     RESULTS: ClassVar[tuple[str, ...]]
 
-    def __init__(self, settings: APIJudgeSettings, key: str | None, address: str) -> None:
+    def __init__(
+        self, settings: APISettings, key: str | None, address: str, advice: Mapping[str, str]
+    ) -> None:
         self._settings, self._key = settings, key
-        is_openai = isinstance(settings, OpenAISettings)
         address = without_query(address)
-        self._target = Target(address, settings.model, settings.key, key, is_openai)
+        self._target = Target(address, settings.model, settings.key, key, advice)
 
     def ask(self, question: Question) -> Reply:
         """Send one request, without retries.
@@ -117,8 +119,10 @@ class APIEndpoint(ABC):
     def _no_text(self, reply: Reply, *, thought: bool) -> Reply:
         """``reply`` with the reason why it has no text. ``thought``: whether it has reasoning."""
         if reply.finish == "length":
-            limit = f"max_tokens = {self._settings.max_tokens}"
-            why = f"no text: thinking used up {limit}; raise max_tokens"
+            why = "no text: thinking used up decoding.max_tokens; raise it"
+            if isinstance(self._settings, LLMJudgeSettings):
+                limit = f"max_tokens = {self._settings.max_tokens}"
+                why = f"no text: thinking used up {limit}; raise max_tokens"
         elif thought:
             why = "the reply has reasoning but no text"
         else:

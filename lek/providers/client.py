@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from threading import Event, Lock
 
-from lek.profile.schema import APIJudgeSettings
+from lek.profile.schema import APISettings
 from lek.providers.errors import (
     InternalError,
     PermanentError,
@@ -38,7 +38,7 @@ class RateLimitedClient:
     def __init__(
         self,
         endpoint: Endpoint,
-        settings: APIJudgeSettings,
+        settings: APISettings,
         *,
         spend_budget: Callable[[], bool] = lambda: True,
         return_budget: Callable[[], None] = lambda: None,

@@ -1,4 +1,4 @@
-"""Open the endpoint of an API judge: choose its client library and read its key."""
+"""Open the endpoint of a model behind an API: choose its client library and read its key."""
 
 import os
 from importlib import import_module
@@ -8,28 +8,27 @@ from typing import Any, cast
 from pydantic import SecretStr
 
 from lek.errors import BadInput
-from lek.profile.schema import JUDGE_KINDS, APIJudgeSettings, Client
+from lek.profile.schema import JUDGE_KINDS, APISettings, Client
 from lek.providers.errors import PermanentError
 from lek.providers.redaction import one_line, redact
 from lek.providers.request import Endpoint, Question, Reply
 
 
-def check(kind: str, settings: APIJudgeSettings, where: str) -> None:
+def check(kind: str, settings: APISettings, where: str, otherwise: str = "") -> None:
     """Raise `BadInput` if the key or the client library is missing.
 
-    ``where`` begins the message: the profile and the table of the judge.
+    ``kind``: the kind of judge whose client libraries are used. ``where`` begins the message: the
+    profile and the table of the settings. ``otherwise``: what the user may do instead.
     """
     if settings.key is not None and not _key(settings):
-        raise BadInput(
-            f"{where}.key: the environment has no {settings.key}; set it, or choose another judge"
-        )
+        raise BadInput(f"{where}.key: the environment has no {settings.key}; set it{otherwise}")
     if _client(kind, settings) is None:
         clients = _suitable_clients(kind, settings)
         names = " or ".join(c.package for c in clients)
         raise BadInput(f"{where}: needs {names}; pip install 'lek[{clients[0].extra}]'")
 
 
-def endpoint(kind: str, settings: APIJudgeSettings) -> Endpoint:
+def endpoint(kind: str, settings: APISettings) -> Endpoint:
     """Open the endpoint through the installed client library.
 
     An endpoint that cannot be opened raises `PermanentError` when it is asked.
@@ -47,7 +46,7 @@ def endpoint(kind: str, settings: APIJudgeSettings) -> Endpoint:
         )
 
 
-def scrub(settings: APIJudgeSettings, text: str) -> str:
+def scrub(settings: APISettings, text: str) -> str:
     """``text`` without the key, wherever it came from."""
     return redact(text, _key(settings))
 
@@ -63,28 +62,28 @@ class _UnavailableEndpoint:
         raise PermanentError(self._why, sent=False)
 
 
-def client_of(kind: str, settings: APIJudgeSettings) -> str | None:
+def client_of(kind: str, settings: APISettings) -> str | None:
     """The name of the client library that is used; ``None`` if none is installed."""
     client = _client(kind, settings)
     return client.package if client else None
 
 
-def form_of(kind: str, settings: APIJudgeSettings) -> str | None:
+def form_of(kind: str, settings: APISettings) -> str | None:
     """The form in which the client library sends questions, if that is not the usual one."""
     client = _client(kind, settings)
     return client.form if client else None
 
 
-def _key(settings: APIJudgeSettings) -> str:
+def _key(settings: APISettings) -> str:
     return os.environ.get(settings.key, "").strip() if settings.key else ""
 
 
-def _suitable_clients(kind: str, settings: APIJudgeSettings) -> list[Client]:
+def _suitable_clients(kind: str, settings: APISettings) -> list[Client]:
     """The client library that the settings name; all of this kind if they name none."""
     return [c for c in JUDGE_KINDS[kind].clients if settings.client in (None, c.package)]
 
 
-def _client(kind: str, settings: APIJudgeSettings) -> Client | None:
+def _client(kind: str, settings: APISettings) -> Client | None:
     return next((c for c in _suitable_clients(kind, settings) if _installed(c.module)), None)
 
 

@@ -76,17 +76,17 @@ def internal_error(error: Exception, key: str | None) -> InternalError:
 
 
 class Target(NamedTuple):
-    """The endpoint of a judge, as its error messages name it.
+    """An endpoint, as its error messages name it.
 
-    ``variable``: the environment variable that holds the ``key``. ``openai``: whether the judge has
-    the settings of that kind, such as ``structured``.
+    ``variable``: the environment variable that holds the ``key``. ``advice``: replaces the advice
+    of an error message, for an endpoint with other settings than a judge of the kind "openai".
     """
 
     address: str
     model: str
     variable: str | None
     key: str | None
-    openai: bool = False
+    advice: Mapping[str, str]
 
 
 class HTTPResponse(NamedTuple):
@@ -197,13 +197,18 @@ def _status_of(fields: list[tuple[str, Any]]) -> int:
     return next(named, 500)
 
 
-_STRUCTURED = 'set structured = "json_object" or "none"'
+# the settings that errors advise to change
+STRUCTURED = 'set structured = "json_object" or "none"'
+LIMIT_NAME = "change token_limit (the name of the limit) or max_tokens"
+MAX_TOKENS = "change max_tokens"
+TEMPERATURE = 'change temperature; "default" leaves it out'
 _ADVICE = (
     (r"response_?(format|mime_?type|(json_?)?schema)|json[_ ]?(schema|object|mode)|structured",
-     _STRUCTURED),
-    (r"max_completion_tokens", 'change token_limit (the name of the limit) or max_tokens'),
-    (r"max_?(new_|output_?)?tokens", "change max_tokens"),
-    (r"temperature", 'change temperature; "default" leaves it out'),
+     STRUCTURED),
+    (r"chat_template_kwargs|enable_thinking", "delete decoding.enable_thinking"),
+    (r"max_completion_tokens", LIMIT_NAME),
+    (r"max_?(new_|output_?)?tokens", MAX_TOKENS),
+    (r"temperature", TEMPERATURE),
     (r"(unknown|invalid|no such|unsupported) model|\bmodel\b.*(not (found|exist|supported|"
      r"available|support)|does not exist|unknown|invalid)|^model$", "check model"),
 )  # fmt: skip
@@ -216,9 +221,7 @@ def _advice(parameter: str, message: str, target: Target) -> str:
         text = message
     for pattern, advice in _ADVICE:
         if re.search(pattern, text, re.I):
-            if target.openai:
-                return advice
-            return advice.replace(_STRUCTURED, "check model: it may not support a JSON Schema")
+            return target.advice.get(advice, advice)
     return ""
 
 

@@ -39,6 +39,7 @@ class GeminiEndpoint(GoogleEndpoint):
             self._settings.model, safety_settings=SAFETY, system_instruction=question.system
         )
         model._client = self._client  # otherwise the library uses the one from `configure`
+        assert question.schema is not None  # all questions for judges have one
         schema = {"response_schema": _schema(question.schema)}
         try:
             model.generate_content(

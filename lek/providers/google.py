@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 
 from lek.profile.schema import GeminiSettings
 from lek.providers.api import APIEndpoint, InvalidBody
-from lek.providers.errors import HTTPResponse
+from lek.providers.errors import STRUCTURED, HTTPResponse
 from lek.providers.redaction import one_line
 from lek.providers.request import Reply, token_counts
 
@@ -34,7 +34,8 @@ class GoogleEndpoint(APIEndpoint):
     _settings: GeminiSettings
 
     def __init__(self, settings: GeminiSettings, key: str) -> None:
-        super().__init__(settings, key, settings.base_url or ADDRESS)
+        advice = {STRUCTURED: "check model: it may not support a JSON Schema"}
+        super().__init__(settings, key, settings.base_url or ADDRESS, advice)
 
     def _generation_config(self) -> dict[str, Any]:
         """The settings of a request that both libraries give the same names."""

@@ -7,26 +7,40 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from lek.profile.schema import OpenAISettings
+from lek.profile.schema import ChatSettings, OpenAISettings
 from lek.providers.api import APIEndpoint, InvalidBody
-from lek.providers.errors import HTTPResponse, TransientError, from_response
+from lek.providers.errors import (
+    LIMIT_NAME,
+    MAX_TOKENS,
+    TEMPERATURE,
+    HTTPResponse,
+    TransientError,
+    from_response,
+)
 from lek.providers.redaction import one_line, quiet_loggers
-from lek.providers.request import Question, Reply, token_counts
+from lek.providers.request import Question, Reply, Sampling, token_counts
 
 _HEADERS = frozenset(
     "accept accept-encoding authorization connection content-length content-type host user-agent "
     "transfer-encoding".split()
 )
 
+_ADVICE = {  # for a served subject
+    LIMIT_NAME: "change token_limit (the name of the limit) or decoding.max_tokens",
+    MAX_TOKENS: "change decoding.max_tokens",
+    TEMPERATURE: "change decoding.temperature",
+}
+
 
 class OpenAIEndpoint(APIEndpoint):
-    """An endpoint for chat completions, local or hosted."""
+    """An endpoint for chat completions, local or hosted, of a judge or of a served subject."""
 
     RESULTS: ClassVar = ("choices",)
-    _settings: OpenAISettings
+    _settings: ChatSettings
 
-    def __init__(self, settings: OpenAISettings, key: str | None, library: Any) -> None:
-        super().__init__(settings, key, settings.base_url)
+    def __init__(self, settings: ChatSettings, key: str | None, library: Any) -> None:
+        advice = {} if isinstance(settings, OpenAISettings) else _ADVICE
+        super().__init__(settings, key, settings.base_url, advice)
         self._library = library
         self._client = library.OpenAI(
             # without a key the library would send OPENAI_API_KEY, to any address
@@ -50,7 +64,7 @@ class OpenAIEndpoint(APIEndpoint):
         request.headers["authorization"] = f"Bearer {self._key or 'none'}"
 
     @classmethod
-    def open(cls, settings: OpenAISettings, key: SecretStr | None) -> Self:
+    def open(cls, settings: ChatSettings, key: SecretStr | None) -> Self:
         """An endpoint for ``settings.model``. Sends nothing: `ask` reports an invalid key."""
         import openai as library
 
@@ -58,16 +72,11 @@ class OpenAIEndpoint(APIEndpoint):
         return cls(settings, key.get_secret_value().strip() if key else None, library)
 
     def _request(self, question: Question) -> HTTPResponse:
-        temperature = self._settings.temperature
         try:
             raw = self._client.chat.completions.with_raw_response.create(
                 model=self._settings.model,
-                messages=[
-                    {"role": "system", "content": question.system},
-                    {"role": "user", "content": question.user},
-                ],
-                **({} if temperature is None else {"temperature": temperature}),
-                **self._limits(),
+                messages=_messages(question),
+                **self._sampling(question),
                 **self._response_format(question),
             )
             # the library's own parser does not check types and accepts any text as a reply
@@ -77,16 +86,35 @@ class OpenAIEndpoint(APIEndpoint):
         headers = {k.lower(): v for k, v in response.headers.items()}
         return HTTPResponse(response.status_code, headers, response.content)
 
-    def _limits(self) -> dict[str, int]:
-        """The token limit; newer models of OpenAI refuse ``max_tokens``, the usual name."""
+    def _sampling(self, question: Question) -> dict[str, Any]:
+        """The parameters that decide how the reply is generated."""
+        sampling = question.sampling
+        if sampling is None:
+            assert isinstance(self._settings, OpenAISettings)
+            sampling = Sampling(self._settings.max_tokens, self._settings.temperature)
+        values: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            self._limit_name(): sampling.max_tokens,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+        }
+        if sampling.thinking is not None:
+            values["extra_body"] = {"chat_template_kwargs": {"enable_thinking": sampling.thinking}}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _limit_name(self) -> str:
+        """The name of the token limit; newer models of OpenAI refuse ``max_tokens``."""
         host = f".{urlsplit(self._settings.base_url).hostname}"
         usual = "max_completion_tokens" if host.endswith(".openai.com") else "max_tokens"
-        return {self._settings.token_limit or usual: self._settings.max_tokens}
+        return self._settings.token_limit or usual
 
     def _response_format(self, question: Question) -> dict[str, Any]:
-        if self._settings.structured == "none":
+        settings = self._settings
+        if question.schema is None or not isinstance(settings, OpenAISettings):
             return {}
-        if self._settings.structured == "json_object":
+        if settings.structured == "none":
+            return {}
+        if settings.structured == "json_object":
             return {"response_format": {"type": "json_object"}}
         json_schema = {"name": "verdict", "strict": True, "schema": _strict(question.schema)}
         return {"response_format": {"type": "json_schema", "json_schema": json_schema}}
@@ -97,7 +125,14 @@ class OpenAIEndpoint(APIEndpoint):
         usage = body.get("usage")
         usage = usage if isinstance(usage, dict) else {}
         names = ("prompt_tokens", "completion_tokens", "total_tokens")
-        empty = Reply(None, None, None, *token_counts(*(usage.get(name) for name in names)))
+        empty = Reply(
+            None,
+            None,
+            None,
+            *token_counts(*(usage.get(name) for name in names)),
+            model=self._name(body.get("model")),
+            system_fingerprint=self._name(body.get("system_fingerprint")),
+        )
 
         def none(reason: str) -> Reply:
             return empty._replace(reason=one_line(reason, self._key))
@@ -113,14 +148,16 @@ class OpenAIEndpoint(APIEndpoint):
         if choice.get("error"):  # such as OpenRouter's, for an error of the provider behind it
             content = json.dumps({"error": choice["error"]}).encode()
             raise from_response(HTTPResponse(200, {}, content), self._target)
-        if end == "error":
-            text = "the server broke off the reply (finish_reason: error)"
+        if end in ("error", "abort"):
+            text = f"the server broke off the reply (finish_reason: {end})"
             raise TransientError(text, read=False)
         if message is None:
             raise InvalidBody
         text, refusal = _text(message.get("content"))
+        thought = _thought(message)
+        empty = empty._replace(thought=thought, thought_tokens=_thought_tokens(usage))
         if refusal := message.get("refusal") or refusal:
-            return none(f"the judge refused: {refusal}")
+            return none(f"the judge refused: {refusal}")._replace(refusal=str(refusal))
         if end in ("content_filter", "tool_calls", "function_call"):
             return none(f"the reply was blocked or incomplete: {end}")
         finish: Literal["stop", "length"] | None = end if end in ("stop", "length") else None
@@ -130,6 +167,10 @@ class OpenAIEndpoint(APIEndpoint):
         if finish is None and end:
             return none(f"the reply is empty (finish_reason: {end})")
         return self._no_text(reply, thought=_has_reasoning(message))
+
+    def _name(self, value: Any) -> str | None:
+        """A name that the server gives itself, as one line."""
+        return one_line(value, self._key) or None if isinstance(value, str) else None
 
 
 def _text(content: Any) -> tuple[str, str | None]:
@@ -150,6 +191,24 @@ def _text(content: Any) -> tuple[str, str | None]:
     if not all(isinstance(text, str) for text in (*texts, *refusals)):
         raise InvalidBody
     return "".join(map(str, texts)), next((str(refusal) for refusal in refusals), None)
+
+
+def _messages(question: Question) -> list[dict[str, str]]:
+    """The messages of a chat that ``question`` begins."""
+    system = [] if question.system is None else [{"role": "system", "content": question.system}]
+    return [*system, {"role": "user", "content": question.user}]
+
+
+def _thought(message: Mapping[str, Any]) -> str | None:
+    """What the model thought, where ``message`` has a field for it."""
+    thought = next(filter(None, (message.get(n) for n in ("reasoning_content", "reasoning"))), None)
+    return thought.strip() or None if isinstance(thought, str) else None
+
+
+def _thought_tokens(usage: Mapping[str, Any]) -> int | None:
+    details = usage.get("completion_tokens_details")
+    count = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    return count if type(count) is int and count > 0 else None
 
 
 def _has_reasoning(message: Mapping[str, Any]) -> bool:

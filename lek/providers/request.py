@@ -8,22 +8,40 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 OVER_BUDGET = "--lek-max-judge-calls reached"
 
 
-class Question(NamedTuple):
-    """A prompt for a judge: ``system`` holds the instructions, ``user`` the data.
+class Sampling(NamedTuple):
+    """How a reply is generated. What is ``None`` is not sent, so that the API decides.
 
-    ``schema`` is the JSON Schema of the reply; its ``properties`` are in the order in which the
-    reply should have them.
+    ``thinking``: whether a model that can think shall, given to its chat template.
     """
 
-    system: str
+    max_tokens: int
+    temperature: float | None
+    top_p: float | None = None
+    seed: int | None = None
+    thinking: bool | None = None
+
+
+class Question(NamedTuple):
+    """A prompt for a model: the messages ``system``, if any, and ``user``.
+
+    For a judge, ``system`` holds the instructions and ``user`` the data. ``schema`` is the JSON
+    Schema of the reply; its ``properties`` are in the order in which the reply should have them.
+    ``sampling``: ``None`` for a judge, whose settings decide.
+    """
+
+    system: str | None
     user: str
-    schema: dict[str, Any]
+    schema: dict[str, Any] | None
+    sampling: Sampling | None = None
 
 
 class Reply(NamedTuple):
-    """A judge's reply: its ``text``, or the ``reason`` why there is none (blocked, empty).
+    """A model's reply: its ``text``, or the ``reason`` why there is none (blocked, empty).
 
     Token counts are ``None`` if the API did not report them; thinking counts as completion.
+    ``thought``: what the model thought, where the API reports it apart from the text.
+    ``refusal``: the words of a model that declined, where the API reports them apart from the text,
+    which is then ``None``. ``model``, ``system_fingerprint``: what the server says that it is.
     """
 
     text: str | None
@@ -31,6 +49,11 @@ class Reply(NamedTuple):
     finish: Literal["stop", "length"] | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    thought: str | None = None
+    thought_tokens: int | None = None
+    refusal: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -46,6 +69,20 @@ class Outcome(NamedTuple):
     requests: int
     unread: int = 0
     traceback: str | None = None
+
+
+class Task(NamedTuple):
+    """One question, and what to do with its outcome.
+
+    ``id``: identifies the task, and seeds the sampling of a judge in this process. ``question``:
+    called to build the question when it is sent. ``done``: called with the outcome. ``on_request``:
+    called as ``count`` of `RateLimitedClient.ask` is, by executors that send requests.
+    """
+
+    id: str
+    question: Callable[[], Question]
+    done: Callable[[Outcome], None]
+    on_request: Callable[[int, int], None] = lambda requests, unread: None
 
 
 class Endpoint(Protocol):

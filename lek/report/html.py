@@ -10,7 +10,7 @@ from typing import Any
 from lek.benchmarks.benchmark import Benchmark
 from lek.records import Metric, Verdict
 from lek.report.template import render
-from lek.report.terminal import built, change_text, cost_lines, share_text, value_text
+from lek.report.terminal import built, change_text, share_text, spending, value_text
 from lek.runs.run import Run
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -111,7 +111,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         *(("subjects", line) for line in built(run)),
         *(("fingerprint", text) for text in _fingerprints(facts)),
         *(("judges", line) for line in map(_judges, facts["protocol"].items())),
-        *(("cost", line) for line in cost_lines(facts.get("cost"))),
+        *(("cost", line) for line in spending(run)),
         ("versions", versions),
         ("machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())),
         *(("note", note) for note in facts["notes"]),

@@ -58,7 +58,7 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     for unscored in (u for u in run.facts["unscored"] if u["code"] != "judge_unavailable"):
         lines += _wrapped(_unscored(unscored), width, "yellow")
     lines += _pending(run, width)
-    for text in cost_lines(run.facts.get("cost")):
+    for text in spending(run):
         lines += _wrapped(text, width, "light")
     if run.facts["counts"]["lost"]:
         lost = run.facts["lost"]
@@ -248,11 +248,17 @@ def _wrapped(text: str, width: int, style: Style, indent: str = "") -> list[Line
     return [Line(line.replace("\0", " "), style) for line in lines]
 
 
-def cost_lines(cost: Mapping[str, Any] | None) -> list[str]:
-    """Lines on the judging cost: the total, and one line per subject; none without ``cost``."""
+def spending(run: Run) -> list[str]:
+    """Lines on the cost of served subjects and of LLM judges, where there are some."""
+    answering = cost_lines(run.facts.get("answering"), "answering")  # absent from older runs
+    return answering + cost_lines(run.facts.get("cost"))
+
+
+def cost_lines(cost: Mapping[str, Any] | None, what: str = "judging") -> list[str]:
+    """Lines on the cost of ``what``: the total, and one per subject; none without ``cost``."""
     if cost is None:
         return []
-    lines = [f"judging cost: {_text(cost)}"]
+    lines = [f"{what} cost: {_text(cost)}"]
     if cost["requests"]:
         lines += [f"  {name}: {_text(part)}" for name, part in cost["subjects"].items()]
     if unread := cost.get("unread"):  # absent from older runs

@@ -1,16 +1,18 @@
 """Dry run: the answers and judgements that a plan still needs, and their maximum cost.
 
 No model is built or loaded and no request is sent. The estimate assumes four characters per token,
-and the maximum length for missing answers and for the judge's replies.
+and the maximum length for missing answers and for the judge's replies. It leaves out the small
+first request to each judge and to each served subject.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from textwrap import wrap
 
 from lek.errors import BadInput
-from lek.judges.llm.usage import price
-from lek.profile.schema import APIJudgeSettings
+from lek.profile.schema import APISettings, Section
+from lek.providers.usage import price
 from lek.records import Case, Response
 from lek.runs.plan import Plan
 
@@ -25,6 +27,7 @@ class _Counts:
     answers: int = 0
     judgements: Counter[str] = field(default_factory=Counter)  # by kind of judge
     prompt_tokens: Counter[str] = field(default_factory=Counter)  # by kind of judge
+    asked_tokens: int = 0  # of prompts for missing answers of a served subject
 
 
 def dry_run(plan: Plan) -> list[str]:
@@ -48,9 +51,11 @@ def dry_run(plan: Plan) -> list[str]:
         total.prompt_tokens += subject_counts.prompt_tokens
     try:
         plan.judges.check({b for b, _ in plan.selected})
+        plan.responses.check_access(name for name, missing in counts.items() if missing.answers)
     except BadInput as e:
         errors.append(str(e))
-    lines += [_row("total", total), *_requests(plan, total)]
+    requests = [*_answering(plan, counts), *_requests(plan, total)]
+    lines += [_row("total", total), "", *(requests or ["no requests are needed"])]
     lines += [line for error in errors for line in wrap(error, 80, subsequent_indent="  ")]
     return lines
 
@@ -67,6 +72,9 @@ def _count(
     stored = plan.answers[benchmark, subject].stored(cases)
     counts.selected += len(cases)
     counts.answers += len(cases) - len(stored)
+    if subject in plan.loaded.profile.served:
+        missing_cases = [case for case in cases if case.id not in stored]
+        counts.asked_tokens += sum(map(_tokens, plan.responses.lengths(subject, missing_cases)))
     judge = plan.benchmark_judges[benchmark]
     if not judge.deferred:
         return  # judged at once and at no cost
@@ -79,9 +87,24 @@ def _count(
         for kind, keys, characters in judge.missing(case, response or unknown):
             missing = len(set(keys) - seen) if response else len(keys)
             seen.update(keys if response else ())  # equal answers share a request
-            tokens = -(-characters // _CHARACTERS_PER_TOKEN) + (0 if response else max_tokens)
+            tokens = _tokens(characters) + (0 if response else max_tokens)
             counts.judgements[kind] += missing
             counts.prompt_tokens[kind] += missing * tokens
+
+
+def _tokens(characters: int) -> int:
+    return -(-characters // _CHARACTERS_PER_TOKEN)
+
+
+def _answering(plan: Plan, counts: Mapping[str, _Counts]) -> list[str]:
+    """The number, tokens and price of the requests to each served subject."""
+    lines, served = [], plan.loaded.profile.served
+    for name, missing in counts.items():
+        if name in served and missing.answers:
+            text = f"{name}, {served[name].model}"
+            reply_tokens = missing.answers * plan.loaded.profile.decoding.max_tokens
+            lines += _line(text, served[name], missing.answers, missing.asked_tokens, reply_tokens)
+    return lines
 
 
 def _requests(plan: Plan, total: _Counts) -> list[str]:
@@ -91,13 +114,20 @@ def _requests(plan: Plan, total: _Counts) -> list[str]:
         settings = plan.loaded.profile.judges.settings(kind)
         if not judgements or settings is None:
             continue
-        prompt_tokens = total.prompt_tokens[kind]
         reply_tokens = judgements * settings.max_tokens
-        text = f"{kind} judge, {settings.model}: {judgements:,} requests, about "
-        text += f"{round(prompt_tokens, -3):,} prompt tokens, at most {reply_tokens:,} reply tokens"
-        if isinstance(settings, APIJudgeSettings):
-            amount = price(settings, prompt_tokens, reply_tokens)
-            known = not isinstance(amount, str)
-            text += f": at most {amount:.2f} {settings.currency}" if known else f"; cost: {amount}"
-        lines += wrap(text, 80, subsequent_indent="  ")
-    return ["", *lines] if lines else ["", "no requests to LLM judges are needed"]
+        text = f"{kind} judge, {settings.model}"
+        lines += _line(text, settings, judgements, total.prompt_tokens[kind], reply_tokens)
+    return lines
+
+
+def _line(
+    name: str, settings: Section, requests: int, prompt_tokens: int, reply_tokens: int
+) -> list[str]:
+    """One entry on the requests to ``name``, with their cost where that has a price."""
+    text = f"{name}: {requests:,} requests, about {round(prompt_tokens, -3):,} prompt tokens, "
+    text += f"at most {reply_tokens:,} reply tokens"
+    if isinstance(settings, APISettings):
+        amount = price(settings, prompt_tokens, reply_tokens)
+        known = not isinstance(amount, str)
+        text += f": at most {amount:.2f} {settings.currency}" if known else f"; cost: {amount}"
+    return wrap(text, 80, subsequent_indent="  ")

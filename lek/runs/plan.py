@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from msgspec.structs import replace as replace_fields
 from lek.benchmarks.benchmark import Measure
 from lek.data.cases import select
 from lek.data.sources import CaseSet, case_source, read_cases
-from lek.errors import BadInput
+from lek.errors import BadInput, StoreError
 from lek.generation.responses import Responses, SubjectResponses
 from lek.judges.judges import BenchmarkJudge, Judges
 from lek.profile.loading import LoadedProfile
@@ -115,9 +116,7 @@ class Plan:
         All cases if none is selected yet. ``None`` for a response that has to be generated.
         """
         for (benchmark, subject), answers in self.answers.items():
-            cases = self.cases[benchmark]
-            if self.selected:
-                cases = self.selected.get((benchmark, subject), [])
+            cases = self._considered(benchmark, subject)
             judge = self.benchmark_judges[benchmark]
             if benchmark not in benchmarks or not judge.deferred or not cases:
                 continue
@@ -127,6 +126,37 @@ class Plan:
                 continue
             for case in cases:
                 yield judge, case, stored.get(case.id)
+
+    def unanswered(self, benchmarks: Collection[str]) -> Iterator[str]:
+        """The served subjects that lack answers to selected cases of ``benchmarks``.
+
+        To any case of these if none is selected yet.
+        """
+        for (benchmark, subject), answers in self.answers.items():
+            if benchmark in benchmarks and subject in self.loaded.profile.served:
+                cases = self._considered(benchmark, subject)
+                if len(answers.stored(cases)) < len(cases):
+                    yield subject
+
+    def _considered(self, benchmark: str, subject: str) -> list[Case]:
+        """The selected cases; all if none is selected yet, of any benchmark and subject."""
+        if self.selected:
+            return self.selected.get((benchmark, subject), [])
+        return self.cases[benchmark]
+
+    def interrupted(self) -> None:
+        """After an interrupt, send no more requests, in no process; add a notice."""
+        if self.judges.has_llm or self.loaded.profile.served:
+            with suppress(StoreError):  # then no request is possible anyway
+                self.judges.usage.stop()
+            self.judges.notices.add(
+                "finished responses and votes are stored; repeat the command to continue"
+            )
+
+    def close(self) -> None:
+        """Send no more requests to judges and to servers of subjects."""
+        self.judges.close()
+        self.responses.close()
 
     def prepare(self, benchmark: str, subject: str) -> None:
         """Generate the responses of ``subject`` to the selected cases of ``benchmark``, once.
@@ -217,7 +247,14 @@ def make_plan(
     if sampled:
         plan.notes.append(f"--lek-limit {limit}: metrics and gates are of {', '.join(sampled)}")
     plan.notes.extend(
-        [*loaded.notes, *_left_out(plan), *_not_judged(plan), *responses.notes, *judges.notes]
+        [
+            *loaded.notes,
+            *_left_out(plan),
+            *_not_judged(plan),
+            *_served(plan),
+            *responses.notes,
+            *judges.notes,
+        ]
     )
     return plan
 
@@ -279,6 +316,14 @@ def _left_out(plan: Plan) -> list[str]:
     parts += [f"benchmarks {', '.join(benchmarks)}"] if benchmarks else []
     parts += incomplete
     return [f"not in the data, left out: {'; '.join(parts)}"] if parts else []
+
+
+def _served(plan: Plan) -> list[str]:
+    """One line on the served subjects, of which less is known than of models in this process."""
+    served = plan.loaded.profile.served
+    names = ", ".join(served)
+    unknown = "numeric format and rendered prompts are known only to the server"
+    return [f"served: {names}; {unknown}"] if served else []
 
 
 def _not_judged(plan: Plan) -> list[str]:

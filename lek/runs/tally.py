@@ -229,6 +229,7 @@ class Tally:
             "protocol": plan.protocol,
             "decoding": plan.responses.decoding(),
             "cost": plan.judges.cost(),
+            "answering": plan.responses.cost(),
             "counts": counts,
             "unscored": _unscored(rows),
             "notes": list(plan.notes),

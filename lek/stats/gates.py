@@ -107,7 +107,7 @@ def _parse(text: str, where: str, loaded: LoadedProfile) -> Gate:
         raise BadInput(f"{where}: compares {m['left']} with itself; name two subjects")
     margin = _amount(where, measure.scale, m["constant"] or m["margin"], m["unit"] or m["per"])
     if m["constant"]:
-        low, high, _ = measure.scale
+        low, high = measure.scale.low, measure.scale.high
         if not low <= margin <= high:
             raise BadInput(f"{where}: {m['constant']} is outside {m['measure']}'s {low:g}-{high:g}")
     elif margin >= measure.scale.high - measure.scale.low:

@@ -3,9 +3,10 @@
 The key of a response covers the subject's fingerprint (weights, tokenizer with its chat template,
 numeric format, library versions; also the date, if the template contains it), the messages and the
 decoding. These determine the rendered prompt and how it is processed, so no model has to be loaded
-to look up an answer. The key of a vote covers the judge, its whole prompt, and the number of the
-vote. Rows of responses and votes are added, never changed. The file also caches digests of large
-files, by size, times and inode, and which checks of models passed.
+to look up an answer. The fingerprint of a served model covers only its address and its name. The
+key of a vote covers the judge, its whole prompt, and the number of the vote. Rows of responses and
+votes are added, never changed. The file also caches digests of large files, by size, times and
+inode, and which checks of models passed.
 """
 
 import hashlib
@@ -104,7 +105,10 @@ class Store:
             raise StoreError(f"{path}: {_problem(e)}") from e
 
     def put(self, key: str, prompt: str, response: Response) -> None:
-        """Store ``response``; ``prompt`` is the rendered prompt, for human readers."""
+        """Store ``response``.
+
+        ``prompt``: the rendered prompt (of a served model the messages as JSON), for human readers.
+        """
         row = (key, time.time(), prompt, response.to_json(), self._session)
         self.run("INSERT INTO responses VALUES (?, ?, ?, ?, ?)", row)
 

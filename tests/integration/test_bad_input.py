@@ -91,8 +91,8 @@ BAD = {
         edit('recorded = "lem_ethics"', 'record = "lem_ethics"'),
         [
             PROFILE,
-            "subjects[1]: has none of recorded, model, from; record: unknown key, did you mean",
-            "'recorded'?",
+            "subjects[1]: has none of recorded, model, from, openai; record: unknown key",
+            "did you mean 'recorded'?",
         ],
     ),
     "broken TOML": (edit("[gates]", "[gates"), [PROFILE, "not TOML", "line 14"]),

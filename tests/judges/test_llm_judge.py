@@ -19,12 +19,11 @@ from lek.generation.backend import Completion, Request
 from lek.judges.llm.claims import Claims
 from lek.judges.llm.judge import LLMJudge, MissingVote, verdict
 from lek.judges.llm.local import BatchExecutor
-from lek.judges.llm.question import Task
-from lek.judges.llm.remote import ThreadExecutor
-from lek.judges.llm.usage import Usage, UsageRow, cost
 from lek.profile.schema import Decoding, JudgesConfig, OpenAISettings
 from lek.providers.errors import InternalError
-from lek.providers.request import Outcome, Reply
+from lek.providers.pool import ThreadExecutor
+from lek.providers.request import Outcome, Reply, Task
+from lek.providers.usage import Usage, UsageRow, cost
 from lek.records import Case, Response, Verdict, Vote
 from lek.report.terminal import cost_lines
 from lek.workspace.presence import Presence
@@ -418,6 +417,10 @@ def test_a_time_limit_in_a_batch_leaves_the_rest_pending(tmp_path: Path) -> None
     assert rest.unscored["truthfulness"].text == "the judge stopped before it replied"
 
 
+def cost_of(rows: list[UsageRow], judges: JudgesConfig) -> Any:
+    return cost(rows, lambda row: judges.settings(row.judge))
+
+
 def test_costs_are_summed_by_subject_and_priced() -> None:
     judges = JudgesConfig(
         default="openai",
@@ -426,16 +429,16 @@ def test_costs_are_summed_by_subject_and_priced() -> None:
         ),
     )
     rows = [UsageRow("base", "openai", 1, 1000, 100), UsageRow("lek", "openai", 3, 500, 50)]
-    found = cost(rows, judges)
+    found = cost_of(rows, judges)
     assert found is not None
     assert (found["requests"], found["prompt_tokens"], found["completion_tokens"]) == (4, 1500, 150)
     assert found["money"] == {"EUR": 0.0042} and found["reason"] is None
     assert found["subjects"]["lek"]["money"] == {"EUR": 0.0014}
     assert cost_lines(found)[0] == "judging cost: 4 requests, 1,500 + 150 tokens, 0.0042 EUR"
-    unknown = cost([*rows, UsageRow("other", "openai", 1, None, None)], judges)
+    unknown = cost_of([*rows, UsageRow("other", "openai", 1, None, None)], judges)
     assert unknown is not None and unknown["prompt_tokens"] is None and unknown["money"] is None
     assert "did not report" in unknown["reason"]
-    free = cost(
+    free = cost_of(
         rows, JudgesConfig(default="openai", openai=OpenAISettings(model="m", base_url="http://h"))
     )
     assert free is not None and free["money"] is None and "prices" in free["reason"]
@@ -451,7 +454,7 @@ def test_a_cost_without_all_replies_is_a_lower_bound(unread: int, note: str) -> 
         ),
     )
     rows = [UsageRow("base", "openai", 4, 1000, 100, unread), UsageRow("lek", "openai", 1, 10, 5)]
-    found = cost(rows, judges)
+    found = cost_of(rows, judges)
     assert found["unread"] == found["subjects"]["base"]["unread"] == unread
     assert cost_lines(found) == [
         "judging cost: 5 requests, at least 1,010 + 105 tokens, at least 0.0029 EUR",

@@ -30,7 +30,7 @@ BAD = {
     "no origin": (
         'from = "base"\n',
         "",
-        "subjects[1]: has none of recorded, model, from; give one",
+        "subjects[1]: has none of recorded, model, from, openai; give one",
     ),
     "two origins": (
         'from = "base"',

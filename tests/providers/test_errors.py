@@ -235,8 +235,8 @@ REPLIES: dict[str, tuple[Answer, str | None, str | None]] = {
         "no text: thinking used up max_tokens = 64; raise max_tokens",
     ),
     "no parts": (choice({"content": []}), None, "the reply is empty"),
-    "aborted": (
-        choice({"content": ""}, "abort"), None, "the reply is empty (finish_reason: abort)"
+    "ended in another way": (
+        choice({"content": ""}, "eos"), None, "the reply is empty (finish_reason: eos)"
     ),
     "an unknown end": (choice({"content": "x"}, "eos"), "x", None),
 }  # fmt: skip
@@ -251,6 +251,7 @@ def test_a_reply_is_read_in_all_forms_and_its_lack_is_explained(case: str) -> No
 
 BROKEN = {
     "error": (choice({"content": "half"}, "error"), "the server broke off the reply"),
+    "abort": (choice({"content": "half"}, "abort"), "the server broke off the reply"),
     "error with its cause": (
         choice({"content": ""}, "error", error={"code": 502, "message": "upstream died"}),
         "502 upstream died",
@@ -428,7 +429,7 @@ def test_settings_that_models_differ_in(settings: dict[str, Any], sent: dict[str
 )
 def test_the_usual_name_of_the_token_limit(url: str, name: str) -> None:
     endpoint: Any = OpenAIEndpoint.open(OpenAISettings(model="m", base_url=url), None)
-    assert endpoint._limits() == {name: 2048}
+    assert endpoint._sampling(Question("", "", None)) == {"temperature": 0.1, name: 2048}
 
 
 @google

@@ -134,7 +134,8 @@ def asked(client: Client, api: Api) -> Reply | ProviderError:
 def test_a_question_is_sent_as_it_is_and_a_reply_comes_back(client: Client) -> None:
     with serving(ok('{"awareness": 7}', 120, 30, thinking=12)) as api:
         found = asked(client, api)
-    assert found == Reply('{"awareness": 7}', None, "stop", 120, 42)
+    assert isinstance(found, Reply)
+    assert found._replace(model=None) == Reply('{"awareness": 7}', None, "stop", 120, 42)
     (one,) = api.asked
     assert (one.system, one.user) == (QUESTION.system, QUESTION.user)
     if client is OPENAI:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.project import ROOT
 
-from lek.generation import generator
+from lek.generation import generator, served
 from lek.models import recipes
 from lek.workspace.fingerprint import code_digest
 
@@ -97,12 +97,14 @@ INERT = {
     "models/corrections.py",
     "workspace/atomic.py",
     "generation/backend.py",
+    "providers/errors.py",
+    "providers/redaction.py",
+    "providers/request.py",
 }
+CODE = recipes.CODE | {"answers": generator.CODE, "served answers": served.CODE}
 
 
-@pytest.mark.parametrize(
-    "files", [*recipes.CODE.values(), generator.CODE], ids=[*recipes.CODE, "answers"]
-)
+@pytest.mark.parametrize("files", CODE.values(), ids=CODE)
 def test_no_file_that_computes_is_missing(files: tuple[str, ...]) -> None:
     reached, waiting = set[Path](), [LEK / f for f in files]
     while waiting:
@@ -119,17 +121,15 @@ def edited(tmp_path: Path, file: str, old: str, new: str) -> dict[str, str]:
     text = (LEK / file).read_text()
     assert old in text, f"{file} no longer has {old!r}"
     package = tmp_path / "lek"
-    for name in {*sum(recipes.CODE.values(), ()), *generator.CODE, file}:
+    for name in {*sum(CODE.values(), ()), file}:
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_bytes((LEK / name).read_bytes())
     (package / file).write_text(text.replace(old, new))
-    steps = recipes.CODE | {"answers": generator.CODE}
-    return {step: code_digest.__wrapped__(*fs, package=package) for step, fs in steps.items()}
+    return {step: code_digest.__wrapped__(*fs, package=package) for step, fs in CODE.items()}
 
 
 def unedited() -> dict[str, str]:
-    steps = recipes.CODE | {"answers": generator.CODE}
-    return {step: code_digest(*files) for step, files in steps.items()}
+    return {step: code_digest(*files) for step, files in CODE.items()}
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,8 @@ def unedited() -> dict[str, str]:
         ("models/abliteration/search.py", "finalists on harmful prompts", "finalists"),
         ("models/weights.py", "Nothing here executes code", "No code is executed"),
         ("models/chat_template.py", "no chat template; give", "there is no chat template: give"),
+        ("providers/openai.py", "An endpoint for chat", "The endpoint for chat"),
+        ("generation/served.py", '"this subject, and [decoding]"', '"this subject"'),
     ],
 )
 def test_words_rebuild_no_model_and_lose_no_answer(
@@ -166,6 +168,8 @@ def test_words_rebuild_no_model_and_lose_no_answer(
         ("text/refusals.py", "_SENTENCES, _CHARACTERS = 6", "_SENTENCES, _CHARACTERS = 7",
          {"abliterate"}),
         ("generation/mlx.py", "skip_special_tokens=True", "skip_special_tokens=False", {"answers"}),
+        ("generation/replies.py", "top_p=decoding.top_p", "top_p=1.0", {"served answers"}),
+        ("providers/openai.py", '"seed": sampling.seed', '"seed": 0', {"served answers"}),
     ],
 )  # fmt: skip
 def test_a_change_of_a_step_rebuilds_what_it_makes(

@@ -19,10 +19,10 @@ from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput, StoreError
 from lek.judges.llm import prompt, reply
 from lek.judges.llm.claims import Claims
-from lek.judges.llm.question import Executor, Task
-from lek.judges.llm.usage import Usage, UsageRow
+from lek.judges.llm.question import Executor
 from lek.providers.errors import InternalError
-from lek.providers.request import CANCELLED, Outcome, Question
+from lek.providers.request import CANCELLED, Outcome, Question, Task
+from lek.providers.usage import Usage, UsageRow
 from lek.records import Case, Response, UnscoredCode, Verdict, Vote, make_verdict, unscored_verdict
 from lek.workspace.store import Store, key_of
 
@@ -169,7 +169,7 @@ class LLMJudge:
         """The keys of the votes that the store lacks, and the characters of the prompt for each."""
         task = _Task(case, response, tuple(measures))
         question = self._question(task)
-        length = len(question.system) + len(question.user)
+        length = len(question.system or "") + len(question.user)
         try:
             keys = self._answer_keys[task.answer] = self._keys(question)
         except BadInput:  # the judge is not on this machine yet, so the store has no votes of it

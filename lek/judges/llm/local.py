@@ -10,11 +10,10 @@ from typing import Any
 
 from lek.errors import BadInput
 from lek.generation.backend import Backend, Request, chat
-from lek.judges.llm.question import Task
 from lek.models import machine
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Decoding, LocalJudgeSettings
-from lek.providers.request import CANCELLED, OVER_BUDGET, Outcome, Question, Reply
+from lek.providers.request import CANCELLED, OVER_BUDGET, Outcome, Question, Reply, Task
 from lek.workspace.progress import Progress
 from lek.workspace.store import Store
 

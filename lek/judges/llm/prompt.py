@@ -86,7 +86,8 @@ def load(benchmark: Benchmark, measures: tuple[Measure, ...]) -> Rubric:
     case = Case(id="sample", benchmark=benchmark.name, prompt=_SAMPLE, reference=reference)
     answer = Response(subject="sample", case="sample", text=_SAMPLE, finish="length")
     sample = question(rubric, case, answer, nonce="0" * 16)
-    digest = hashlib.sha256(json.dumps(sample).encode()).hexdigest()
+    parts = json.dumps([sample.system, sample.user, sample.schema])
+    digest = hashlib.sha256(parts.encode()).hexdigest()
     return Rubric(benchmark, measures, rubric.system, digest)
 
 
@@ -141,7 +142,7 @@ def _system(measures: tuple[Measure, ...]) -> str:
     # the form is not valid JSON, so a reply that repeats it cannot pass as a verdict
     keys = {FENCE: "<the fence>", REASONS: "<text>"}
     for measure in measures:
-        low, high, fraction = measure.scale
+        low, high, fraction, _ = measure.scale
         which = "0 or 1" if fraction else f"from {low:g} to {high:g}"
         keys[measure.name] = f"<whole number, {which}>"
     form = "{" + ", ".join(f'"{key}": {value}' for key, value in keys.items()) + "}"

@@ -1,24 +1,9 @@
-"""Tasks of an LLM judge, and the protocol of the executors that carry them out."""
+"""The protocol of the executors that carry out the tasks of an LLM judge."""
 
-from collections.abc import Callable
 from threading import Event
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from lek.providers.request import Outcome, Question
-
-
-class Task(NamedTuple):
-    """One question for the judge.
-
-    ``id``: identifies the task, and seeds the sampling of a judge in this process. ``question``:
-    called to build the question when it is sent. ``done``: called with the outcome. ``on_request``:
-    called as ``count`` of `RateLimitedClient.ask` is, by executors that send requests.
-    """
-
-    id: str
-    question: Callable[[], Question]
-    done: Callable[[Outcome], None]
-    on_request: Callable[[int, int], None] = lambda requests, unread: None
+from lek.providers.request import Task
 
 
 class Executor(Protocol):

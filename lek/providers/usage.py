@@ -1,14 +1,16 @@
-"""Usage of LLM judges in one session, stored with the votes: calls, requests, tokens and costs.
+"""Usage of APIs in one session, kept in the store: calls, requests, tokens and costs.
 
 All processes of a session share it, so that they have one budget, and costs are counted even if the
 verdict is lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from lek.profile.schema import APIJudgeSettings, JudgesConfig
+from lek.profile.schema import APISettings, Section
 from lek.workspace.store import Store
+
+ANSWERS = "answers"  # in the place of a judge: requests for the answers of a served subject
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS sessions "
@@ -21,7 +23,7 @@ _UNLIMITED = 2**62  # calls
 
 
 class UsageRow(NamedTuple):
-    """Requests and tokens of one judge for one subject.
+    """Requests and tokens of one judge for one subject, or for the subject's own `ANSWERS`.
 
     Token counts are ``None`` if a reply did not report them. ``unread``: the number of requests
     whose reply was not read, such as after a time-out, so that its tokens are not known.
@@ -89,8 +91,13 @@ class Usage:
         return [UsageRow(*row) for row in rows]
 
 
-def cost(spent: Iterable[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
-    """The cost of judging, in total and by subject, as in ``run.json``.
+SettingsOf = Callable[[UsageRow], Section | None]
+
+
+def cost(spent: Iterable[UsageRow], settings_of: SettingsOf) -> dict[str, Any]:
+    """The cost of judging or answering, in total and by subject, as in ``run.json``.
+
+    ``settings_of``: returns the settings of the judge or of the served subject of a row.
 
     ``requests`` includes failed ones; stored votes cost nothing. ``unread`` is the number of
     requests whose reply was not read, for which the API may have charged too. ``money`` is an
@@ -99,20 +106,20 @@ def cost(spent: Iterable[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
     them.
     """
     rows = list(spent)
-    subjects = {s: _entry([r for r in rows if r.subject == s], judges) for s, *_ in rows}
-    return _entry(rows, judges) | {"subjects": subjects}
+    subjects = {s: _entry([r for r in rows if r.subject == s], settings_of) for s, *_ in rows}
+    return _entry(rows, settings_of) | {"subjects": subjects}
 
 
-def _entry(rows: list[UsageRow], judges: JudgesConfig) -> dict[str, Any]:
+def _entry(rows: list[UsageRow], settings_of: SettingsOf) -> dict[str, Any]:
     money: dict[str, float] = {}
     reason = None
     for row in rows:
-        settings = judges.settings(row.judge)
-        if not isinstance(settings, APIJudgeSettings):
+        settings = settings_of(row)
+        if not isinstance(settings, APISettings):
             continue  # a judge in this process has no price
         amount = price(settings, row.prompt_tokens, row.completion_tokens)
         if isinstance(amount, str):
-            reason = f"{row.judge}: {amount}"
+            reason = f"{row.subject if row.judge == ANSWERS else row.judge}: {amount}"
         else:
             money[settings.currency] = money.get(settings.currency, 0.0) + amount
     return {
@@ -130,8 +137,8 @@ def _sum(counts: list[int | None]) -> int | None:
     return sum(known) if len(known) == len(counts) else None
 
 
-def price(settings: APIJudgeSettings, prompt: int | None, completion: int | None) -> float | str:
-    """The price of so many tokens in the judge's currency, or the reason why it is unknown.
+def price(settings: APISettings, prompt: int | None, completion: int | None) -> float | str:
+    """The price of so many tokens in the currency of ``settings``, or the reason why it is unknown.
 
     The prices in ``settings`` are per million tokens.
     """

@@ -1,17 +1,16 @@
-"""Executor for a judge behind an API: a pool of threads that works while models generate."""
+"""Executor for a model behind an API: a pool of threads that share a client."""
 
 from collections.abc import Callable
-from queue import Queue
+from queue import Empty, Queue
 from threading import Event, Thread
 
-from lek.judges.llm.question import Task
 from lek.providers.client import RateLimitedClient
 from lek.providers.errors import internal_error
-from lek.providers.request import Outcome
+from lek.providers.request import Outcome, Task
 
 
 class ThreadExecutor:
-    """Sends questions to a judge behind an API from ``size`` threads, while models generate.
+    """Sends questions to a model behind an API from ``size`` threads.
 
     ``open_client``: called once, at first use, to open the client that the threads share.
     ``on_wait``: called every second during `wait` with the number of pending questions.
@@ -54,7 +53,7 @@ class ThreadExecutor:
             try:
                 outcome = client.ask(task.question(), task.on_request)
             except Exception as e:  # never leave a waiting test blocked if our own code fails
-                why = f"{type(e).__name__} while judging"
+                why = f"{type(e).__name__} while a question was asked"
                 outcome = Outcome(None, why, 0, traceback=str(internal_error(e, None)))
             try:
                 task.done(outcome)
@@ -65,6 +64,15 @@ class ThreadExecutor:
         """Wait until ``event`` is set, and call ``on_wait`` every second meanwhile."""
         while not event.wait(1.0):
             self._on_wait(self._tasks.unfinished_tasks)
+
+    def withdraw(self) -> None:
+        """Drop the tasks that no thread has begun; their ``done`` is not called."""
+        while True:
+            try:
+                self._tasks.get_nowait()
+            except Empty:
+                return
+            self._tasks.task_done()
 
     def drain(self) -> None:
         """Wait until all submitted tasks are done."""
