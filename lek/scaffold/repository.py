@@ -23,7 +23,6 @@ from lek.workspace.atomic import write_file
 PROFILE = "main"
 _PROFILES = "evals/profiles"
 _SANDBOX = f"{SHIPPED}sandbox/base"
-_HUB_BENCHMARKS = ("gsm8k", "xstest")  # they need no judge
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -82,7 +81,7 @@ def create(directory: Path, model: str | None = None, benchmark: str | None = No
         f"{_PROFILES}/{PROFILE}.toml": _render("profile.toml", **values),
         ".github/workflows/evals.yml": _render("workflow.yml", **values),
     }
-    for name in _HUB_BENCHMARKS if benchmark is None else (benchmark,):
+    for name in _without_judge() if benchmark is None else (benchmark,):
         contents[f"evals/test_{name}.py"] = _render("test.py", benchmark=name)
     if benchmark is not None:
         folder = f"evals/benchmarks/{benchmark}"
@@ -105,6 +104,17 @@ def create(directory: Path, model: str | None = None, benchmark: str | None = No
         benchmark is None,
         _requirement() is not None,
     )
+
+
+def _without_judge() -> list[str]:
+    """The shipped benchmarks with cases on the hub of which no measure needs a judge."""
+    return [
+        name
+        for name, benchmark in shipped().items()
+        if benchmark.cases is not None
+        and benchmark.cases.dataset is not None
+        and all(measure.source != "judge" for measure in benchmark.measures)
+    ]
 
 
 def _setting(configuration: Configuration) -> Iterator[str]:
