@@ -79,7 +79,9 @@ class Response(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         given = (self.text, self.likelihoods, self.reason)
         if sum(value is not None for value in given) != 1:
-            raise ValueError("a response has either a text or a reason why there is none (or likelihoods)")
+            raise ValueError(
+                "a response has either a text or a reason why there is none (or likelihoods)"
+            )
 
 
 class Vote(Record, frozen=True, kw_only=True):

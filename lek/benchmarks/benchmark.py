@@ -84,8 +84,8 @@ class Choices:
             true, false = [choices[right]], choices[:right] + choices[right + 1 :]
         else:
             true, false = _texts(fields[str(self.true)]), _texts(fields[str(self.false)])
-        if not true or not false or not all(map(str.strip, (*true, *false))):
-            raise ValueError("needs a true and a false choice, none of them empty")
+        if not any(map(str.strip, true)) or not any(map(str.strip, false)):
+            raise ValueError("needs a true and a false choice")
         if both := set(true) & set(false):
             raise ValueError(f"{min(both)!r} is a true and a false choice")
         return list(dict.fromkeys(true)), list(dict.fromkeys(false))

@@ -7,10 +7,24 @@ from lek.profile.schema import Decoding
 from lek.records import Case
 
 Message = dict[str, str]
-Prompt = str | list[Message]
+Chat = list[Message]
 
 
-def prompt_of(case: Case, style: Literal["chat", "plain"]) -> Prompt:
+class Question(NamedTuple):
+    """A prompt for the likelihoods of ``choices``, each of which may follow ``context``.
+
+    ``form``: the text that follows, with ``{choice}`` in the place of a choice.
+    """
+
+    context: str | Chat
+    choices: tuple[str, ...]
+    form: str
+
+
+Prompt = str | Chat | Question
+
+
+def prompt_of(case: Case, style: Literal["chat", "plain"]) -> str | Chat:
     """Return the prompt of ``case`` as it is in the benchmark, with nothing added.
 
     There is no system message, example or format instruction, because subjects are compared as
@@ -20,7 +34,7 @@ def prompt_of(case: Case, style: Literal["chat", "plain"]) -> Prompt:
     return case.prompt if style == "plain" else chat(case.prompt)
 
 
-def chat(text: str) -> list[Message]:
+def chat(text: str) -> Chat:
     """Return ``text`` as a single user message."""
     return [{"role": "user", "content": text}]
 
@@ -35,6 +49,7 @@ class Request(NamedTuple):
 class Completion(NamedTuple):
     """The result of a request: a ``text``, or the ``reason`` why there is none.
 
+    For a `Question` it is ``likelihoods``: by choice, the logarithm (nat) of its probability.
     ``rendered``: the text given to the model, chat template applied; of a served model, which does
     not report it, the messages as JSON. ``seconds``: wall time since all requests of the call
     started; of a served model, since this request was sent. ``thought``: what the model thought,
@@ -54,6 +69,7 @@ class Completion(NamedTuple):
     thought: str | None = None
     thought_tokens: int | None = None
     final: bool = True
+    likelihoods: dict[str, float] | None = None
 
 
 class Backend(Protocol):

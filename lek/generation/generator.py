@@ -11,8 +11,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from lek.benchmarks.benchmark import Benchmark, ChoicePrompt
 from lek.data.kernel import Kernel
-from lek.generation.backend import Backend, Models, Prompt, Request, prompt_of
+from lek.generation.backend import Backend, Chat, Models, Prompt, Question, Request, prompt_of
 from lek.models import machine
 from lek.models.build import Builder
 from lek.profile.schema import AskedSubject, Decoding
@@ -24,6 +25,8 @@ from lek.workspace.store import Store, key_of
 
 CODE = (
     "generation/mlx.py",
+    "generation/likelihood.py",
+    "models/hooks.py",
     "models/chat_template.py",
     "models/corrections.py",
     "text/thoughts.py",
@@ -91,8 +94,9 @@ class Generator:
     """Generates the responses of models, through the store.
 
     ``locks``: the directory of lock files that keep processes from generating the same responses.
-    ``kernel`` returns the ethical kernel; called if a subject is asked under it. ``fresh``:
-    responses of earlier sessions are not reused (`--lek-fresh`).
+    ``kernel`` returns the ethical kernel; called if a subject is asked under it. ``benchmarks``: by
+    name; some ask for the likelihoods of choices. ``chat_choices``: whether these follow a prompt
+    in the chat template. ``fresh``: responses of earlier sessions are not reused (`--lek-fresh`).
     """
 
     def __init__(
@@ -104,11 +108,14 @@ class Generator:
         progress: Progress,
         *,
         kernel: Callable[[], Kernel] | None = None,
+        benchmarks: Mapping[str, Benchmark] | None = None,
+        chat_choices: bool = False,
         fresh: bool = False,
     ) -> None:
         self.models, self._store, self._locks = models, store, locks
         self.decoding, self._progress, self._fresh = decoding, progress, fresh
         self._kernel = kernel
+        self._benchmarks, self._chat_choices = benchmarks or {}, chat_choices
 
     def respond(
         self, subject: AskedSubject, cases: Sequence[Case], on_response: OnResponse | None = None
@@ -177,6 +184,29 @@ class Generator:
 
     def prompt(self, case: Case, subject: AskedSubject) -> Prompt:
         """Return the prompt of ``case``, with the system message and the kernel of ``subject``."""
+        benchmark = self._benchmarks.get(case.benchmark)
+        if benchmark is not None and benchmark.likelihood is not None:
+            return self._question(case, subject, benchmark, benchmark.likelihood)
+        return self._chat(case, subject)
+
+    def _question(
+        self, case: Case, subject: AskedSubject, benchmark: Benchmark, form: ChoicePrompt
+    ) -> Question:
+        """The prompt for the likelihoods of all choices of ``case``."""
+        texts: list[str] = []
+        for measure in benchmark.measures:
+            if measure.choices is not None and measure.applies_to(case.reference):
+                true, false = measure.choices.of(case.reference)
+                texts += [*true, *false]
+        text = form.examples + form.prompt.replace("{prompt}", case.prompt)
+        choices = tuple(dict.fromkeys(texts))
+        if not self._chat_choices:
+            return Question(text, choices, form.choice)
+        # the answer to a prompt in the chat template begins without a space
+        context = self._chat(replace(case, prompt=text), subject)
+        return Question(context, choices, form.choice.strip())
+
+    def _chat(self, case: Case, subject: AskedSubject) -> str | Chat:
         prompt = prompt_of(case, subject.prompt)
         if subject.kernel:
             assert self._kernel is not None  # given with every profile
@@ -220,6 +250,7 @@ class Generator:
                     prompt_tokens=completion.prompt_tokens,
                     completion_tokens=completion.completion_tokens,
                     seconds=completion.seconds,
+                    likelihoods=completion.likelihoods,
                 )
                 if completion.final:
                     self._store.put(keys[completion.id], completion.rendered, response)
@@ -230,13 +261,16 @@ class Generator:
 
     def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
         """The key in the store; ``name`` counts only if it seeds the sampling."""
+        code = {"code": code_digest(*self.models.code)}
+        if isinstance(prompt, Question):  # nothing is decoded
+            return key_of(fingerprint, prompt, code)
         settings = self.decoding.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
         sampled = {**settings, "name": name}
         greedy = {"max_tokens": settings["max_tokens"], "temperature": 0.0}
         decoding = sampled if self.decoding.temperature else greedy
         if self.decoding.enable_thinking is not None:
             decoding["enable_thinking"] = self.decoding.enable_thinking
-        return key_of(fingerprint, prompt, decoding | {"code": code_digest(*self.models.code)})
+        return key_of(fingerprint, prompt, decoding | code)
 
     def _lock(self, fingerprint: str, what: str) -> AbstractContextManager[None]:
         """Within the context, no other process generates the responses named by ``what``."""

@@ -15,6 +15,7 @@ from lek.models.hooks import with_forward_hooks
 
 _CONTEXTS = 64  # at most, in a batch
 _MAX_LOGITS = 2**26  # floats in the logits of a batch: a quarter of a gigabyte
+_ENOUGH, _MOST_PADDED = 48, 1.15  # tokens of a batch for full speed; its tokens with padding
 
 
 class Choices(NamedTuple):
@@ -95,14 +96,22 @@ def _group(
 def _batch(
     pairs: Sequence[tuple[int, int]], questions: Sequence[Choices], rows: int, vocabulary: int
 ) -> int:
-    """How many of ``pairs`` fit into a batch of ``rows``; the logits limit them too."""
+    """How many of ``pairs``, which are sorted by length, to compute together.
+
+    At most ``rows``, and as many as the logits allow; after the first `_ENOUGH` tokens, only those
+    that add little padding to the others.
+    """
     count = tokens = 0
     for i, n in pairs[:rows]:
-        tokens += len(questions[i].choices[n]) - 1
+        length = len(questions[i].choices[n]) - 1
+        padded = (count + 1) * length
+        tokens += length
         if count and tokens * vocabulary > _MAX_LOGITS:
             break
+        if tokens > _ENOUGH and padded > _MOST_PADDED * tokens:
+            break
         count += 1
-    return count
+    return max(count, 1)
 
 
 class _Start:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
-from lek.generation.backend import Completion, Prompt, Request
+from lek.generation.backend import Chat, Completion, Question, Request
+from lek.generation.likelihood import Choices, log_likelihoods
 from lek.models.chat_template import render
 from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Decoding
@@ -42,15 +43,72 @@ class MlxBackend:
         """Yield the completions of all ``requests``, each as soon as it is complete.
 
         ``on_tokens``: called after each step with the number of tokens generated in it. A prompt
-        that leaves no room for an answer in the model's context gets a completion without text.
+        that leaves no room for an answer in the model's context gets a completion without text. A
+        question gets the likelihoods of its choices.
         Raises `BadInput` for a chat prompt if the model has no chat template, or one that rejects
         the prompt or omits its system message.
         """
+        questions = [r for r in requests if isinstance(r.prompt, Question)]
+        yield from self._likelihoods(questions, decoding, on_tokens)
+        requests = [r for r in requests if not isinstance(r.prompt, Question)]
+        yield from self._texts(requests, decoding, on_tokens)
+
+    def _likelihoods(
+        self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None]
+    ) -> Generator[Completion]:
+        """Yield the likelihoods of the choices of all ``requests``."""
+        start = time.perf_counter()
+        asked: list[tuple[Request, str, Choices]] = []
+        for request in requests:
+            assert isinstance(request.prompt, Question)
+            context, choices, form = request.prompt
+            rendered = self._render(context, decoding.enable_thinking)
+            first = self._tokens(rendered, context)
+            texts = [rendered + form.replace("{choice}", choice) for choice in choices]
+            sequences = [self._tokens(text, context) for text in texts]
+            common = min(_common(first, sequence) for sequence in sequences)
+            tokens = Choices(first[:common], [sequence[common:] for sequence in sequences])
+            longest = max(map(len, sequences))
+            reason = None
+            if self._context is not None and longest > self._context:
+                reason = f"{longest} tokens, the model's context {self._context}"
+            elif not common or not all(tokens.choices):
+                reason = "the tokenizer gives no tokens to the prompt or to a choice"
+            if reason is not None:
+                yield Completion(request.id, None, rendered, None, common, 0, 0.0, reason)
+            else:
+                asked.append((request, rendered, tokens))
+        if not asked:
+            return
+        longest = max(len(t.context) + max(map(len, t.choices)) for _, _, t in asked)
+        rows = self._batch_size(longest, decoding)
+        found = log_likelihoods(self._loaded.model, [tokens for _, _, tokens in asked], rows)
+        for i, values in found:
+            request, rendered, tokens = asked[i]
+            assert isinstance(request.prompt, Question)
+            count = sum(map(len, tokens.choices))
+            on_tokens(count)
+            yield Completion(
+                id=request.id,
+                text=None,
+                rendered=rendered,
+                finish=None,
+                prompt_tokens=len(tokens.context),
+                completion_tokens=count,
+                seconds=round(time.perf_counter() - start, 3),
+                likelihoods=dict(zip(request.prompt.choices, values, strict=True)),
+            )
+
+    def _texts(
+        self, requests: Sequence[Request], decoding: Decoding, on_tokens: Callable[[int], None]
+    ) -> Generator[Completion]:
+        """Yield the answers to all ``requests``."""
         from mlx_lm.generate import BatchGenerator
 
         thinking = decoding.enable_thinking
-        rendered = {r.id: self._render(r.prompt, thinking) for r in requests}
-        tokens = {r.id: self._tokens(rendered[r.id], r.prompt) for r in requests}
+        prompts = {r.id: r.prompt for r in requests if not isinstance(r.prompt, Question)}
+        rendered = {i: self._render(prompt, thinking) for i, prompt in prompts.items()}
+        tokens = {i: self._tokens(rendered[i], prompt) for i, prompt in prompts.items()}
         order = sorted(tokens, key=lambda i: len(tokens[i]))
         room = {i: self._room(len(tokens[i]), decoding.max_tokens) for i in order}
         for i in (i for i in order if room[i] < 1):
@@ -70,8 +128,10 @@ class MlxBackend:
         )
         start = time.perf_counter()
         samplers = [_sampler(i, decoding) for i in order] if decoding.temperature else None
-        prompts, limits = [tokens[i] for i in order], [room[i] for i in order]
-        names = dict(zip(generator.insert(prompts, limits, samplers=samplers), order, strict=True))
+        sequences, limits = [tokens[i] for i in order], [room[i] for i in order]
+        names = dict(
+            zip(generator.insert(sequences, limits, samplers=samplers), order, strict=True)
+        )
         answers: dict[int, list[int]] = {uid: [] for uid in names}
         try:
             while responses := generator.next_generated():
@@ -120,13 +180,13 @@ class MlxBackend:
             return None
         return len(self._loaded.tokenizer.encode(thought, add_special_tokens=False))
 
-    def _render(self, prompt: Prompt, thinking: bool | None) -> str:
+    def _render(self, prompt: str | Chat, thinking: bool | None) -> str:
         if isinstance(prompt, str):
             return prompt
         tokenizer = self._loaded.tokenizer
         return render(tokenizer, prompt, thinking=thinking, directory=self._directory)
 
-    def _tokens(self, rendered: str, prompt: Prompt) -> list[int]:
+    def _tokens(self, rendered: str, prompt: str | Chat) -> list[int]:
         """Token ids; only bare text gets the tokenizer's special tokens, a template has its own."""
         plain = isinstance(prompt, str)
         return list(self._loaded.tokenizer.encode(rendered, add_special_tokens=plain))
@@ -149,6 +209,12 @@ class MlxBackend:
         if size is None:  # an unknown config: one sequence at a time is always safe
             return 1
         return max(1, min(decoding.batch_size, int(budget // size)))
+
+
+def _common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both sequences begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _is_recurrent(model: Any) -> bool:

@@ -11,7 +11,7 @@ from lek.text import thoughts
 
 def question(request: Request, decoding: Decoding) -> Question:
     """Return the question that asks ``request``: greedily, or with a seed of its own."""
-    assert not isinstance(request.prompt, str)  # ensured when the profile was loaded
+    assert isinstance(request.prompt, list)  # ensured when the profile was loaded
     *system, user = (message["content"] for message in request.prompt)
     sampling = Sampling(decoding.max_tokens, decoding.temperature)
     if decoding.temperature:

@@ -6,6 +6,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from lek.benchmarks.benchmark import Benchmark
 from lek.data.kernel import Kernel, load_kernel
 from lek.data.lem import responses_file
 from lek.data.recorded import RecordedResponses, read_responses
@@ -51,31 +52,45 @@ class SubjectResponses:
         self.notes: list[str] = []
 
     def of(
-        self, subject: SubjectConfig, benchmark: str, known: Collection[str]
+        self, subject: SubjectConfig, benchmark: Benchmark, known: Collection[str]
     ) -> Responses | None:
-        """Return the responses of ``subject`` to ``benchmark``; ``None`` if the data have none.
+        """Return the responses of ``subject`` to ``benchmark``; ``None`` if there are none.
 
         ``known``: the ids of all cases of the benchmark.
         """
+        if benchmark.likelihood is not None and (why := self._no_likelihoods(subject)):
+            self.notes.append(f"{subject.name} on {benchmark.name} left out: {why}")
+            return None
         if not isinstance(subject, RecordedSubject):
             generator = partial(self.generator_of, subject.name)
             return GeneratedResponses(generator, subject, self._reported)
         assert self._directory is not None  # recorded answers need one
-        path = responses_file(self._directory, benchmark, subject.recorded)
+        path = responses_file(self._directory, benchmark.name, subject.recorded)
         if not path.is_file():
             return None
         recorded: RecordedResponses = read_responses(
             with_ids(read_table(path)),
             subject.name,
-            benchmark=benchmark,
+            benchmark=benchmark.name,
             model=subject.recorded,
             known=known,
-            keep_empty=self._loaded.profile.judges.scores_empty(benchmark),
+            keep_empty=self._loaded.profile.judges.scores_empty(benchmark.name),
         )
         self.digests[f"results/{path.name}"] = recorded.table.digest
-        self._recorded.setdefault(subject.name, {})[benchmark] = recorded.table.digest
+        self._recorded.setdefault(subject.name, {})[benchmark.name] = recorded.table.digest
         self.notes += recorded.notes
         return recorded
+
+    def _no_likelihoods(self, subject: SubjectConfig) -> str | None:
+        """Why ``subject`` gives no likelihoods of choices; ``None`` if it does."""
+        if isinstance(subject, RecordedSubject):
+            return "recorded answers are no likelihoods"
+        if subject.name in self._loaded.profile.served:
+            return "a served model gives no likelihoods"
+        if self._loaded.profile.choices.chat:
+            return "it has no chat template" if subject.prompt == "plain" else None
+        key = "kernel" if subject.kernel else "system" if subject.system is not None else None
+        return key and f"{key} has no effect without the chat template; set choices.chat = true"
 
     def check(self) -> None:
         """Raise `BadInput` if a model cannot be built or does not serve its subjects.
@@ -128,6 +143,8 @@ class SubjectResponses:
             self._loaded.profile.decoding,
             workspace.progress,
             kernel=lambda: self._kernel,
+            benchmarks=self._loaded.benchmarks,
+            chat_choices=self._loaded.profile.choices.chat,
             fresh=workspace.fresh,
         )
 
@@ -195,7 +212,7 @@ class SubjectResponses:
         (config,) = (s for s in self._loaded.profile.asked if s.name == subject)
         prompts = (self.generator_of(subject).prompt(case, config) for case in cases)
         return [
-            len(p) if isinstance(p, str) else sum(len(m["content"]) for m in p) for p in prompts
+            sum(len(m["content"]) for m in p) if isinstance(p, list) else len(p) for p in prompts
         ]
 
     def check_access(self, subjects: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from lek.benchmarks.benchmark import SHIPPED, Benchmark, Measure
 from lek.data.lem import Scores, read_scores, scores_file
 from lek.errors import BadInput
 from lek.generation.backend import Backend
-from lek.judges import reference
+from lek.judges import likelihood, reference
 from lek.judges.detectors import compliance_detector, degeneration_detector, refusal_detector
 from lek.judges.exact.judge import exact
 from lek.judges.llm import probe, prompt
@@ -50,6 +50,7 @@ _CODE = {
         "judges/exact/question.py",
     ),
     "reference": ("judges/reference.py",),
+    "likelihood": ("judges/likelihood.py",),
     "refusal_detector": _DETECTOR_CODE,
     "compliance_detector": _DETECTOR_CODE,
     "degeneration_detector": _DETECTOR_CODE,
@@ -129,9 +130,9 @@ class BenchmarkJudge:
         self.measures = tuple(m for m in benchmark.measures if m.name in judged)
 
     def __call__(self, case: Case, response: Response) -> Verdict:
-        """The verdict on ``response``; a response without a text is unscored."""
-        if response.text is None:
-            why = response.reason or "no response"
+        """The verdict on ``response``; it is unscored if the subject has no answer."""
+        if response.reason is not None:
+            why = response.reason
             verdicts = [
                 unscored_verdict(case, response, ms, "no_response", why, judge=judge.name)
                 for judge, ms in self._applying(case)
@@ -181,9 +182,11 @@ class BenchmarkJudge:
 
 
 def builtin_judge(name: str, config: JudgesConfig) -> Judge:
-    """The judge ``name`` (exact, reference or a detector), which needs no model and no records."""
+    """The judge ``name`` (exact, reference, likelihood or a detector) without model or records."""
     if name == "exact":
         return ImmediateJudge(name, exact)
+    if name == likelihood.NAME:
+        return ImmediateJudge(name, likelihood.likelihood)
     if name == "reference":
         return ImmediateJudge(name, partial(reference.reference, floor=config.reference.floor))
     return ImmediateJudge(name, DETECTORS[name])
@@ -236,6 +239,10 @@ class Judges:
                 for case in cases:
                     if applying := [m for m in measures if m.applies_to(case.reference)]:
                         reference.check(case, applying, place)
+            if kind == likelihood.NAME:
+                for case in cases:
+                    applying = [m for m in measures if m.applies_to(case.reference)]
+                    likelihood.check(case, applying, place)
             if kind == "recorded":
                 recorded = self._recorded(benchmark, subjects)
                 self.notes += recorded.notes({case.id for case in cases})
@@ -251,14 +258,17 @@ class Judges:
         score their measures, and the exact judge its own if there is no other judge. Measures that
         need a judge are left out if there is none.
         """
-        default = self._loaded.profile.judges.of(benchmark.name)
+        config = self._loaded.profile.judges
+        if config.left_out(benchmark.name):
+            return {}
+        default = config.of(benchmark.name)
         is_llm = default != NONE and JUDGE_KINDS[default].is_llm
         by_kind: dict[str, list[Measure]] = {}
         for measure in benchmark.measures:
             kind = default
             if is_llm and measure.rubric is not None:
                 pass
-            elif measure.detected:
+            elif measure.detected or measure.source == likelihood.NAME:
                 kind = measure.source
             elif measure.source == "exact":
                 if is_llm or default == NONE:
@@ -427,7 +437,7 @@ class Judges:
         for judge, case, response in answers:
             if not left:
                 return
-            if response is not None and response.text is None:
+            if response is not None and response.reason is not None:
                 continue  # nothing to judge
             unknown = Response(subject="", case=case.id, text=" ")
             for kind, keys, _ in judge.missing(case, response or unknown, left):

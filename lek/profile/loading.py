@@ -275,6 +275,10 @@ def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> 
             if field not in known:
                 hint = suggestion(field, known) or f"; {key} has {', '.join(known)}"
                 raise BadInput(f"{path}: data.{key}.columns.{field}: no such field{hint}")
+    for i, name in enumerate(profile.judges.required):
+        if name not in benchmarks:
+            hint = suggestion(name, benchmarks) or f"; there are {', '.join(benchmarks)}"
+            raise BadInput(f"{path}: judges.required[{i}] = '{name}': no such benchmark{hint}")
     for key, kind in profile.judges.lines.items():
         if key not in benchmarks:
             known = [*type(profile.judges).model_fields, *benchmarks]
@@ -373,13 +377,17 @@ def _check_judge(where: str, path: Path, profile: Profile, benchmark: Benchmark)
         hint = suggestion(name, kinds) or f"; one of {', '.join(kinds)}"
         raise BadInput(f"{where}: no such judge{hint}")
     check_settings(where, path, profile, name)
+    if benchmark.likelihood is not None and benchmark.name not in profile.judges.lines:
+        return  # no judge is asked
     if not JUDGE_KINDS[name].suits(benchmark):
-        suitable = [k.name for k in JUDGE_KINDS.values() if k.suits(benchmark)]
-        if profile.data.source != "lem":
-            suitable.remove("recorded")
-        raise BadInput(
-            f"{where}: cannot judge {benchmark.name}; use one of {', '.join(suitable)}, or '{NONE}'"
-        )
+        recorded = profile.data.source == "lem"
+        suitable = [
+            kind.name
+            for kind in JUDGE_KINDS.values()
+            if kind.suits(benchmark) and (recorded or kind.name != "recorded")
+        ]
+        use = f"use one of {', '.join(suitable)}, or '{NONE}'" if suitable else f"use '{NONE}'"
+        raise BadInput(f"{where}: cannot judge {benchmark.name}; {use}")
     if name == "recorded":
         if profile.data.source != "lem":
             raise BadInput(f"{where}: recorded verdicts need data.source = 'lem'")

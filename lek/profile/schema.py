@@ -534,16 +534,28 @@ class Decoding(Section):
     enable_thinking: bool | None = None
 
 
+class ChoicesConfig(Section):
+    """How the likelihoods of choices are asked, by benchmarks that score them.
+
+    ``chat``: whether a choice is the answer to a prompt in the chat template, instead of the
+    continuation of a plain text.
+    """
+
+    chat: bool = False
+
+
 class JudgesConfig(Section):
     """The kind of judge of each benchmark, and the settings of each kind.
 
     Further keys are names of benchmarks, with a kind of judge as value; ``default`` is the kind for
-    the others. ``none`` scores only measures that need no judge.
+    the others. ``none`` scores only measures that need no judge. ``required``: benchmarks that are
+    left out without a judge, because measures that need none would not justify the time to answer.
     """
 
     model_config = ConfigDict(extra="allow")  # for names of benchmarks, checked by `check`
 
     default: str = NONE
+    required: tuple[str, ...] = ()
     recorded: RecordedSettings = RecordedSettings()
     reference: ReferenceSettings = ReferenceSettings()
     gemini: GeminiSettings | None = None
@@ -558,6 +570,10 @@ class JudgesConfig(Section):
     def of(self, benchmark: str) -> str:
         """The kind of judge of ``benchmark``, or ``none``."""
         return str(self.lines.get(benchmark, self.default))
+
+    def left_out(self, benchmark: str) -> bool:
+        """Whether ``benchmark`` is not evaluated, because it has no judge and one is required."""
+        return benchmark in self.required and self.of(benchmark) == NONE
 
     def scores_empty(self, benchmark: str) -> bool:
         """Whether an empty answer to ``benchmark`` counts: always, except by recorded verdicts."""
@@ -595,6 +611,7 @@ class Profile(Section):
     kernel: str | None = None
     data: Data
     decoding: Decoding = Decoding()
+    choices: ChoicesConfig = ChoicesConfig()
     subjects: Annotated[tuple[SubjectConfig, ...], Field(min_length=1)]
     judges: JudgesConfig = JudgesConfig()
     gates: Gates = Gates()

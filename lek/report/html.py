@@ -42,6 +42,9 @@ def case(verdict: Verdict) -> str:
         for key, value in verdict.case.reference.items()
     )
     answer = f"none: {response.reason}" if response.text is None else response.text or "(empty)"
+    if response.likelihoods is not None:
+        likeliest = sorted(response.likelihoods.items(), key=lambda pair: -pair[1])
+        answer = "\n".join(f"{value:.3f} nat: {choice}" for choice, value in likeliest)
     tokens = "" if response.thought_tokens is None else f" ({response.thought_tokens:,} tokens)"
     texts = [
         ("case", verdict.case.prompt),

@@ -81,7 +81,7 @@ def _count(
     max_tokens = plan.loaded.profile.decoding.max_tokens
     for case in cases:
         response = stored.get(case.id)
-        if response is not None and response.text is None:
+        if response is not None and response.reason is not None:
             continue  # nothing to judge
         unknown = Response(subject=subject, case=case.id, text=" ")
         for kind, keys, characters in judge.missing(case, response or unknown):

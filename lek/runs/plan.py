@@ -65,6 +65,8 @@ class Plan:
         """Why ``benchmark`` cannot be evaluated, or ``None`` if it can."""
         if benchmark not in self.loaded.benchmarks:
             return f"profile {self.loaded.name} does not include {benchmark}"
+        if self.loaded.profile.judges.left_out(benchmark):
+            return f"{benchmark} is evaluated only with a judge; choose one with --lek-judge"
         if benchmark not in self.cases:
             return f"no cases of {benchmark} in {self.place}"
         if not self.benchmark_judges[benchmark].measures:
@@ -224,6 +226,9 @@ def make_plan(
     responses.check()
     sampled = []
     for name, benchmark in loaded.benchmarks.items():
+        if profile.judges.left_out(name):
+            plan.benchmark_judges[name] = judges.of(benchmark, (), (), "")
+            continue
         source = case_source(loaded, benchmark, directory)
         if source is None:
             continue
@@ -235,7 +240,7 @@ def make_plan(
         if len(plan.cases[name]) < len(cases):
             sampled.append(f"{len(plan.cases[name])} of {len(cases):,} cases of {name}")
         for subject in profile.subjects:
-            answers = responses.of(subject, name, {c.id for c in cases})
+            answers = responses.of(subject, benchmark, {c.id for c in cases})
             if answers is not None:
                 plan.answers[name, subject.name] = answers
         plan.benchmark_judges[name] = judges.of(benchmark, plan.subjects(name), cases, found.name)
@@ -303,13 +308,17 @@ def _check_names(plan: Plan) -> None:
 def _left_out(plan: Plan) -> list[str]:
     """One line on the subjects and benchmarks that the data lack."""
     profile = plan.loaded.profile
-    benchmarks = [b for b in plan.loaded.benchmarks if not plan.subjects(b)]
+    left_out = profile.judges.left_out
+    benchmarks = [b for b in plan.loaded.benchmarks if not plan.subjects(b) and not left_out(b)]
     present = {s for _, s in plan.answers}
     subjects = [s for s in profile.subject_names if s not in present]
     incomplete = []
     for subject in (s for s in profile.subject_names if s in present):
         missing = [
-            b for b in plan.cases if b not in benchmarks and (b, subject) not in plan.answers
+            name
+            for name, benchmark in plan.loaded.benchmarks.items()
+            if name in plan.cases and name not in benchmarks
+            if benchmark.likelihood is None and (name, subject) not in plan.answers
         ]
         incomplete += [f"{subject} on {', '.join(missing)}"] if missing else []
     parts = [f"subjects {', '.join(subjects)}"] if subjects else []
