@@ -311,7 +311,9 @@ def _left_out(plan: Plan) -> list[str]:
     left_out = profile.judges.left_out
     benchmarks = [b for b in plan.loaded.benchmarks if not plan.subjects(b) and not left_out(b)]
     present = {s for _, s in plan.answers}
-    subjects = [s for s in profile.subject_names if s not in present]
+    answered = [b for n, b in plan.loaded.benchmarks.items() if n in plan.cases]
+    with_answers = any(benchmark.likelihood is None for benchmark in answered)
+    subjects = [s for s in profile.subject_names if s not in present and with_answers]
     incomplete = []
     for subject in (s for s in profile.subject_names if s in present):
         missing = [

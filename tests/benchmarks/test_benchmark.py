@@ -55,6 +55,94 @@ def test_read_benchmark(folder: Path) -> None:
         benchmark["metre"]
 
 
+CHOICES = """
+name = "quiz"
+marker = "facts"
+judges = []
+
+[fields]
+right = { type = "texts", required = true }
+wrong = { type = "texts", required = true }
+key = {}
+
+[likelihood]
+examples = "examples.txt"
+
+[measures.best]
+source = "likelihood"
+true = "right"
+false = "wrong"
+
+[measures.share]
+source = "likelihood"
+choices = "wrong"
+answer = "key"
+score = "share"
+"""
+
+
+@pytest.fixture
+def quiz(tmp_path: Path) -> Path:
+    path = tmp_path / "quiz"
+    path.mkdir()
+    (path / "benchmark.toml").write_text(CHOICES)
+    (path / "examples.txt").write_text("Q: 1 + 1?\nA: 2\n\n")
+    return path
+
+
+def test_a_benchmark_of_likelihoods(quiz: Path) -> None:
+    benchmark = read_benchmark(quiz)
+    assert benchmark.likelihood is not None
+    assert benchmark.likelihood.examples == "Q: 1 + 1?\nA: 2\n\n"
+    assert benchmark.likelihood.prompt == "Q: {prompt}\nA:"
+    assert benchmark["best"].applies_to({"right": ["a"], "wrong": ["b"]})
+    assert not benchmark["best"].applies_to({"right": ["a"]})
+    assert benchmark["share"].scale.fault(0.25) is None
+    assert benchmark["best"].scale.fault(0.25) is not None
+    restored = Benchmark.from_description("quiz", benchmark.describe())
+    assert restored["share"].scale == benchmark["share"].scale
+    assert not restored["best"].applies_to({"right": ["a"]})
+    digest = benchmark.digest
+    (quiz / "examples.txt").write_text("Q: 1 + 2?\nA: 3\n\n")
+    assert read_benchmark(quiz).digest != digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('false = "wrong"\n', "", "measures.best: give the fields true and false, or choices"),
+        ('true = "right"', 'choices = "right"', "measures.best: give the fields true and false"),
+        ('true = "right"', 'true = "rigth"', "no such field, did you mean 'right'?"),
+        ('true = "right"', 'true = "key"', "has the type any; expected text or texts"),
+        ('score = "share"', 'score = "sum"', "Invalid enum value 'sum'"),
+        ('"likelihood"\ntrue', '"exact"\ntrue', "only for source = 'likelihood'; delete it"),
+        ('score = "share"', 'rubric = "r.md"', "no judge scores likelihoods; delete it"),
+        ("[measures.best]", '[measures.ok]\nsource = "refusal_detector"\n\n[measures.best]',
+         "measures.ok.source = 'refusal_detector': likelihoods are no answers"),
+        ('examples = "examples.txt"', 'examples = "no.txt"', "examples = 'no.txt': cannot be read"),
+        ('examples = "examples.txt"', 'examples = "../x"', "expected the name of a file"),
+        ('examples = "examples.txt"', 'prompt = "Q:"', "likelihood.prompt: must contain {prompt}"),
+        ('examples = "examples.txt"', 'choice = "A:"', "likelihood.choice: must contain {choice}"),
+    ],
+)  # fmt: skip
+def test_a_faulty_benchmark_of_likelihoods_is_an_error(
+    quiz: Path, old: str, new: str, message: str
+) -> None:
+    assert old in CHOICES
+    (quiz / "benchmark.toml").write_text(CHOICES.replace(old, new, 1))
+    with pytest.raises(BadInput) as caught:
+        read_benchmark(quiz)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_prompt_for_choices_needs_a_measure_of_likelihoods(folder: Path) -> None:
+    with (folder / "benchmark.toml").open("a") as file:
+        file.write("[likelihood]\n")
+    with pytest.raises(BadInput, match="no measure has source = 'likelihood'"):
+        read_benchmark(folder)
+
+
 def test_a_description_restores_the_benchmark(folder: Path) -> None:
     benchmark = read_benchmark(folder)
     restored = Benchmark.from_description("poetry", benchmark.describe())
@@ -128,7 +216,7 @@ def test_resolve_names_and_paths(folder: Path) -> None:
 
 
 def test_shipped_benchmarks() -> None:
-    assert set(shipped()) == set(NAMES)
+    assert set(shipped()) == {*NAMES, "truthfulqa_mc"}
     for name, benchmark in shipped().items():
         assert benchmark.name == name
 
@@ -152,5 +240,5 @@ def constants(tree: ast.AST) -> set[str]:
 
 def test_no_benchmark_name_is_in_the_code() -> None:
     for path in (ROOT / "lek").rglob("*.py"):
-        names = constants(ast.parse(path.read_text())) & set(NAMES)
+        names = constants(ast.parse(path.read_text())) & {*NAMES, "truthfulqa_mc"}
         assert not names, f"{path.relative_to(ROOT)} contains {names}"

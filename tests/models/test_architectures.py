@@ -16,6 +16,7 @@ from support.project import Project
 
 from lek.errors import BadInput
 from lek.generation.backend import Request, chat
+from lek.generation.likelihood import Choices, log_likelihoods
 from lek.generation.mlx import MlxBackend, bytes_per_sequence
 from lek.models import lora
 from lek.models.architectures import architecture
@@ -128,6 +129,22 @@ def test_an_answer_does_not_depend_on_the_batch(model: Path) -> None:
     assert greedy(backend, prompts()) == alone
     assert greedy(backend, prompts()[:2]) == alone[:2]  # as many as heads for keys
     assert len(set(alone)) > 1
+
+
+def test_likelihoods_do_not_depend_on_the_batch(model: Path) -> None:
+    loaded = load(model, FORM).model
+    rng = np.random.default_rng(0)
+
+    def ids(count: int) -> list[int]:
+        return [int(i) for i in rng.integers(6, 300, count)]
+
+    start = ids(40)
+    questions = [Choices([*start, *ids(1 + i % 2)], [ids(n) for n in (1, 2, 5)]) for i in range(4)]
+    together = dict(log_likelihoods(loaded, questions, 64))
+    for i, question in enumerate(questions):
+        for n, choice in enumerate(question.choices):
+            ((_, (alone,)),) = log_likelihoods(loaded, [Choices(question.context, [choice])], 1)
+            assert together[i][n] == pytest.approx(alone, abs=1e-3)
 
 
 def test_lora_is_fused_as_it_was_trained(model: Path, tmp_path: Path) -> None:
