@@ -117,6 +117,14 @@ TRUTHFULQA = [
     }
     for i in range(3)
 ]
+CHOICES = [
+    {
+        "question": f"Is {i} so?",
+        "mc1_targets": {"choices": ["Yes", "No"], "labels": [1, 0]},
+        "mc2_targets": {"choices": ["Yes", "It is", "No"], "labels": [1, 1, 0]},
+    }
+    for i in range(3)
+]
 DO_NOT_ANSWER = [
     {
         "id": i,
@@ -163,6 +171,14 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
             "validation",
             TRUTHFULQA,
             "truthfulqa/truthful_qa/generation",
+        ),
+        (
+            "truthfulqa/truthful_qa",
+            "multiple_choice",
+            "multiple_choice",
+            "validation",
+            CHOICES,
+            "truthfulqa/truthful_qa/multiple_choice",
         ),
         (
             "LibrAI/do-not-answer",
@@ -354,9 +370,10 @@ def test_a_profile_of_a_real_model_with_tiny_ones(
     done = project.evaluate("evals", "--lek-limit=2", *models, env=environ, process=True)
     assert done.code == 1, done.out  # two cases are too few for a gate
     assert {s["name"] for s in done.run["subjects"]} == set(SUBJECTS)
-    benchmarks = ("gsm8k", "truthfulqa", "do_not_answer", "toxigen", "ethics", "xstest")
+    benchmarks = ("gsm8k", "truthfulqa_mc", "do_not_answer", "xstest")  # the others need a judge
     cases = {(v["response"]["subject"], v["case"]["benchmark"]) for v in done.verdicts}
     assert cases == {(subject, benchmark) for subject in SUBJECTS for benchmark in benchmarks}
-    assert all(v["response"]["text"] is not None for v in done.verdicts)
+    assert all(v["response"]["reason"] is None for v in done.verdicts)
     rulings = [gate["ruling"] for gate in done.run["gates"]]
-    assert rulings == ["unmeasured"] * 5 + ["not selected"] * 6
+    assert rulings == ["unmeasured"] * 6 + ["not selected"] * 6
+    assert not any("toxigen" in request for request in hub.asked)  # it is gated

@@ -184,15 +184,17 @@ def _tree(directory: Path) -> list[dict[str, Any]]:
 def write_dataset(
     folder: Path, config: str, split: str, rows: list[dict[str, Any]], subfolder: str = "data"
 ) -> Path:
-    """Write a data set of one Parquet file to ``folder``, and return that file."""
+    """Write a configuration of one Parquet file to the data set ``folder``; return that file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = folder / subfolder / f"{split}-00000-of-00001.parquet"
     file.parent.mkdir(parents=True)
     pq.write_table(pa.Table.from_pylist(rows), file)
-    (folder / "README.md").write_text(
-        f"---\nconfigs:\n- config_name: {config}\n  data_files:\n"
+    card = folder / "README.md"
+    others = card.read_text().removesuffix("---\n") if card.is_file() else "---\nconfigs:\n"
+    card.write_text(
+        f"{others}- config_name: {config}\n  data_files:\n"
         f"  - split: {split}\n    path: {subfolder}/{split}-*\n---\n"
     )
     return file
