@@ -43,7 +43,8 @@ def main() -> int:
     options.add_argument("--runs", type=int, default=3)
     given = options.parse_args()
     print(missing() or "OpenBLAS or a GPU is in use")
-    loaded = load(given.model, NumericFormat("float32", dequantize=True))
+    form = NumericFormat("float32", dequantize=True)
+    loaded, backend = load(given.model, form), MlxBackend.open(given.model, form)
     cases = [
         c
         for b in BENCHMARKS
@@ -85,7 +86,7 @@ def main() -> int:
             profile = _profile(Path(home), given.model)
             generator = SubjectResponses(profile, ROOT, Workspace(Path(home), Silent())).generator
             # the model is already in memory, as for the other two
-            generator.models.load("base", MlxBackend(loaded, given.model))
+            generator.models.load("base", backend)
             begun = time.perf_counter()
             answers = generator.ask("base", "benchmark", prompts)
             taken.append(time.perf_counter() - begun)

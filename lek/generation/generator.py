@@ -29,6 +29,7 @@ CODE = (
     "models/hooks.py",
     "models/chat_template.py",
     "models/corrections.py",
+    "models/exponentials.py",
     "text/thoughts.py",
 )  # the files that compute an answer from weights and messages
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from lek.models.exponentials import log_sum_exp
 from lek.models.hooks import with_forward_hooks
 
 _CONTEXTS = 64  # at most, in a batch
@@ -65,7 +66,7 @@ def _group(
     last = start.logits(
         contexts, cache, [(i, contexts.shape[1] - 1) for i in range(len(questions))]
     )
-    first = last - mx.logsumexp(last, axis=-1, keepdims=True)
+    first = last - log_sum_exp(last)
     all_choices = [(i, n) for i, q in enumerate(questions) for n in range(len(q.choices))]
     heads = mx.array([[i, questions[i].choices[n][0]] for i, n in all_choices])
     sums = [[0.0] * len(q.choices) for q in questions]
@@ -86,7 +87,7 @@ def _group(
         logits = start.logits(inputs, _rows(cache, [i for i, _ in batch]), positions)
         targets = mx.array([token for t in tokens for token in t[1:]])
         scores = mx.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
-        values = (scores - mx.logsumexp(logits, axis=-1)).tolist()
+        values = (scores - log_sum_exp(logits)[:, 0]).tolist()
         for (row, _), score in zip(positions, values, strict=True):
             i, n = batch[row]
             sums[i][n] += score

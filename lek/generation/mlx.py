@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 from lek.generation.backend import Chat, Completion, Question, Request
 from lek.generation.likelihood import Choices, log_likelihoods
+from lek.models import exponentials
 from lek.models.chat_template import render
 from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Decoding
@@ -32,7 +33,9 @@ class MlxBackend:
     @classmethod
     def open(cls, directory: Path, form: NumericFormat) -> Self:
         """Load the model in ``directory``, converted to ``form``."""
-        return cls(load(directory, form), directory)
+        loaded = load(directory, form)
+        exponentials.use_in_activations(loaded.model)
+        return cls(loaded, directory)
 
     def complete(
         self,
@@ -119,12 +122,15 @@ class MlxBackend:
             return
         size = self._batch_size(max(len(tokens[i]) + room[i] for i in order), decoding)
         tokenizer = self._loaded.tokenizer
+        model: Any = self._loaded.model
+        greedy = None if decoding.temperature else _Likeliest(model)
         generator = cast(Any, BatchGenerator)(
-            self._loaded.model,
+            greedy or model,
+            sampler=greedy and greedy.sample,
             stop_tokens=[[t] for t in tokenizer.eos_token_ids],
             completion_batch_size=size,
             # padding before a prompt would change the state of a recurrent layer
-            prefill_batch_size=1 if _is_recurrent(self._loaded.model) else min(size, 16),
+            prefill_batch_size=1 if _is_recurrent(model) else min(size, 16),
         )
         start = time.perf_counter()
         samplers = [_sampler(i, decoding) for i in order] if decoding.temperature else None
@@ -209,6 +215,32 @@ class MlxBackend:
         if size is None:  # an unknown config: one sequence at a time is always safe
             return 1
         return max(1, min(decoding.batch_size, int(budget // size)))
+
+
+class _Likeliest:
+    """A model that keeps the likeliest next tokens, in place of the logits of its last call.
+
+    mlx_lm computes the probabilities of the whole vocabulary from the logits that it gets, which
+    greedy decoding does not need. It gets zeros, of a vocabulary of one token.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._tokens: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, inputs: Any, **options: Any) -> Any:
+        import mlx.core as mx
+
+        logits = self._model(inputs, **options)
+        self._tokens = mx.argmax(logits[:, -1], axis=-1)
+        return mx.zeros((*inputs.shape, 1))
+
+    def sample(self, logprobs: Any) -> Any:
+        """Return the tokens of the last call, one for each row of ``logprobs``."""
+        return self._tokens
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:
