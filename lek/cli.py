@@ -67,7 +67,7 @@ def build(
 ) -> None:
     """Build all subjects or one; with --out, export it as a model directory with a card."""
     with _input_errors():
-        loaded, builder = _builder(profile)
+        loaded = _load(profile)
         if subject in loaded.profile.served:
             address = loaded.profile.served[subject].base_url
             raise BadInput(f"{loaded.path}: {subject} is served by {address}; nothing to build")
@@ -76,7 +76,9 @@ def build(
             raise BadInput(f"{loaded.path}: nothing to build; no subject has 'model'")
         if subject is None and out is not None:
             raise BadInput(f"--out {out}: name the subject to export; there are {', '.join(names)}")
-        for name in names if subject is None else [_known(loaded, subject)]:
+        chosen = names if subject is None else [_known(loaded, subject)]
+        builder = _builder(loaded, chosen)
+        for name in chosen:
             typer.echo(f"{name}: {builder.directory(name)}")
             if out is not None:
                 builder.export(name, out)
@@ -203,19 +205,21 @@ def _load(name: str) -> LoadedProfile:
         raise BadInput(str(e).replace("--lek-profile", "--profile")) from e
 
 
+def _responses(loaded: LoadedProfile, subjects: list[str]) -> SubjectResponses:
+    """The responses of a profile whose models, and those of ``subjects``, have been checked."""
+    responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
+    responses.check()
+    responses.check_downloads(subjects)
+    responses.check_access(subjects)
+    return responses
+
+
 def _generator(loaded: LoadedProfile, subject: str) -> Any:
-    """The generator of ``subject``; models, or the key of a server, have been checked."""
-    responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
-    responses.check()
-    responses.check_access([subject])
-    return responses.generator_of(subject)
+    return _responses(loaded, [subject]).generator_of(subject)
 
 
-def _builder(profile: str) -> tuple[LoadedProfile, Any]:
-    loaded = _load(profile)
-    responses = SubjectResponses(loaded, Path(), Workspace(Path(".lek"), Progress()))
-    responses.check()
-    return loaded, responses.generator.models.builder
+def _builder(loaded: LoadedProfile, subjects: list[str]) -> Any:
+    return _responses(loaded, subjects).generator.models.builder
 
 
 def _known(loaded: LoadedProfile, subject: str) -> str:

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -42,12 +42,17 @@ class Scale(NamedTuple):
     fraction: bool = False
     graded: bool = False
 
+    @property
+    def binary(self) -> bool:
+        """Whether every value is 0 or 1."""
+        return self.fraction and not self.graded
+
     def __str__(self) -> str:
         return f"{self.low:g}-{self.high:g}"
 
     def fault(self, value: float) -> str | None:
         """Why ``value`` is not on the scale; ``None`` if it is."""
-        if self.fraction and not self.graded and value not in (0, 1):
+        if self.binary and value not in (0, 1):
             return f"is {value:g}, neither 0 nor 1"
         return None if self.low <= value <= self.high else f"is {value:g}, outside {self}"
 
@@ -74,9 +79,10 @@ class Choices:
         return tuple(f for f in (self.true, self.false, self.choices, self.answer) if f)
 
     def of(self, fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-        """The true and the false choices of a case with ``fields``, each without repetitions.
+        """The true and the false choices of a case with ``fields``.
 
-        Raises `ValueError` if one of the two kinds is missing, or if a choice is of both.
+        Blank texts and repetitions are left out. Raises `ValueError` if one of the two kinds is
+        missing, or if a choice is of both.
         """
         if self.choices is not None:
             choices = _texts(fields[self.choices])
@@ -84,7 +90,8 @@ class Choices:
             true, false = [choices[right]], choices[:right] + choices[right + 1 :]
         else:
             true, false = _texts(fields[str(self.true)]), _texts(fields[str(self.false)])
-        if not any(map(str.strip, true)) or not any(map(str.strip, false)):
+        true, false = ([text for text in texts if text.strip()] for texts in (true, false))
+        if not true or not false:
             raise ValueError("needs a true and a false choice")
         if both := set(true) & set(false):
             raise ValueError(f"{min(both)!r} is a true and a false choice")
@@ -261,7 +268,7 @@ class Benchmark:
                 "source": m.source,
                 "where": dict(m.where),
                 **({"graded": True} if m.scale.graded else {}),
-                **({"fields": list(m.choices.fields)} if m.choices else {}),
+                **({"choices": asdict(m.choices)} if m.choices else {}),
             }
             for m in self.measures
         }
@@ -281,7 +288,7 @@ class Benchmark:
                 ),
                 source=found["source"],
                 where=tuple(found["where"].items()),
-                choices=Choices(*found["fields"]) if "fields" in found else None,
+                choices=Choices(**found["choices"]) if "choices" in found else None,
             )
             for measure, found in described["measures"].items()
         )
@@ -444,7 +451,7 @@ def _check(path: Path, file: _File) -> None:
         if (measure.source == "judge") != (measure.scale is not None):
             raise BadInput(
                 f"{where}.scale: " + ("missing; give [low, high]" if measure.scale is None
-                else f"not for source = '{measure.source}', which gives 0 or 1")
+                else f"not for source = '{measure.source}', which gives 0 to 1")
             )  # fmt: skip
         if measure.scale is not None and not measure.scale[0] < measure.scale[1]:
             raise BadInput(f"{where}.scale = {list(measure.scale)}: expected [low, high]")
@@ -477,8 +484,8 @@ def _check_choices(where: str, file: _File, measure: _Measure) -> None:
             raise BadInput(f"{where}.{key}: only for source = 'likelihood'; delete it")
         if "likelihood" in {m.source for m in file.measures.values()}:
             raise BadInput(
-                f"{where}.source = '{measure.source}': likelihoods are no answers that it could "
-                "score; put the measure into another benchmark"
+                f"{where}.source = '{measure.source}': cannot be combined with source = "
+                "'likelihood'; put the measure into another benchmark"
             )
         return
     if given not in ({"true", "false"}, {"choices", "answer"}):

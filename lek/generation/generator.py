@@ -263,8 +263,8 @@ class Generator:
     def _key(self, fingerprint: str, name: str, prompt: Prompt) -> str:
         """The key in the store; ``name`` counts only if it seeds the sampling."""
         code = {"code": code_digest(*self.models.code)}
-        if isinstance(prompt, Question):  # nothing is decoded
-            return key_of(fingerprint, prompt, code)
+        if isinstance(prompt, Question):  # nothing is decoded, but a template may be rendered
+            return key_of(fingerprint, prompt, code | {"thinking": self.decoding.enable_thinking})
         settings = self.decoding.model_dump(include={"max_tokens", "temperature", "top_p", "seed"})
         sampled = {**settings, "name": name}
         greedy = {"max_tokens": settings["max_tokens"], "temperature": 0.0}

@@ -2,8 +2,8 @@
 
 What all contexts begin with, such as the examples of a benchmark, is computed once, and the rest of
 each context once for all of its choices. Sequences of a batch have the same length up to the
-choices, which are padded on the right, so nothing depends on the batch. Logits are computed only
-where a token of a choice is predicted.
+choices, which are padded on the right: in float32, nothing depends on the batch. Logits are
+computed only where a token of a choice is predicted.
 """
 
 import copy
@@ -16,7 +16,8 @@ from lek.models.hooks import with_forward_hooks
 
 _CONTEXTS = 64  # at most, in a batch
 _MAX_LOGITS = 2**26  # floats in the logits of a batch: a quarter of a gigabyte
-_ENOUGH, _MOST_PADDED = 48, 1.15  # tokens of a batch for full speed; its tokens with padding
+_ENOUGH = 48  # tokens in a batch, from which on larger batches are hardly faster
+_MOST_PADDED = 1.15  # tokens with padding, relative to those without, in a larger batch
 
 
 class Choices(NamedTuple):
@@ -32,7 +33,7 @@ def log_likelihoods(
     """Yield the index of each of ``questions``, and the log-likelihoods of its choices, in nat.
 
     The log-likelihood of a choice is the sum over its tokens. ``model``: of mlx_lm. ``rows``: the
-    largest number of choices in a batch. Questions with short contexts come first.
+    largest number of sequences in a batch. Questions with short contexts come first.
     """
     if not questions:
         return
@@ -41,8 +42,9 @@ def log_likelihoods(
     order = sorted(range(len(questions)), key=lambda i: len(questions[i].context))
     for _, group in groupby(order, key=lambda i: len(questions[i].context)):
         same_length = list(group)
-        for at in range(0, len(same_length), _CONTEXTS):
-            indices = same_length[at : at + _CONTEXTS]
+        size = min(_CONTEXTS, rows)
+        for at in range(0, len(same_length), size):
+            indices = same_length[at : at + size]
             sums = _group(start, [questions[i] for i in indices], shared, rows)
             yield from zip(indices, sums, strict=True)
 
@@ -123,7 +125,7 @@ class _Start:
         from mlx_lm.models.cache import make_prompt_cache
 
         self._model, self._cache = model, make_prompt_cache(model)
-        self._norm = _last_norm(model)
+        self._norm = _last_norm(model) if len(self._cache) <= len(model.layers) else None
         step = 2048
         for at in range(0, len(tokens), step):
             part = mx.array([list(tokens[at : at + step])])

@@ -6,6 +6,7 @@ answer is complete. In float32 an answer does not depend on the other prompts of
 
 import gc
 import hashlib
+import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -69,11 +70,15 @@ class MlxBackend:
             first = self._tokens(rendered, context)
             texts = [rendered + form.replace("{choice}", choice) for choice in choices]
             sequences = [self._tokens(text, context) for text in texts]
-            common = min(_common(first, sequence) for sequence in sequences)
+            common = min((_common(first, s) for s in sequences), default=len(first))
             tokens = Choices(first[:common], [sequence[common:] for sequence in sequences])
-            longest = max(map(len, sequences))
+            longest = max(map(len, sequences), default=common)
             reason = None
-            if self._context is not None and longest > self._context:
+            if not choices:
+                reason = "no measure applies to the case, so there are no choices"
+            elif isinstance(context, list) and self._opens_thought(rendered):
+                reason = "the chat template opens a thought; set decoding.enable_thinking = false"
+            elif self._context is not None and longest > self._context:
                 reason = f"{longest} tokens, the model's context {self._context}"
             elif not common or not all(tokens.choices):
                 reason = "the tokenizer gives no tokens to the prompt or to a choice"
@@ -85,12 +90,14 @@ class MlxBackend:
             return
         longest = max(len(t.context) + max(map(len, t.choices)) for _, _, t in asked)
         rows = self._batch_size(longest, decoding)
-        found = log_likelihoods(self._loaded.model, [tokens for _, _, tokens in asked], rows)
-        for i, values in found:
+        questions = [tokens for _, _, tokens in asked]
+        for i, values in log_likelihoods(self._loaded.model, questions, rows):
             request, rendered, tokens = asked[i]
             assert isinstance(request.prompt, Question)
             count = sum(map(len, tokens.choices))
             on_tokens(count)
+            found = dict(zip(request.prompt.choices, values, strict=True))
+            finite = all(map(math.isfinite, values))
             yield Completion(
                 id=request.id,
                 text=None,
@@ -99,7 +106,8 @@ class MlxBackend:
                 prompt_tokens=len(tokens.context),
                 completion_tokens=count,
                 seconds=round(time.perf_counter() - start, 3),
-                likelihoods=dict(zip(request.prompt.choices, values, strict=True)),
+                reason=None if finite else "a likelihood is not finite; set decoding.dtype",
+                likelihoods=found if finite else None,
             )
 
     def _texts(
@@ -166,9 +174,7 @@ class MlxBackend:
     def _parts(self, answer: list[int], rendered: str) -> thoughts.Parts:
         """The thought and the answer in a model's tokens, after the prompt ``rendered``."""
         tokenizer = self._loaded.tokenizer
-        start, end = thoughts.START, thoughts.END
-        if tokenizer.has_thinking:
-            start, end = tokenizer.think_start, tokenizer.think_end
+        start, end = self._marks
         added = tokenizer.added_tokens_decoder.items()
         marks = {i: t.content for i, t in added if t.special and t.content in (start, end)}
         text, rest = "", list[int]()
@@ -179,7 +185,19 @@ class MlxBackend:
             else:
                 rest.append(token)
         text += tokenizer.decode(rest, skip_special_tokens=True)
-        return thoughts.split(text, start, end, is_open=rendered.rstrip().endswith(start))
+        return thoughts.split(text, start, end, is_open=self._opens_thought(rendered))
+
+    @property
+    def _marks(self) -> tuple[str, str]:
+        """The marks at the start and the end of a thought."""
+        tokenizer = self._loaded.tokenizer
+        if tokenizer.has_thinking:
+            return str(tokenizer.think_start), str(tokenizer.think_end)
+        return thoughts.START, thoughts.END
+
+    def _opens_thought(self, rendered: str) -> bool:
+        """Whether the prompt ends with the start of a thought."""
+        return rendered.rstrip().endswith(self._marks[0])
 
     def _count(self, thought: str | None) -> int | None:
         if thought is None:

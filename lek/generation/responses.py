@@ -84,11 +84,11 @@ class SubjectResponses:
     def _no_likelihoods(self, subject: SubjectConfig) -> str | None:
         """Why ``subject`` gives no likelihoods of choices; ``None`` if it does."""
         if isinstance(subject, RecordedSubject):
-            return "recorded answers are no likelihoods"
+            return "recorded answers have no likelihoods"
         if subject.name in self._loaded.profile.served:
             return "a served model gives no likelihoods"
         if self._loaded.profile.choices.chat:
-            return "it has no chat template" if subject.prompt == "plain" else None
+            return "prompt = 'plain' uses no chat template" if subject.prompt == "plain" else None
         key = "kernel" if subject.kernel else "system" if subject.system is not None else None
         return key and f"{key} has no effect without the chat template; set choices.chat = true"
 
@@ -103,6 +103,15 @@ class SubjectResponses:
             check(self._loaded)
             if not self._workspace.dry:
                 self.generator.models.builder.recipes.try_sources()
+
+    def check_downloads(self, subjects: Iterable[str]) -> None:
+        """Raise `BadInput` if a model of ``subjects`` is to be downloaded, but cannot be or used.
+
+        Its files besides weights are downloaded for this.
+        """
+        names = {subject.name for subject in self._loaded.profile.models}
+        if asked := [subject for subject in subjects if subject in names]:
+            self.generator.models.builder.recipes.try_downloads(asked)
 
     def generator_of(self, subject: str) -> Any:
         """The generator that asks ``subject``."""

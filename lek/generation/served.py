@@ -134,7 +134,7 @@ class ServedModels:
             raise BadInput(f"{where}: {problem}")
 
     def reported(self, subject: str) -> list[dict[str, str]]:
-        """Return what servers that gave answers of ``subject`` called themselves, for the run."""
+        """Return the names that servers reported with answers of ``subject``, for the run."""
         rows = self._store.run(
             "SELECT model, system_fingerprint FROM servers WHERE fingerprint = ? ORDER BY rowid",
             (self.fingerprint(subject),),

@@ -1,4 +1,4 @@
-"""Corrections of architectures of mlx_lm that compute something else than the model.
+"""Corrections of architectures of mlx_lm whose output differs from that of the original model.
 
 Each applies to a loaded model, without a change of its weights:
 

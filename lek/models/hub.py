@@ -32,7 +32,10 @@ def fetch(model: str, revision: str | None, directory: Path) -> Path:
     if downloaded is not None:
         return downloaded
     with _errors(model, directory):
-        return _snapshot(model, revision, PATTERNS)
+        snapshot = _snapshot(model, revision, PATTERNS)
+    if not _is_complete(snapshot):  # what an earlier download left, without a network
+        raise BadInput(_unreachable(model, directory))
+    return snapshot
 
 
 def fetch_description(model: str, revision: str | None, directory: Path) -> Path:
@@ -56,22 +59,30 @@ def fetch_description(model: str, revision: str | None, directory: Path) -> Path
 @contextmanager
 def _errors(model: str, directory: Path) -> Iterator[None]:
     """Raise `BadInput`, with what to do, for errors of the hub within the block."""
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         yield
+    except BadInput:
+        raise
     except HfHubHTTPError as e:
         status = getattr(e.response, "status_code", "nothing")
         raise BadInput(
             f"{model}: the hub returned HTTP {status}; check the name; for a gated model, accept "
             "its terms on the hub and log in with 'hf auth login'"
         ) from e
-    except (LocalEntryNotFoundError, OSError) as e:
-        reason = "the hub cannot be reached; check the network"
-        if HF_HUB_OFFLINE:
-            reason = "the hub is not asked, because HF_HUB_OFFLINE is set; unset it to download"
-        raise BadInput(f"{model}: no directory {directory}, and {reason}") from e
+    except Exception as e:  # of the HTTP library, which depends on the version
+        raise BadInput(_unreachable(model, directory)) from e
+
+
+def _unreachable(model: str, directory: Path) -> str:
+    """The error for a model that is neither on this machine nor can be downloaded now."""
+    from huggingface_hub.constants import HF_HUB_OFFLINE
+
+    reason = "the hub cannot be reached; check the network"
+    if HF_HUB_OFFLINE:
+        reason = "HF_HUB_OFFLINE is set; unset it to download"
+    return f"{model}: no directory {directory}, and {reason}"
 
 
 def local(model: str, revision: str | None, directory: Path) -> Path | None:

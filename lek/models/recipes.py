@@ -9,7 +9,7 @@ the store.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -70,7 +70,13 @@ CODE = {
         "text/encoding.py",
     ),
 }
-_TRIED_BY = ("models/checks.py", "models/chats.py", "models/chat_template.py")
+_TRIED_BY = (
+    "models/checks.py",
+    "models/chats.py",
+    "models/chat_template.py",
+    "models/weights.py",
+    *CODE["gguf"],
+)
 _MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".tiktoken", ".txt")
 
 
@@ -166,29 +172,42 @@ class Recipes:
     def at_hand(self) -> bool:
         """Whether every source is on this machine, so that recipes need no download."""
         sources = [s for s in self._subjects.values() if isinstance(s, ModelSubject)]
-        return all(
-            is_gguf(s.model) or local(s.model, s.revision, self._loaded.relative(s.model))
-            for s in sources
-        )
+        return all(map(self._is_local, sources))
 
     def try_sources(self) -> None:
-        """Raise `BadInput` if a source does not serve the subjects that are made from it.
+        """Raise `BadInput` if a source on this machine does not serve the subjects made from it.
 
-        Each source on this machine is tried once in this form, without reading its weights: it is
-        loaded by mlx_lm, a prompt is rendered by its chat template, and training examples are
-        tokenized. Of a source that is still to be downloaded, the files besides weights are
-        downloaded and tried.
+        Each is tried once in this form, without reading its weights: it is loaded by mlx_lm, a
+        prompt is rendered by its chat template, and training examples are tokenized.
         """
         for subject in self._subjects.values():
-            if not isinstance(subject, ModelSubject):
-                continue
-            path = self._loaded.relative(subject.model)
-            if is_gguf(path) or local(subject.model, subject.revision, path) is not None:
+            if isinstance(subject, ModelSubject) and self._is_local(subject):
                 self._try(subject)
-            else:
-                description = fetch_description(subject.model, subject.revision, path)
-                check_model(description, **_needs(self._loaded, subject), weights=False)
-                try_model(load_without_weights(description), self._uses(subject), description)
+
+    def try_downloads(self, names: Iterable[str]) -> None:
+        """Raise `BadInput` if a source of the subjects ``names`` cannot be downloaded or used.
+
+        The files besides weights are downloaded and tried. A source on this machine is left out.
+        """
+        for name in dict.fromkeys(self._source_of(name).name for name in names):
+            source = self._subjects[name]
+            assert isinstance(source, ModelSubject)
+            if not self._is_local(source):
+                path = self._loaded.relative(source.model)
+                description = fetch_description(source.model, source.revision, path)
+                check_model(description, **_needs(self._loaded, source), weights=False)
+                try_model(load_without_weights(description), self._uses(source), description)
+
+    def _is_local(self, source: ModelSubject) -> bool:
+        path = self._loaded.relative(source.model)
+        return is_gguf(path) or local(source.model, source.revision, path) is not None
+
+    def _source_of(self, name: str) -> ModelSubject:
+        """The source that subject ``name`` is made from, directly or through other subjects."""
+        subject = self._subjects[name]
+        while isinstance(subject, DerivedSubject):
+            subject = self._subjects[subject.origin]
+        return subject
 
     def _try(self, source: ModelSubject) -> None:
         """Try ``source``, unless it has passed with the same files, prompts and training data."""

@@ -1,4 +1,4 @@
-"""What a profile needs: models, memory, disk, the hub, keys. The rest of `lek doctor`.
+"""Check what a profile needs, for `lek doctor`: models, memory, disk, the hub, keys.
 
 Nothing is downloaded or built. Requests to the hub have short time limits.
 """
@@ -118,12 +118,12 @@ class _Requirements:
         elif self._unreachable is None:
             yield Finding("ok", "hub", f"{self._endpoint} answers")
         elif self._missing:
-            yield Finding("missing", "hub", f"{self._unreachable}, since models are missing")
+            yield Finding("missing", "hub", f"{self._unreachable}; models are to be downloaded")
         elif self._data_sets:
-            text = f"{self._unreachable}, if data sets were not downloaded earlier"
+            text = f"{self._unreachable}; only data sets that were downloaded earlier can be used"
             yield Finding("unknown", "hub", text)
         else:
-            text = f"{self._unreachable}, to download models; those of the profile are here"
+            text = f"{self._unreachable}; the models of the profile are on this machine"
             yield Finding("ok", "hub", text)
 
     def token(self) -> Iterator[Finding]:
@@ -168,7 +168,9 @@ class _Requirements:
         except BadInput as e:
             yield Finding("missing", "model", str(e))
         if not self._sources:
-            yield Finding("ok", "model", "none: all answers are recorded")
+            served = bool(self._loaded.profile.served)
+            text = "answers are recorded" + (", or requested from servers" if served else "")
+            yield Finding("ok", "model", f"none: {text}")
         for source in self._sources:
             where = f"{source.name}: {source.model}"
             try:
@@ -237,6 +239,14 @@ class _Requirements:
                 extra = JUDGE_KINDS[kind].clients[0].extra
                 text = f"{kind}: no client library; {why}: pip install 'lek[{extra}]'"
                 yield Finding(state, "judge", text)
+        for name, served in self._loaded.profile.served.items():
+            if served.key is None:
+                continue
+            if os.environ.get(served.key, "").strip():
+                yield Finding("ok", "key", f"{served.key} is set, for the subject {name}")
+            else:
+                text = f"{served.key} is not set; the subject {name} needs it"
+                yield Finding("missing", "key", text)
 
     @cached_property
     def _sources(self) -> list[_Source]:
@@ -315,13 +325,11 @@ class _Requirements:
         from huggingface_hub.utils import get_session
 
         if constants.HF_HUB_OFFLINE:
-            return "offline by choice; unset HF_HUB_OFFLINE"
+            return "HF_HUB_OFFLINE is set"
         try:
             self._ask(lambda: get_session().head(constants.ENDPOINT, timeout=_SECONDS))
         except Exception as e:  # of the HTTP library, or of its settings in the environment
-            return (
-                f"{self._endpoint} cannot be reached ({_error(e, self._token)}); check the network"
-            )
+            return f"{self._endpoint} cannot be reached ({_error(e, self._token)})"
         return None
 
     def _ask(self, request: Callable[[], _T]) -> _T:

@@ -51,13 +51,9 @@ def load(directory: Path, form: NumericFormat | None = None, *, lazy: bool = Fal
     machine.import_mlx_lm()
     from mlx_lm import load as load_model
 
-    try:
-        with _without_wildcards(directory) as path:
-            loading: Any = load_model(str(path), lazy=lazy, return_config=True)
-        model, tokenizer, config = loading
-    except Exception as e:  # whatever mlx_lm and transformers raise for an unsuitable file
-        cause = f"{type(e).__name__}: {str(e).strip()}".splitlines()[0][:200]
-        raise BadInput(f"{directory}: no model that mlx_lm can load: {cause}") from e
+    with _loading(directory), _without_wildcards(directory) as path:
+        loading: Any = load_model(str(path), lazy=lazy, return_config=True)
+    model, tokenizer, config = loading
     from lek.models.corrections import correct
 
     correct(model)
@@ -75,10 +71,21 @@ def load_without_weights(directory: Path) -> Loaded:
     from mlx_lm.tokenizer_utils import load as load_tokenizer
     from mlx_lm.utils import _get_classes
 
-    network, arguments = _get_classes(config)
-    model = cast(Any, network)(cast(Any, arguments).from_dict(config))
-    tokenizer: Any = load_tokenizer(directory, eos_token_ids=config.get("eos_token_id"))
+    with _loading(directory):
+        network, arguments = _get_classes(config)
+        model = cast(Any, network)(cast(Any, arguments).from_dict(config))
+        tokenizer: Any = load_tokenizer(directory, eos_token_ids=config.get("eos_token_id"))
     return Loaded(model, tokenizer, config)
+
+
+@contextmanager
+def _loading(directory: Path) -> Iterator[None]:
+    """Raise `BadInput` for whatever mlx_lm and transformers raise for an unsuitable file."""
+    try:
+        yield
+    except Exception as e:
+        cause = f"{type(e).__name__}: {str(e).strip()}".splitlines()[0][:200]
+        raise BadInput(f"{directory}: no model that mlx_lm can load: {cause}") from e
 
 
 def in_form(loaded: Loaded, form: NumericFormat) -> Loaded:

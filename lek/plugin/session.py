@@ -136,15 +136,17 @@ def idle(config: pytest.Config) -> bool:
 
 
 def check_apis(config: pytest.Config, benchmarks: Collection[str]) -> None:
-    """Raise `pytest.UsageError` if a judge or a served subject of ``benchmarks`` cannot be used.
+    """Raise `pytest.UsageError` if a judge or a subject of ``benchmarks`` cannot be used.
 
-    It may lack its key or its client library, or refuse a first small request, which is sent only
-    if votes or answers are missing.
+    A judge or a served subject may lack its key or its client library, or refuse a first small
+    request, which is sent only if votes or answers are missing. A model that is to be downloaded
+    may not be given, or be unsuitable.
     """
     if not idle(config):
         plan = plan_of(config)
         try:
             plan.judges.check(benchmarks)
+            plan.responses.check_downloads(plan.asked(benchmarks))
             plan.responses.probe(plan.unanswered(benchmarks))
             plan.judges.probe(plan.stored_responses(benchmarks))
         except BadInput as e:

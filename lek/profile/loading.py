@@ -142,7 +142,7 @@ def with_model(loaded: LoadedProfile, replacement: str, here: Path, option: str)
         names = profile.subject_names
         hint = suggestion(name, names) or f"; subjects are {', '.join(names)}"
         raise BadInput(f"{option}: no subject '{name}'{hint}")
-    path = here / Path(model).expanduser()
+    path = here / os.path.expanduser(model)  # noqa: PTH111 (Path's raises for an unknown user)
     if path.exists():
         model = str(path.absolute())
     elif model.count("/") != 1 or model.startswith((".", "/", "~")):
@@ -348,7 +348,7 @@ def _check_served(where: str, subject: DerivedSubject) -> None:
     for key in ("abliterate", "adapter", "lora", "dequantize"):
         if getattr(subject, key) not in (None, ()):
             raise BadInput(
-                f"{where}.{key}: the weights of {subject.origin} are not at hand, since it is "
+                f"{where}.{key}: the weights of {subject.origin} are not available, since it is "
                 "served; name a subject with 'model' in from"
             )
     if subject.system is None and not subject.kernel:

@@ -71,6 +71,8 @@ class Plan:
             return f"no cases of {benchmark} in {self.place}"
         if not self.benchmark_judges[benchmark].measures:
             return f"each measure of {benchmark} needs a judge; choose one with --lek-judge"
+        if not self.subjects(benchmark) and self.loaded.benchmarks[benchmark].likelihood:
+            return f"no subject gives likelihoods of the choices of {benchmark}"
         if not self.subjects(benchmark):
             return f"no recorded answers to {benchmark} in {self.place}/results"
         return None
@@ -139,6 +141,11 @@ class Plan:
                 cases = self._considered(benchmark, subject)
                 if len(answers.stored(cases)) < len(cases):
                     yield subject
+
+    def asked(self, benchmarks: Collection[str]) -> list[str]:
+        """The subjects with selected cases of ``benchmarks``, or with any if none is selected."""
+        pairs = [pair for pair in self.answers if pair[0] in benchmarks and self._considered(*pair)]
+        return list(dict.fromkeys(subject for _, subject in pairs))
 
     def _considered(self, benchmark: str, subject: str) -> list[Case]:
         """The selected cases; all if none is selected yet, of any benchmark and subject."""
@@ -246,7 +253,8 @@ def make_plan(
         plan.benchmark_judges[name] = judges.of(benchmark, plan.subjects(name), cases, found.name)
         plan.protocol[name] = judges.protocol(benchmark)
     if not plan.answers:
-        raise BadInput(f"{plan.place}: nothing to evaluate; {_expected(loaded)}")
+        cause = "; ".join(responses.notes) if plan.cases else _expected(loaded)
+        raise BadInput(f"{plan.place}: nothing to evaluate; {cause or _expected(loaded)}")
     _check_names(plan)
     plan.digests.update(responses.digests | judges.digests)
     if sampled:
@@ -309,7 +317,12 @@ def _left_out(plan: Plan) -> list[str]:
     """One line on the subjects and benchmarks that the data lack."""
     profile = plan.loaded.profile
     left_out = profile.judges.left_out
-    benchmarks = [b for b in plan.loaded.benchmarks if not plan.subjects(b) and not left_out(b)]
+    asked = {n for n, b in plan.loaded.benchmarks.items() if b.likelihood and n in plan.cases}
+    benchmarks = [
+        name
+        for name in plan.loaded.benchmarks
+        if not plan.subjects(name) and not left_out(name) and name not in asked
+    ]
     present = {s for _, s in plan.answers}
     answered = [b for n, b in plan.loaded.benchmarks.items() if n in plan.cases]
     with_answers = any(benchmark.likelihood is None for benchmark in answered)

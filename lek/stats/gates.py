@@ -286,7 +286,7 @@ def _measure(
     p = None
     if gate.right is None:
         low, high = low - gate.margin, high - gate.margin
-        if gate.strict and scale.fraction:
+        if gate.strict and scale.binary:
             p = binomial_p(sum(ours), len(ours), gate.margin, greater=gate.upward)
         elif gate.strict:
             p = sign_flip_p(differences, greater=gate.upward)

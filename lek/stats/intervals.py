@@ -85,7 +85,7 @@ def relative_change(
         return ratio - 1, NO_INTERVAL
     residuals = [x - ratio * y for x, y in zip(left, right, strict=True)]
     if max(residuals) - min(residuals) < _EQUAL:
-        if scale.fraction:
+        if scale.binary:
             left, right = [*left, scale.high, scale.low], [*right, scale.low, scale.high]
         else:
             step = _step(scale)

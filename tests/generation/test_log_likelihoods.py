@@ -105,3 +105,26 @@ def test_what_has_no_likelihood_has_a_reason(loaded: Loaded) -> None:
     assert "no tokens to the prompt or to a choice" in str(done["empty"].reason)
     assert done["good"].likelihoods is not None and done["good"].reason is None
     assert done["text"].text is not None and done["text"].likelihoods is None
+
+
+def test_a_case_without_choices_or_a_finite_value_has_a_reason(loaded: Loaded) -> None:
+    requests = [
+        Request("none", Question("Q: why", (), " {choice}")),
+        Request("good", Question("Q: why", ("stone",), " {choice}")),
+    ]
+    done = {c.id: c for c in backend(loaded).complete(requests, Decoding())}
+    assert "no measure applies" in str(done["none"].reason)
+    assert done["good"].likelihoods is not None
+
+    class Broken:
+        layers = loaded.model.layers
+
+        def __call__(self, inputs: Any, **options: Any) -> Any:
+            return loaded.model(inputs, **options) * float("nan")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(loaded.model, name)
+
+    broken = MlxBackend(Loaded(Broken(), loaded.tokenizer, loaded.config), Path("somewhere"))
+    (found,) = broken.complete(requests[1:], Decoding())
+    assert found.likelihoods is None and "not finite" in str(found.reason)

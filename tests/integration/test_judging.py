@@ -62,7 +62,7 @@ def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, worke
         second = run(project, workers)
         assert (len(api.asked), len(api.probes)) == (48, 1)
     assert first.findings == second.findings
-    assert first.counts == {"passed": 50, "skipped": 5}
+    assert first.counts == {"passed": 50, "skipped": 6}
     assert [g["ruling"] for g in first.run["gates"]] == ["passed", "passed"]
     cost = first.run["cost"]
     assert (cost["requests"], cost["prompt_tokens"], cost["completion_tokens"]) == (49, 4900, 980)
@@ -194,7 +194,7 @@ def test_an_invalid_reply_is_unscored_and_requested_again_by_the_next_run(projec
     with serving(some) as api:
         judged_by(project, api)
         first = run(project)
-        assert (first.code, first.counts) == (0, {"passed": 48, "unscored": 2, "skipped": 5}), (
+        assert (first.code, first.counts) == (0, {"passed": 48, "unscored": 2, "skipped": 6}), (
             first.out
         )
         assert len(api.asked) == 48
@@ -202,7 +202,7 @@ def test_an_invalid_reply_is_unscored_and_requested_again_by_the_next_run(projec
         api.script = truthful
         second = run(project)
         assert (second.code, len(api.asked)) == (0, 50)
-    assert second.counts == {"passed": 50, "skipped": 5}
+    assert second.counts == {"passed": 50, "skipped": 6}
 
 
 def test_requests_are_retried_after_overload(project: Project) -> None:
@@ -741,7 +741,7 @@ def test_thinking_that_uses_up_the_limit_is_paid_for_once(project: Project) -> N
         assert first.findings == again.findings
         file = project.path / "evals" / "profiles" / "small.toml"
         file.write_text(file.read_text().replace("max_tokens = 64", "max_tokens = 128"))
-        assert run(project).counts == {"passed": 50, "skipped": 5}
+        assert run(project).counts == {"passed": 50, "skipped": 6}
         assert len(api.asked) == 96
 
 

@@ -37,7 +37,7 @@ def test_results_do_not_depend_on_pytest_options(project: Project, way: list[str
     assert plain.code == 0, plain.out
     assert [g["ruling"] for g in plain.run["gates"]] == ["passed", "passed"]
     assert plain.counts["passed"] == 48 + 2
-    assert plain.counts["skipped"] == 5  # the benchmarks that the profile does not have
+    assert plain.counts["skipped"] == 6  # the benchmarks that the profile does not have
     other = project.evaluate("evals", *way)
     assert other.findings == plain.findings, other.out
     stable = ("case", "response", "scores", "unscored", "reason", "judges")
@@ -92,7 +92,7 @@ def test_a_failed_gate_fails_with_and_without_xdist(project: Project) -> None:
         assert done.run["gates"][0]["ruling"] == "failed"
         assert "the opposite was shown" in done.run["gates"][0]["why"]
         assert "FAILED gate::truthfulqa.truthfulness: base > lek" in done.out
-        assert done.counts == {"passed": 48, "failed": 1, "skipped": 5}
+        assert done.counts == {"passed": 48, "failed": 1, "skipped": 6}
 
 
 def test_no_gates_leaves_the_exit_code_to_the_tests(

@@ -706,14 +706,14 @@ ERRORS = {
     "out of range": ({"settings": "concurrency = 0"}, "subjects[0].openai.concurrency = 0: inp"),
     "lora": (
         {"more": MODEL + '[[subjects.lora]]\ndata = "x"\n'},
-        "subjects[1].lora: the weights of base are not at hand, since it is served; name a",
+        "subjects[1].lora: the weights of base are not available, since it is served; name a",
     ),
     "adapter": (
         {"more": MODEL + 'adapter = "x"\n'}, "subjects[1].adapter: the weights of base are not at"
     ),
     "abliterate": (
         {"more": MODEL + '[subjects.abliterate]\nharmful = "x"\nharmless = "y"\n'},
-        "subjects[1].abliterate: the weights of base are not at hand",
+        "subjects[1].abliterate: the weights of base are not available",
     ),
     "nothing new": (
         {"more": MODEL}, "subjects[1]: the same as base; add one of system and kernel"

@@ -93,3 +93,8 @@ def test_choices_that_cannot_be_compared_are_an_error(
 ) -> None:
     with pytest.raises(BadInput, match=f"data.jsonl: C: {error}"):
         check(case(**fields), MC.measures[:2], "data.jsonl")
+
+
+def test_blank_choices_are_left_out() -> None:
+    found = scores(case(true_answers=["a", "", " "]), a=-1.0, x=-2.0, y=-3.0)
+    assert found["mc2"] == pytest.approx(exp(-1) / (exp(-1) + exp(-2) + exp(-3)))

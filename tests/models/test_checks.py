@@ -356,6 +356,48 @@ def test_a_model_that_the_hub_refuses_ends_the_session_at_the_start(
     assert "some/tiny: no directory" in done.error and "HF_HUB_OFFLINE is set" in done.error
 
 
+def test_the_hub_is_not_needed_for_subjects_that_are_not_asked(
+    project: Project, built: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(built, project.path / "model"))
+    other = '[[subjects]]\nname = "other"\nmodel = "some/tiny"\n'
+    (project.path / "evals" / "profiles" / "small.toml").write_text(extended(other))
+    env = of_hub("http://127.0.0.1:9", tmp_path / "home", HF_HUB_OFFLINE="1")
+    done = project.evaluate("evals", "-k", "base", "--lek-no-gates", process=True, env=env)
+    assert done.code == 0, done.out
+    done = project.evaluate("evals", process=True, env=env)
+    assert done.code == 4 and "HF_HUB_OFFLINE is set" in done.error
+    assert model.is_dir()
+
+
+def test_a_partial_download_without_a_network_is_no_model(
+    project: Project, built: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(built, tmp_path / "hub" / "some" / "tiny")
+    hub_profile(project)
+    home = tmp_path / "home"
+    with serving(tmp_path / "hub") as hub:
+        env = of_hub(hub.url, home)
+        # only the files besides weights are downloaded: the answer is not asked for
+        code = (
+            "from pathlib import Path; from lek.models.hub import fetch_description\n"
+            "print(fetch_description('some/tiny', None, Path('nowhere')))\n"
+        )
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=project.path,
+            env=clean_environment() | env,
+            check=True,
+            timeout=PATIENCE,
+        )
+    for more in ({}, {"HF_HUB_OFFLINE": "1"}):
+        env = of_hub("http://127.0.0.1:9", home, **more)
+        done = project.evaluate("evals", process=True, env=env)
+        assert done.code == 4, done.out
+        assert "some/tiny: no directory" in done.error
+        assert "Traceback" not in done.out and not done.runs
+
+
 def test_a_model_on_the_hub_is_downloaded_and_evaluated(
     project: Project, built: Path, tmp_path: Path
 ) -> None:

@@ -2,11 +2,13 @@
 
 import random
 import re
+from dataclasses import replace
 
 import pytest
 from support.benchmarks import NAMES
 from support.benchmarks import loaded as load
 
+from lek.benchmarks.benchmark import shipped
 from lek.errors import BadInput
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Gates, Profile
@@ -67,6 +69,18 @@ def test_what_is_no_rule(rule: str) -> None:
 def test_fraction_margins_want_a_percent_sign() -> None:
     with pytest.raises(BadInput, match="did you mean 15%"):
         one("gsm8k.accuracy: lek >= base - 15")
+
+
+def test_a_share_is_not_tested_as_if_it_were_0_or_1() -> None:
+    mc2 = shipped()["truthfulqa_mc"]["mc2"]
+    gate = replace(one("gsm8k.accuracy: lek > 50%"), measure=mc2)
+    rng = random.Random(0)
+    scores = {f"C{i:03d}": 0.53 + rng.uniform(-0.02, 0.02) for i in range(40)}
+    sides = {("lek", "gsm8k", "mc2"): Side(scores, 40, 40)}
+    (ruling,) = rule_gates([gate], sides, Selection(), Gates())
+    assert ruling.ruling == "passed"
+    assert ruling.low is not None and ruling.low > 0
+    assert ruling.p is not None and ruling.p < 0.001
 
 
 def ruled(
