@@ -52,6 +52,9 @@ class Case(Record, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
+NOT_RECORDED = "the answer was not recorded, only the verdict on it"
+
+
 class Response(Record, frozen=True, kw_only=True):
     """A subject's answer to a case: a ``text``, or the ``likelihoods`` that it gives to choices.
 

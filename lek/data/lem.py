@@ -21,14 +21,14 @@ def responses_file(directory: Path, benchmark: str, model: str) -> Path:
     return directory / "results" / f"{benchmark}_{model}.jsonl"
 
 
-def scores_file(directory: Path) -> Path:
-    """Return the path of the recorded verdicts."""
-    return directory / "standard_scores.json"
+def scores_file(directory: Path, name: str | None = None) -> Path:
+    """Return the path of the recorded verdicts, in the file ``name`` if it is not the usual one."""
+    return directory / (name or "standard_scores.json")
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The content of ``standard_scores.json``.
+    """The content of a file of recorded verdicts, such as ``standard_scores.json``.
 
     ``scores`` maps a benchmark to its models, a model to case ids, and a case id to measures.
     ``digest``: SHA-256 of the file. ``text``: the whole file, to find line numbers.

@@ -11,7 +11,7 @@ from typing import Any
 
 from lek.data.tables import Row, Table, both, is_text
 from lek.errors import BadInput
-from lek.records import Case, Response
+from lek.records import NOT_RECORDED, Case, Response
 from lek.text.thoughts import split
 
 
@@ -45,6 +45,26 @@ class RecordedResponses:
 
     def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
         """Return the responses to ``cases``, by case id; none needs to be generated."""
+        return {case.id: self.respond(case) for case in cases}
+
+
+@dataclass(frozen=True)
+class UnrecordedResponses:
+    """The responses of ``subject`` to one benchmark, of which only verdicts were recorded."""
+
+    subject: str
+
+    def prepare(
+        self, cases: Sequence[Case], on_response: Callable[[Case, Response], None] | None
+    ) -> None:
+        """Do nothing: there is no answer to judge."""
+
+    def respond(self, case: Case) -> Response:
+        """Return a response that says that the answer was not recorded."""
+        return _missing(self.subject, case.id, NOT_RECORDED)
+
+    def stored(self, cases: Sequence[Case]) -> dict[str, Response]:
+        """Return the responses to ``cases``, by case id."""
         return {case.id: self.respond(case) for case in cases}
 
 

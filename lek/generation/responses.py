@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from lek.benchmarks.benchmark import Benchmark
 from lek.data.kernel import Kernel, load_kernel
-from lek.data.lem import responses_file
-from lek.data.recorded import RecordedResponses, read_responses
+from lek.data.lem import Scores, read_scores, responses_file, scores_file
+from lek.data.recorded import RecordedResponses, UnrecordedResponses, read_responses
 from lek.data.tables import read_table, with_ids
 from lek.errors import BadInput, StoreError
 from lek.generation.backend import Models
@@ -67,7 +67,8 @@ class SubjectResponses:
         assert self._directory is not None  # recorded answers need one
         path = responses_file(self._directory, benchmark.name, subject.recorded)
         if not path.is_file():
-            return None
+            known_verdicts = self._scores and self._scores.of(benchmark.name, subject.recorded)
+            return UnrecordedResponses(subject.name) if known_verdicts else None
         recorded: RecordedResponses = read_responses(
             with_ids(read_table(path)),
             subject.name,
@@ -80,6 +81,14 @@ class SubjectResponses:
         self._recorded.setdefault(subject.name, {})[benchmark.name] = recorded.table.digest
         self.notes += recorded.notes
         return recorded
+
+    @cached_property
+    def _scores(self) -> Scores | None:
+        """The recorded verdicts, if the profile names their file: answers need not be there."""
+        name = self._loaded.profile.data.scores
+        if name is None or self._directory is None:
+            return None
+        return read_scores(scores_file(self._directory, name))
 
     def _no_likelihoods(self, subject: SubjectConfig) -> str | None:
         """Why ``subject`` gives no likelihoods of choices; ``None`` if it does."""

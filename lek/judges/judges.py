@@ -10,7 +10,7 @@ from lek.benchmarks.benchmark import SHIPPED, Benchmark, Measure
 from lek.data.lem import Scores, read_scores, scores_file
 from lek.errors import BadInput
 from lek.generation.backend import Backend
-from lek.judges import likelihood, reference
+from lek.judges import likelihood, recorded, reference
 from lek.judges.detectors import compliance_detector, degeneration_detector, refusal_detector
 from lek.judges.exact.judge import exact
 from lek.judges.llm import probe, prompt
@@ -25,7 +25,14 @@ from lek.providers.pool import ThreadExecutor
 from lek.providers.probe import SUBJECT as PROBE
 from lek.providers.probe import fault
 from lek.providers.usage import ANSWERS, Usage, UsageRow, cost
-from lek.records import Case, Response, Verdict, merge_verdicts, unscored_verdict
+from lek.records import (
+    NOT_RECORDED,
+    Case,
+    Response,
+    Verdict,
+    merge_verdicts,
+    unscored_verdict,
+)
 from lek.workspace.fingerprint import code_digest
 from lek.workspace.progress import Notices
 from lek.workspace.workspace import Workspace
@@ -130,15 +137,17 @@ class BenchmarkJudge:
         self.measures = tuple(m for m in benchmark.measures if m.name in judged)
 
     def __call__(self, case: Case, response: Response) -> Verdict:
-        """The verdict on ``response``; it is unscored if the subject has no answer."""
-        if response.reason is not None:
-            why = response.reason
-            verdicts = [
-                unscored_verdict(case, response, ms, "no_response", why, judge=judge.name)
-                for judge, ms in self._applying(case)
-            ]
-        else:
-            verdicts = [judge(case, response, ms) for judge, ms in self._applying(case)]
+        """The verdict on ``response``.
+
+        It is unscored if the subject has no answer, unless the verdict on it was recorded.
+        """
+        why = response.reason
+        verdicts = [
+            judge(case, response, ms)
+            if why is None or (why == NOT_RECORDED and judge.name == recorded.NAME)
+            else unscored_verdict(case, response, ms, "no_response", why, judge=judge.name)
+            for judge, ms in self._applying(case)
+        ]
         if not verdicts:
             return Verdict(case=case, response=response, scores={}, judges={})
         return merge_verdicts(verdicts, self.measures)
@@ -243,10 +252,10 @@ class Judges:
                 for case in cases:
                     applying = [m for m in measures if m.applies_to(case.reference)]
                     likelihood.check(case, applying, place)
-            if kind == "recorded":
-                recorded = self._recorded(benchmark, subjects)
-                self.notes += recorded.notes({case.id for case in cases})
-                parts.append((ImmediateJudge(kind, recorded), measures))
+            if kind == recorded.NAME:
+                published = self._recorded(benchmark, subjects)
+                self.notes += published.notes({case.id for case in cases})
+                parts.append((ImmediateJudge(kind, published), measures))
             else:
                 parts.append((self.judge(kind), measures))
         return BenchmarkJudge(benchmark, parts)
@@ -262,12 +271,15 @@ class Judges:
         if config.left_out(benchmark.name):
             return {}
         default = config.of(benchmark.name)
+        only_recorded = default == recorded.NAME and self._loaded.profile.data.scores is not None
         is_llm = default != NONE and JUDGE_KINDS[default].is_llm
         by_kind: dict[str, list[Measure]] = {}
         for measure in benchmark.measures:
             kind = default
             if is_llm and measure.rubric is not None:
                 pass
+            elif only_recorded and measure.detected:
+                kind = NONE
             elif measure.detected or measure.source == likelihood.NAME:
                 kind = measure.source
             elif measure.source == "exact":
@@ -282,9 +294,10 @@ class Judges:
     def _recorded(self, benchmark: Benchmark, subjects: Collection[str]) -> RecordedJudge:
         if self._scores is None:
             assert self._directory is not None  # recorded verdicts need one
-            self._scores = read_scores(scores_file(self._directory))
-        recorded = self._loaded.profile.recorded
-        models = {subject: model for subject, model in recorded.items() if subject in subjects}
+            name = self._loaded.profile.data.scores
+            self._scores = read_scores(scores_file(self._directory, name))
+        names = self._loaded.profile.recorded
+        models = {subject: model for subject, model in names.items() if subject in subjects}
         return RecordedJudge(self._scores, benchmark.name, models)
 
     def judge(self, kind: str) -> Judge:

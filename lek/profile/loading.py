@@ -275,6 +275,8 @@ def check(path: Path, profile: Profile, benchmarks: Mapping[str, Benchmark]) -> 
             if field not in known:
                 hint = suggestion(field, known) or f"; {key} has {', '.join(known)}"
                 raise BadInput(f"{path}: data.{key}.columns.{field}: no such field{hint}")
+    if profile.data.scores is not None and profile.data.source != "lem":
+        raise BadInput(f"{path}: data.scores: recorded verdicts need data.source = 'lem'")
     for i, name in enumerate(profile.judges.required):
         if name not in benchmarks:
             hint = suggestion(name, benchmarks) or f"; there are {', '.join(benchmarks)}"

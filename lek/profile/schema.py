@@ -349,7 +349,9 @@ class Data(Section):
     ``source``: ``hub`` loads the data set that each benchmark names; ``path`` is a directory with a
     file of cases per benchmark, such as ``<benchmark>.jsonl``; ``lem`` also has recorded answers
     and verdicts. ``benchmarks``: names of shipped benchmarks, or paths (relative to the profile) of
-    directories with a ``benchmark.toml``. ``shuffle_seed``: seed for shuffling the cases (default:
+    directories with a ``benchmark.toml``. ``scores``: the file of recorded verdicts there (default:
+    ``standard_scores.json``); if it is named, the answers need not be there, and only recorded
+    measures are evaluated. ``shuffle_seed``: seed for shuffling the cases (default:
     not shuffled). Further keys are names of benchmarks, each with a table of its own source.
     """
 
@@ -358,6 +360,7 @@ class Data(Section):
 
     source: Literal["lem", "path", "hub"]
     dir: str | None = None
+    scores: str | None = None
     benchmarks: tuple[str, ...] = Field(default_factory=lambda: tuple(shipped()))
     shuffle_seed: int | None = None
 
@@ -408,7 +411,7 @@ class RecordedSubject(Section):
     """A subject with answers in the data, recorded under the model name ``recorded``."""
 
     name: Name
-    recorded: Name
+    recorded: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class AskedSubject(Section):

@@ -358,4 +358,6 @@ def _not_judged(plan: Plan) -> list[str]:
     parts = [f"{', '.join(measures)} ({name})" for name, measures in missing.items()]
     if not parts:
         return []
+    if plan.loaded.profile.data.scores is not None:
+        return [f"not measured, because only verdicts were recorded: {'; '.join(parts)}"]
     return [f"not measured without a judge: {'; '.join(parts)}; choose one with --lek-judge KIND"]
