@@ -116,3 +116,20 @@ def test_rescored_gsm8k_equals_readings_by_hand(harness: Project, paper: Path) -
     for metric in judged(done):
         if metric["subject"] in readings:
             assert metric["value"] == len(readings[metric["subject"]]["right"]) / 50
+
+
+@pytest.mark.parametrize(
+    ("profile", "models", "passed"), [("lem-scale", 8, 7), ("lem-architectures", 6, 5)]
+)
+def test_the_larger_studies(
+    harness: Project, paper: Path, profile: str, models: int, passed: int
+) -> None:
+    if not (paper / "scale_scores.json").is_file():
+        pytest.skip("the scores of the larger studies are absent")
+    done = harness.evaluate("evals", "--lek-profile", profile, "--lek-data", str(paper))
+    assert len(done.verdicts) == models * 4 * 50
+    assert not done.counts.get("unscored")
+    assert {m["n"] for m in done.run["metrics"]} <= {49, 50}
+    rulings = [g["ruling"] for g in done.run["gates"]]
+    assert rulings.count("passed") == passed
+    assert rulings.count("failed") == len(rulings) - passed == models // 2 * 5 - passed

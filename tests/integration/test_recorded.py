@@ -178,3 +178,47 @@ def test_seed_and_limit_select_the_cases(project: Project) -> None:
     assert chosen[:3] == chosen[3:] != first[:3]
     again = [v["case"]["id"] for v in project.evaluate("evals", "--lek-limit=3", "-n2").verdicts]
     assert again == chosen
+
+
+def without_answers(project: Project, setting: str = 'scores = "more.json"') -> None:
+    """Leave only the verdicts on the answers of lek, in a file of another name."""
+    (project.data / "standard_scores.json").rename(project.data / "more.json")
+    (project.data / "results" / "truthfulqa_lem_ethics.jsonl").unlink()
+    file = next((project.path / "evals" / "profiles").glob("small.toml"))
+    file.write_text(file.read_text().replace("[data]", f"[data]\n{setting}", 1))
+
+
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_verdicts_are_evaluated_without_their_answers(project: Project, way: str) -> None:
+    before = project.evaluate("evals").run["metrics"]
+    without_answers(project)
+    done = project.evaluate("evals", way, "--html=report.html", "--self-contained-html")
+    assert done.code == 0, done.out
+    judged = [m for m in before if m["measure"] != "coherent"]
+    assert done.run["metrics"] == judged
+    verdict = verdict_of(done, "T003")
+    assert verdict["response"]["text"] is None  # type: ignore[index]
+    assert "was not recorded" in verdict["response"]["reason"]  # type: ignore[index]
+    assert set(verdict["judges"].values()) == {"recorded"}  # type: ignore[attr-defined]
+    assert "not measured, because only verdicts were recorded" in " ".join(done.out.split())
+    assert "was not recorded" in html.unescape((project.path / "report.html").read_text())
+
+
+def test_without_a_named_file_of_verdicts_answers_are_needed(project: Project) -> None:
+    (project.data / "results" / "truthfulqa_lem_ethics.jsonl").unlink()
+    done = project.evaluate("evals", "--lek-no-gates")
+    assert "left out: subjects lek" in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize(
+    ("setting", "error"),
+    [
+        ('scores = "no.json"', "no.json: cannot be read"),
+        ('scoers = "more.json"', "data.scoers: unknown key, did you mean 'scores'?"),
+    ],
+)
+def test_errors_in_the_file_of_verdicts(project: Project, setting: str, error: str) -> None:
+    without_answers(project, setting)
+    done = project.evaluate("evals")
+    assert done.code == 4
+    assert error in done.error
