@@ -709,7 +709,7 @@ ERRORS = {
         "subjects[1].lora: the weights of base are not available, since it is served; name a",
     ),
     "adapter": (
-        {"more": MODEL + 'adapter = "x"\n'}, "subjects[1].adapter: the weights of base are not at"
+        {"more": MODEL + 'adapter = "x"\n'}, "subjects[1].adapter: the weights of base are not av"
     ),
     "abliterate": (
         {"more": MODEL + '[subjects.abliterate]\nharmful = "x"\nharmless = "y"\n'},

@@ -194,7 +194,7 @@ def test_offline_by_choice(tmp_path: Path, hub: Hub) -> None:
     write_profile(tmp_path)
     code, found = doctor(tmp_path, hub, HF_HUB_OFFLINE="1", HF_TOKEN=TOKEN)
     assert code == 1
-    text = "offline by choice; unset HF_HUB_OFFLINE, since models are missing"
+    text = "HF_HUB_OFFLINE is set; models are to be downloaded"
     assert found["hub"] == [("missing", text)]
     assert not hub.asked
 
@@ -209,7 +209,7 @@ def test_a_downloaded_model_needs_no_hub(tmp_path: Path, hub: Hub) -> None:
     for settings in ({}, {"HF_HUB_OFFLINE": "1"}):
         code, found = doctor(tmp_path, None, **settings)
         assert (code, found["hub"][0][0]) == (0, "ok")
-        assert found["hub"][0][1].endswith("to download models; those of the profile are here")
+        assert found["hub"][0][1].endswith("the models of the profile are on this machine")
         assert found["model"] == [("ok", "base: some/tiny")]
         assert found["memory"][0][0] == "ok"
 
