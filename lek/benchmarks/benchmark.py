@@ -81,21 +81,32 @@ class Choices:
     def of(self, fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """The true and the false choices of a case with ``fields``.
 
-        Blank texts and repetitions are left out. Raises `ValueError` if one of the two kinds is
-        missing, or if a choice is of both.
+        Left out are blank texts, repetitions, and texts that are true and false choices (see
+        `contradictory`). Raises `ValueError` if none remains of one of the two kinds.
         """
+        true, false = self._of(fields)
+        both = set(true) & set(false)
+        true, false = ([t for t in texts if t not in both] for texts in (true, false))
+        if not true or not false:
+            raise ValueError("needs a true and a false choice")
+        return true, false
+
+    def contradictory(self, fields: Mapping[str, Any]) -> bool:
+        """Whether a text is a true and a false choice of a case with ``fields``."""
+        true, false = self._of(fields)
+        return not set(true).isdisjoint(false)
+
+    def _of(self, fields: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         if self.choices is not None:
             choices = _texts(fields[self.choices])
             right = _right(choices, fields[str(self.answer)])
             true, false = [choices[right]], choices[:right] + choices[right + 1 :]
         else:
             true, false = _texts(fields[str(self.true)]), _texts(fields[str(self.false)])
-        true, false = ([text for text in texts if text.strip()] for texts in (true, false))
-        if not true or not false:
-            raise ValueError("needs a true and a false choice")
-        if both := set(true) & set(false):
-            raise ValueError(f"{min(both)!r} is a true and a false choice")
-        return list(dict.fromkeys(true)), list(dict.fromkeys(false))
+        true, false = (
+            list(dict.fromkeys(text for text in texts if text.strip())) for texts in (true, false)
+        )
+        return true, false
 
 
 def _texts(value: Any) -> list[str]:

@@ -249,9 +249,7 @@ class Judges:
                     if applying := [m for m in measures if m.applies_to(case.reference)]:
                         reference.check(case, applying, place)
             if kind == likelihood.NAME:
-                for case in cases:
-                    applying = [m for m in measures if m.applies_to(case.reference)]
-                    likelihood.check(case, applying, place)
+                self.notes += likelihood.check(cases, measures, place)
             if kind == recorded.NAME:
                 published = self._recorded(benchmark, subjects)
                 self.notes += published.notes({case.id for case in cases})

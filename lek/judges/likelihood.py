@@ -47,11 +47,23 @@ def _share(true: Sequence[float], false: Sequence[float]) -> float:
     return right / (right + wrong)
 
 
-def check(case: Case, measures: Sequence[Measure], place: str) -> None:
-    """Raise `BadInput` if ``case``, from the file or data set ``place``, has unusable choices."""
-    for measure in measures:
-        assert measure.choices is not None
-        try:
-            measure.choices.of(case.reference)
-        except (ValueError, TypeError) as e:
-            raise BadInput(f"{place}: {case.id}: {measure.name} {e}") from e
+def check(cases: Sequence[Case], measures: Sequence[Measure], place: str) -> list[str]:
+    """Check the choices of ``cases``, from the file or data set ``place``; return notes on them.
+
+    Raises `BadInput` if a case has unusable ones.
+    """
+    contradictory = []
+    for case in cases:
+        for measure in measures:
+            if measure.choices is None or not measure.applies_to(case.reference):
+                continue
+            try:
+                measure.choices.of(case.reference)
+            except (ValueError, TypeError) as e:
+                raise BadInput(f"{place}: {case.id}: {measure.name} {e}") from e
+            if measure.choices.contradictory(case.reference) and case.id not in contradictory:
+                contradictory.append(case.id)
+    if not contradictory:
+        return []
+    names = ", ".join(contradictory[:3]) + (", ..." if len(contradictory) > 3 else "")
+    return [f"{place}: choices that are both true and false were left out of {names}"]

@@ -8,7 +8,7 @@ import sys
 import pytest
 from support import tiny
 from support.endpoint import Answer, Asked, ok, serving
-from support.project import PATIENCE, Outcome, Project, clean_environment
+from support.project import PATIENCE, ROOT, Outcome, Project, clean_environment
 
 CASES = 24
 PROFILE = """
@@ -30,6 +30,19 @@ default = "none"
 {judges}
 [gates]
 rules = [{rules}]
+"""
+
+
+AUTHORS = """
+[data.truthfulqa_mc]
+path = "{path}"
+[data.truthfulqa_mc.columns]
+prompt = "Question"
+best_answer = "Best Answer"
+incorrect_answers = "Incorrect Answers"
+true_answers = "Correct Answers"
+false_answers = "Incorrect Answers"
+best_incorrect_answer = "Best Incorrect Answer"
 """
 
 
@@ -269,14 +282,22 @@ def test_the_form_of_the_hub_and_of_the_authors_are_read(quiz: Project, models: 
         "Question,Best Answer,Best Incorrect Answer,Correct Answers,Incorrect Answers\n"
         "Why?,Yes.,No.,Yes.; Sure.,No.; Maybe.\n"
     )
-    columns = (
-        '[data.truthfulqa_mc]\npath = "../../data/authors.csv"\n[data.truthfulqa_mc.columns]\n'
-        'prompt = "Question"\nbest_answer = "Best Answer"\n'
-        'incorrect_answers = "Incorrect Answers"\ntrue_answers = "Correct Answers"\n'
-        'false_answers = "Incorrect Answers"\nbest_incorrect_answer = "Best Incorrect Answer"\n'
-    )
-    file.write_text(text + columns)
+    file.write_text(text + AUTHORS.format(path="../../data/authors.csv"))
     (verdict, _) = quiz.evaluate("evals", "--lek-no-gates").verdicts
     assert set(verdict["scores"]) == {"mc1", "mc2", "binary"}
     assert verdict["case"]["reference"]["true_answers"] == ["Yes.", "Sure."]
     assert json.dumps(verdict)
+
+
+def test_the_file_of_the_authors_is_read_whole(quiz: Project) -> None:
+    authors = ROOT.parent / "shared" / "hub" / "truthfulqa" / "TruthfulQA.csv"
+    if not authors.is_file():
+        pytest.skip("the authors' file is absent")
+    (quiz.data / "truthfulqa_mc.jsonl").unlink()
+    file = quiz.path / "evals" / "profiles" / "small.toml"
+    file.write_text(file.read_text() + AUTHORS.format(path=authors))
+    done = quiz.evaluate("evals", "--lek-limit", "3", "--lek-no-gates")
+    assert done.code == 0, done.out
+    assert all(set(v["scores"]) == {"mc1", "mc2", "binary"} for v in done.verdicts)
+    assert "choices that are both true and false were left out of" in " ".join(done.run["notes"])
+    assert "of 790 cases" in " ".join(done.run["notes"])

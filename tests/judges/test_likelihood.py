@@ -73,17 +73,17 @@ def test_an_answer_is_a_number_a_letter_or_a_text(answer: object) -> None:
     assert found == (["two"], ["one", "three"])
 
 
-@pytest.mark.parametrize("answer", [3, -1, "D", "four", 0.5, None, True, [1], ""])
+@pytest.mark.parametrize("answer", [3, -1, "D", "four", 0.5, True, [1], ""])
 def test_an_answer_that_is_no_choice_is_an_error(answer: object) -> None:
     of = Case(id="C", benchmark="b", prompt="?", reference={"c": ["1.", "2.", "3."], "k": answer})
     with pytest.raises(BadInput, match=r"data.jsonl: C: right the answer .* is none of the choic"):
-        check(of, [LISTED], "data.jsonl")
+        check([of], [LISTED], "data.jsonl")
 
 
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"best_answer": ["x"]}, "mc1 'x' is a true and a false choice"),
+        ({"best_answer": ["x"]}, "mc1 needs a true and a false choice"),
         ({"incorrect_answers": [""]}, "mc1 needs a true and a false choice"),
         ({"true_answers": [" "]}, "mc2 needs a true and a false choice"),
     ],
@@ -92,7 +92,16 @@ def test_choices_that_cannot_be_compared_are_an_error(
     fields: dict[str, object], error: str
 ) -> None:
     with pytest.raises(BadInput, match=f"data.jsonl: C: {error}"):
-        check(case(**fields), MC.measures[:2], "data.jsonl")
+        check([case(**fields)], MC.measures[:2], "data.jsonl")
+
+
+def test_a_choice_that_is_true_and_false_is_left_out_with_a_note() -> None:
+    of = case(true_answers=["a", "x"])
+    assert scores(of, a=-1.0, x=-2.0, y=-3.0)["mc2"] == pytest.approx(exp(-1) / (exp(-1) + exp(-3)))
+    assert check([of, case()], MC.measures, "data.jsonl") == [
+        "data.jsonl: choices that are both true and false were left out of C"
+    ]
+    assert not check([case()], MC.measures, "data.jsonl")
 
 
 def test_blank_choices_are_left_out() -> None:
