@@ -49,12 +49,16 @@ def log_likelihoods(
             yield from zip(indices, sums, strict=True)
 
 
+def common_start(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return how many tokens both sequences begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 def _shared(contexts: Sequence[Sequence[int]]) -> int:
     """How many tokens all contexts begin with; at least one of each context remains."""
     first, last = min(map(list, contexts)), max(map(list, contexts))  # in the order of tokens
-    pairs = enumerate(zip(first, last, strict=False))
-    common = next((i for i, (a, b) in pairs if a != b), min(len(first), len(last)))
-    return min(common, min(map(len, contexts)) - 1)
+    return min(common_start(first, last), min(map(len, contexts)) - 1)
 
 
 def _group(

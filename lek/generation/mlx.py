@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from lek.generation.backend import Chat, Completion, Question, Request
-from lek.generation.likelihood import Choices, log_likelihoods
+from lek.generation.likelihood import Choices, common_start, log_likelihoods
 from lek.models import exponentials
 from lek.models.chat_template import render
 from lek.models.weights import Loaded, NumericFormat, load
@@ -70,7 +70,7 @@ class MlxBackend:
             first = self._tokens(rendered, context)
             texts = [rendered + form.replace("{choice}", choice) for choice in choices]
             sequences = [self._tokens(text, context) for text in texts]
-            common = min((_common(first, s) for s in sequences), default=len(first))
+            common = min((common_start(first, s) for s in sequences), default=len(first))
             tokens = Choices(first[:common], [sequence[common:] for sequence in sequences])
             longest = max(map(len, sequences), default=common)
             reason = None
@@ -259,12 +259,6 @@ class _Likeliest:
     def sample(self, logprobs: Any) -> Any:
         """Return the tokens of the last call, one for each row of ``logprobs``."""
         return self._tokens
-
-
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both sequences begin with."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _is_recurrent(model: Any) -> bool:

@@ -19,7 +19,7 @@ from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput, StoreError
 from lek.judges.llm import prompt, reply
 from lek.judges.llm.claims import Claims
-from lek.judges.llm.question import Executor
+from lek.judges.llm.executor import Executor
 from lek.providers.errors import InternalError
 from lek.providers.request import CANCELLED, Outcome, Question, Task
 from lek.providers.usage import Usage, UsageRow
