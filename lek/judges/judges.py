@@ -332,6 +332,11 @@ class Judges:
         is_path = settings.model.startswith((".", "/", "~", SHIPPED))
         if is_path and not self._loaded.relative(settings.model).is_dir():
             where = f"{self._loaded.path}: judges.mlx.model = '{settings.model}'"
+            if self._loaded.relative(settings.model).is_file():
+                text = (
+                    "is a file; expected a model directory (lek build SUBJECT --out DIR makes one)"
+                )
+                raise BadInput(f"{where}: {text}")
             raise BadInput(f"{where}: no such directory; expected a model directory")
         judge = LocalJudge(
             self._loaded, settings, lambda: self._workspace.store, dry=self._workspace.dry

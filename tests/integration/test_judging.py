@@ -449,6 +449,10 @@ def test_a_missing_judge_model_is_an_error_before_the_run(project: Project) -> N
     done = project.evaluate("evals")
     assert done.code == 4
     assert "judges.mlx.model = '../nowhere': no such directory" in done.error
+    (project.path / "evals" / "nowhere").write_bytes(b"GGUF")
+    done = project.evaluate("evals")
+    assert done.code == 4
+    assert "is a file; expected a model directory (lek build SUBJECT --out DIR" in done.error
 
 
 def test_refused_requests_are_unscored_and_do_not_stop_judging(project: Project) -> None:
