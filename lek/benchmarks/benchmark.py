@@ -462,7 +462,7 @@ def _check(path: Path, file: _File) -> None:
         if (measure.source == "judge") != (measure.scale is not None):
             raise BadInput(
                 f"{where}.scale: " + ("missing; give [low, high]" if measure.scale is None
-                else f"not for source = '{measure.source}', which gives 0 to 1")
+                else f"not for source = '{measure.source}', which gives 0 or 1")
             )  # fmt: skip
         if measure.scale is not None and not measure.scale[0] < measure.scale[1]:
             raise BadInput(f"{where}.scale = {list(measure.scale)}: expected [low, high]")

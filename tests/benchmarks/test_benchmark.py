@@ -118,7 +118,7 @@ def test_a_benchmark_of_likelihoods(quiz: Path) -> None:
         ('"likelihood"\ntrue', '"exact"\ntrue', "only for source = 'likelihood'; delete it"),
         ('score = "share"', 'rubric = "r.md"', "no judge scores likelihoods; delete it"),
         ("[measures.best]", '[measures.ok]\nsource = "refusal_detector"\n\n[measures.best]',
-         "measures.ok.source = 'refusal_detector': likelihoods are no answers"),
+         "measures.ok.source = 'refusal_detector': cannot be combined with source"),
         ('examples = "examples.txt"', 'examples = "no.txt"', "examples = 'no.txt': cannot be read"),
         ('examples = "examples.txt"', 'examples = "../x"', "expected the name of a file"),
         ('examples = "examples.txt"', 'prompt = "Q:"', "likelihood.prompt: must contain {prompt}"),
