@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -77,7 +77,7 @@ def build(
         if subject is None and out is not None:
             raise BadInput(f"--out {out}: name the subject to export; there are {', '.join(names)}")
         chosen = names if subject is None else [_known(loaded, subject)]
-        builder = _builder(loaded, chosen)
+        builder = _responses(loaded, chosen).generator.models.builder
         for name in chosen:
             typer.echo(f"{name}: {builder.directory(name)}")
             if out is not None:
@@ -106,7 +106,8 @@ def sandwich(
         questions = read_prompts(prompts)
         method.check(out)
         known = _known(loaded, subject)
-        harvest = method.sandwich(_generator(loaded, known), known, questions, kernel)
+        generator = _responses(loaded, [known]).generator_of(known)
+        harvest = method.sandwich(generator, known, questions, kernel)
         method.write(harvest, out)
         left = "".join(f"; left out {n}: {why}" for why, n in sorted(harvest.left_out.items()))
         typer.echo(f"{out}: {len(harvest.rows)} chats from {len(questions)} prompts{left}")
@@ -212,14 +213,6 @@ def _responses(loaded: LoadedProfile, subjects: list[str]) -> SubjectResponses:
     responses.check_downloads(subjects)
     responses.check_access(subjects)
     return responses
-
-
-def _generator(loaded: LoadedProfile, subject: str) -> Any:
-    return _responses(loaded, [subject]).generator_of(subject)
-
-
-def _builder(loaded: LoadedProfile, subjects: list[str]) -> Any:
-    return _responses(loaded, subjects).generator.models.builder
 
 
 def _known(loaded: LoadedProfile, subject: str) -> str:

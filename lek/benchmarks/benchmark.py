@@ -221,6 +221,14 @@ class Column(NamedTuple):
     label: int | None = None
 
 
+def columns_of(written: Mapping[str, Any]) -> tuple[tuple[str, Column], ...]:
+    """The columns by field, each ``written`` as a name or with the attributes of a table."""
+    return tuple(
+        (field, Column(c) if isinstance(c, str) else Column(c.column, c.after, c.label))
+        for field, c in written.items()
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CaseSource:
     """Where the cases of a benchmark are: files at ``path``, or a data set of the hub.
@@ -418,10 +426,7 @@ def _case_source(path: Path, cases: _Cases, folder: Path) -> CaseSource:
     where = check_cases(f"{path}: cases", cases.path, cases.dataset, cases.split)
     if where is not None:
         raise BadInput(where)
-    columns = tuple(
-        (field, Column(c) if isinstance(c, str) else Column(c.column, c.after, c.label))
-        for field, c in cases.columns.items()
-    )
+    columns = columns_of(cases.columns)
     place = cases.path
     if place is not None and not place.startswith(SHIPPED):
         place = os.path.normpath(folder / place)

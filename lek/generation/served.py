@@ -22,7 +22,7 @@ from lek.profile.schema import Decoding, ServedSettings, without_directories
 from lek.providers import endpoint
 from lek.providers.client import RateLimitedClient
 from lek.providers.pool import ThreadExecutor
-from lek.providers.probe import fault
+from lek.providers.probe import probe
 from lek.providers.request import Outcome, Reply, Task
 from lek.providers.usage import ANSWERS, Usage, UsageRow
 from lek.workspace.atomic import exclusive
@@ -121,16 +121,10 @@ class ServedModels:
         if system is not None:
             prompt = [{"role": "system", "content": system}, *prompt]
         client = self._pool(self._settings[subject]).client
-        counted = UsageRow(subject, ANSWERS, 0, 0, 0)
-
-        def count(requests: int, unread: int) -> None:
-            self._usage.spend(counted._replace(requests=requests, unread=unread))
-
-        reply, error = client.probe(question(Request("probe", prompt), decoding), count)
-        if reply is not None:
-            tokens = reply.prompt_tokens, reply.completion_tokens
-            self._usage.spend(UsageRow(subject, ANSWERS, 0, *tokens))
-        elif (problem := fault(error, "this subject, and [decoding]")) is not None:
+        asked = question(Request("probe", prompt), decoding)
+        row = UsageRow(subject, ANSWERS, 0, 0, 0)
+        problem = probe(client, asked, self._usage, row, "this subject, and [decoding]")
+        if problem is not None:
             raise BadInput(f"{where}: {problem}")
 
     def reported(self, subject: str) -> list[dict[str, str]]:

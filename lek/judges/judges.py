@@ -23,7 +23,7 @@ from lek.profile.schema import JUDGE_KINDS, NONE, APIJudgeSettings, JudgesConfig
 from lek.providers import endpoint
 from lek.providers.pool import ThreadExecutor
 from lek.providers.probe import SUBJECT as PROBE
-from lek.providers.probe import fault
+from lek.providers.probe import probe as send_probe
 from lek.providers.usage import ANSWERS, Usage, UsageRow, cost
 from lek.records import (
     NOT_RECORDED,
@@ -463,16 +463,9 @@ class Judges:
 
     def _probe(self, kind: str) -> None:
         self._probed.add(kind)
-        usage = UsageRow(PROBE, kind, 0, 0, 0)
-
-        def count(requests: int, unread: int) -> None:
-            self.usage.spend(usage._replace(requests=requests, unread=unread))
-
-        reply, error = self._pools[kind].client.probe(probe.QUESTION, count)
-        if reply is not None:
-            tokens = reply.prompt_tokens, reply.completion_tokens
-            self.usage.spend(UsageRow(PROBE, kind, 0, *tokens))
-        elif (problem := fault(error, "this judge")) is not None:
+        row, client = UsageRow(PROBE, kind, 0, 0, 0), self._pools[kind].client
+        problem = send_probe(client, probe.QUESTION, self.usage, row, "this judge")
+        if problem is not None:
             raise BadInput(f"{self._loaded.path}: judges.{kind}: {problem}")
 
     @property

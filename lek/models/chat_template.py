@@ -7,11 +7,9 @@ from jinja2 import TemplateError
 
 from lek.errors import BadInput
 
-Message = dict[str, str]
-
 
 def render(
-    tokenizer: Any, messages: list[Message], *, thinking: bool | None, directory: Path
+    tokenizer: Any, messages: list[dict[str, str]], *, thinking: bool | None, directory: Path
 ) -> str:
     """Return ``messages`` as the text that the model continues with its answer.
 

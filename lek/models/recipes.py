@@ -144,13 +144,10 @@ class Recipes:
 
     def dated(self, name: str) -> bool:
         """Whether the chat template of subject ``name`` inserts the date: prompts change daily."""
-        if name not in self._dated:
-            subject = self._subjects[name]
-            if isinstance(subject, DerivedSubject):
-                self._dated[name] = self.dated(subject.origin)
-            else:
-                self._dated[name] = "strftime_now" in _chat_template(self.source(subject))
-        return self._dated[name]
+        source = self._source_of(name)
+        if source.name not in self._dated:
+            self._dated[source.name] = "strftime_now" in _chat_template(self.source(source))
+        return self._dated[source.name]
 
     def source(self, subject: ModelSubject) -> Path:
         """Return the model directory or GGUF file of a source.
@@ -189,9 +186,8 @@ class Recipes:
 
         The files besides weights are downloaded and tried. A source on this machine is left out.
         """
-        for name in dict.fromkeys(self._source_of(name).name for name in names):
-            source = self._subjects[name]
-            assert isinstance(source, ModelSubject)
+        sources = {source.name: source for source in map(self._source_of, names)}
+        for source in sources.values():
             if not self._is_local(source):
                 path = self._loaded.relative(source.model)
                 description = fetch_description(source.model, source.revision, path)

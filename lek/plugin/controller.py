@@ -10,7 +10,7 @@ import pytest
 
 from lek.errors import BadInput, printable
 from lek.plugin.selection import left_out
-from lek.plugin.session import check_apis, evals_are_named, idle, plan_of, session_of, shown
+from lek.plugin.session import check_access, evals_are_named, idle, plan_of, session_of, shown
 from lek.records import Ruling
 from lek.report import html, terminal
 from lek.runs.run import Run, commit_of, out_directory, reserve_run, write_run
@@ -62,7 +62,7 @@ class Controller:
             if getattr(option, "numprocesses", None) or getattr(option, "tx", None):
                 # Under xdist, the selection is known only after the workers have started.
                 try:
-                    check_apis(self._config, plan_of(self._config).cases)
+                    check_access(self._config, plan_of(self._config).cases)
                 except pytest.UsageError:
                     self._reservation.discard()  # pytest does not call `pytest_unconfigure`
                     raise

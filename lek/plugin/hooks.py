@@ -16,7 +16,7 @@ import pytest
 from lek.errors import BadInput, StoreError, printable, suggestion
 from lek.plugin.controller import ABSENT, CASE, FATAL, LEFT_OUT, VERDICT, Controller
 from lek.plugin.selection import left_out, observe, visit
-from lek.plugin.session import benchmarks_of, check_apis, close, has_plan, plan_of
+from lek.plugin.session import benchmarks_of, check_access, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
 from lek.runs.dry_run import dry_run
 from lek.runs.plan import Plan
@@ -131,7 +131,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             parameters: dict[str, Any] = item.callspec.params
             plan_of(session.config).select(parameters["subject"], parameters["case"])
     if not hasattr(session.config, "workerinput"):  # the controller has checked
-        check_apis(session.config, {b for b, _ in plan_of(session.config).selected})
+        check_access(session.config, {b for b, _ in plan_of(session.config).selected})
     gc.freeze()  # exclude the collected items from later garbage collections
 
 

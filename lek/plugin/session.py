@@ -135,7 +135,7 @@ def idle(config: pytest.Config) -> bool:
     return bool(listed or option.setuponly or option.setupplan or option.lek_dry_run)
 
 
-def check_apis(config: pytest.Config, benchmarks: Collection[str]) -> None:
+def check_access(config: pytest.Config, benchmarks: Collection[str]) -> None:
     """Raise `pytest.UsageError` if a judge or a subject of ``benchmarks`` cannot be used.
 
     A judge or a served subject may lack its key or its client library, or refuse a first small

@@ -17,7 +17,7 @@ from pydantic import (
     Tag,
 )
 
-from lek.benchmarks.benchmark import Benchmark, CaseSource, Column, Suitable, shipped
+from lek.benchmarks.benchmark import Benchmark, CaseSource, Suitable, columns_of, shipped
 from lek.errors import suggestion
 
 
@@ -336,10 +336,7 @@ class CasesConfig(Section):
     @property
     def source(self) -> CaseSource:
         """The source, with the path as it is written."""
-        columns = tuple(
-            (field, Column(c) if isinstance(c, str) else Column(c.column, c.after, c.label))
-            for field, c in self.columns.items()
-        )
+        columns = columns_of(self.columns)
         return CaseSource(self.path, self.dataset, self.config, self.split, self.revision, columns)
 
 

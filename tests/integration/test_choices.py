@@ -2,13 +2,11 @@
 
 import html
 import json
-import subprocess
-import sys
 
 import pytest
 from support import tiny
 from support.endpoint import Answer, Asked, ok, serving
-from support.project import PATIENCE, ROOT, Outcome, Project, clean_environment
+from support.project import ROOT, Outcome, Project, run_code
 
 CASES = 24
 PROFILE = """
@@ -136,14 +134,7 @@ def test_likelihoods_are_stored_and_the_same_under_xdist(quiz: Project) -> None:
         "assert not {'mlx', 'transformers'} & set(sys.modules)\n"
         "sys.exit(code)\n"
     )
-    second = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=quiz.path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    second = run_code(quiz, code)
     assert second.returncode == 0, second.stdout + second.stderr
     fresh = quiz.evaluate("evals", "--lek-fresh", "-n2")
     assert fresh.code == 0, fresh.out

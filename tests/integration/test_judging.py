@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from threading import Event, Lock
 import pytest
 from support import tiny
 from support.endpoint import Answer, Api, Asked, blocked, hang, ok, reset, serving, sevens, status
-from support.project import MODELS, PATIENCE, Outcome, Project, clean_environment
+from support.project import MODELS, PATIENCE, Outcome, Project, clean_environment, interrupted
 
 KEY = "AIzaSecret-0123456789-key"
 TABLES = {
@@ -591,30 +590,12 @@ def test_an_interrupt_of_the_controller_stops_the_workers(project: Project) -> N
         release.wait(PATIENCE)
         return truthful(asked)
 
-    def stopped() -> bool:
-        with closing(sqlite3.connect(project.path / ".lek" / "store.sqlite3")) as store:
-            return bool(store.execute("SELECT 1 FROM sessions WHERE stopped").fetchall())
-
     with serving(waiting) as api:
         judged_by(project, api, more="concurrency = 4\n")
-        session = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "evals", "-n2"],
-            cwd=project.path,
-            env=clean_environment() | {"JUDGE_KEY": KEY},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # a parent may ignore the signal, as shells do for commands in the background
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        code, output = interrupted(
+            project, {"JUDGE_KEY": KEY}, lambda: len(api.asked) >= 4, release
         )
-        while len(api.asked) < 4:
-            time.sleep(0.01)
-        session.send_signal(signal.SIGINT)
-        while not stopped():
-            time.sleep(0.01)
-        release.set()
-        output = session.communicate(timeout=PATIENCE)[0]
-        assert session.returncode == 2, output
+        assert code == 2, output
         assert len(api.asked) == 4
 
 

@@ -25,7 +25,7 @@ from support.endpoint import (
     sevens,
     status,
 )
-from support.project import PATIENCE, ROOT, Outcome, Project, clean_environment
+from support.project import PATIENCE, ROOT, Outcome, Project, clean_environment, interrupted
 from support.server import mlx_server
 
 from lek.data.kernel import load_kernel
@@ -488,29 +488,12 @@ def test_an_interrupt_of_the_controller_stops_the_workers(project: Project) -> N
         release.wait(PATIENCE)
         return answer(asked)
 
-    def stopped() -> bool:
-        with closing(store(project)) as db:
-            return bool(db.execute("SELECT 1 FROM sessions WHERE stopped").fetchall())
-
     with serving(waiting) as api:
         profile(project, api.url, "concurrency = 4\n")
-        session = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "evals", "-n2"],
-            cwd=project.path,
-            env=clean_environment() | {"SERVED_KEY": KEY},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        code, output = interrupted(
+            project, {"SERVED_KEY": KEY}, lambda: len(api.asked) >= 4, release
         )
-        while len(api.asked) < 4:
-            time.sleep(0.01)
-        session.send_signal(signal.SIGINT)
-        while not stopped():
-            time.sleep(0.01)
-        release.set()
-        output = session.communicate(timeout=PATIENCE)[0]
-        assert session.returncode == 2, output
+        assert code == 2, output
         assert len(api.asked) == 4
 
 

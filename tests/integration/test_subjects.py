@@ -16,7 +16,7 @@ from collections.abc import Callable
 import pytest
 from support import tiny
 from support.endpoint import Answer, Asked, ok, serving, sevens
-from support.project import PATIENCE, ROOT, Outcome, Project, clean_environment
+from support.project import ROOT, Outcome, Project, clean_environment, run_code
 
 from lek.data.kernel import load_kernel
 
@@ -359,14 +359,7 @@ def test_a_low_limit_of_open_files_is_enough(models: Project) -> None:
         "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (300, 300)\n"
         "sys.exit(code)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=models.path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    done = run_code(models, code)
     assert done.returncode == 0, done.stdout
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import tiny
 from support.hub import serving
-from support.project import PATIENCE, Project, clean_environment
+from support.project import PATIENCE, Project, clean_environment, run_code
 
 from lek.errors import BadInput
 from lek.models.checks import check_model
@@ -248,14 +248,7 @@ def test_a_model_that_passed_is_not_tried_again(project: Project, built: Path) -
         "assert not {'mlx', 'mlx_lm', 'transformers'} & set(sys.modules)\n"
         "sys.exit(code)\n"
     )
-    again = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project.path,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    again = run_code(project, code)
     assert again.returncode == 0, again.stdout + again.stderr
     rewrite("chat_template.jinja", "{{ bos_token }}")(model)
     assert project.evaluate("evals", "--lek-no-gates").code == 4

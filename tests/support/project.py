@@ -5,11 +5,16 @@ import json
 import os
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -138,6 +143,51 @@ class Project:
         run = in_new_process if process else in_this_process
         code, text = run(list(arguments), cwd or self.path, environment, self.path)
         return Outcome(code, text, sorted(set(out.glob("runs/*")) - before))
+
+
+def run_code(project: Project, code: str) -> subprocess.CompletedProcess[str]:
+    """Run Python ``code`` in the project, in a new process."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=project.path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+
+
+def interrupted(
+    project: Project, env: dict[str, str], begun: Callable[[], bool], release: Event
+) -> tuple[int, str]:
+    """Interrupt the controller of `pytest evals -n2`, not its workers; return exit code and output.
+
+    ``begun``: whether the requests were sent, after which it is interrupted. ``release``: set when
+    the session is stopped, so that the replies arrive.
+    """
+
+    def stopped() -> bool:
+        with closing(sqlite3.connect(project.path / ".lek" / "store.sqlite3")) as store:
+            return bool(store.execute("SELECT 1 FROM sessions WHERE stopped").fetchall())
+
+    session = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "evals", "-n2"],
+        cwd=project.path,
+        env=clean_environment() | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # a parent may ignore the signal, as shells do for commands in the background
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while not begun():
+        time.sleep(0.01)
+    session.send_signal(signal.SIGINT)
+    while not stopped():
+        time.sleep(0.01)
+    release.set()
+    output = session.communicate(timeout=PATIENCE)[0]
+    return session.returncode, output
 
 
 def in_new_process(
