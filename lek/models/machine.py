@@ -2,8 +2,12 @@
 
 MLX's CPU wheel for Linux links a reference BLAS of 1 to 5 GFLOP/s. A BLAS that is loaded with
 global symbols before ``mlx.core`` is first imported replaces it: 10 to 50 times faster.
+
+OpenBLAS has kernels for many CPUs and chooses by the CPU's model. For an x86 CPU newer than itself
+it chooses those for the oldest CPUs (SSE3), which are 4 to 5 times slower than those for AVX-512.
 """
 
+import _ctypes
 import ctypes
 import os
 import platform
@@ -25,7 +29,10 @@ _NAMES = ("libopenblas.so.0", "libopenblasp.so.0", "libopenblas.so")
 
 @cache
 def preload() -> str | None:
-    """Load OpenBLAS for MLX, once; return the library's name, or ``None`` if none was loaded.
+    """Load OpenBLAS for MLX, once; return its name and kernels, or ``None`` if none was loaded.
+
+    If OpenBLAS does not know the CPU, the kernels are those for the instructions that the CPU has,
+    unless the environment variable ``OPENBLAS_CORETYPE`` names others.
 
     On systems other than Linux, MLX has its own BLAS and nothing is loaded. On an x86 CPU, MLX is
     also kept from compiling kernels with the system's g++, which takes 15 seconds the first time,
@@ -40,11 +47,52 @@ def preload() -> str | None:
         os.environ.setdefault("MLX_DISABLE_COMPILE", "1")  # read when mlx.core is imported
     for name in _NAMES:
         try:
-            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+            library = ctypes.CDLL(name)
+            better = _better_kernels(_kernels(library), _instructions())
+            if better is not None and "OPENBLAS_CORETYPE" not in os.environ:
+                os.environ["OPENBLAS_CORETYPE"] = better  # read when the library is loaded
+                _ctypes.dlclose(library._handle)
+            library = ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
             continue
-        return name
+        return f"{name}, {_kernels(library)} kernels"
     return None
+
+
+# OpenBLAS's names of CPUs without AVX, in lower case
+_OLD = {"generic", "katmai", "coppermine", "northwood", "banias", "prescott", "atom", "core2"}
+_OLD |= {"penryn", "dunnington", "nehalem", "athlon", "opteron", "opteron_sse3", "barcelona"}
+_OLD |= {"bobcat", "nano"}
+
+
+def _kernels(library: ctypes.CDLL) -> str:
+    """The CPU for which the kernels of OpenBLAS, loaded as ``library``, were written."""
+    name = getattr(library, "openblas_get_corename", None)
+    if name is None:
+        return "unknown"
+    name.restype = ctypes.c_char_p
+    return str(name().decode())
+
+
+def _instructions() -> set[str]:
+    """The names of the instruction sets of this CPU, as Linux lists them; empty if it lists none.
+
+    Linux lists only those that a program may use.
+    """
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith("flags")), "").split())
+
+
+def _better_kernels(chosen: str, instructions: set[str]) -> str | None:
+    """Better kernels for a CPU with ``instructions``, if those ``chosen`` are for old CPUs."""
+    if chosen.lower() not in _OLD:
+        return None
+    if instructions >= {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}:
+        return "SkylakeX"
+    return "Haswell" if instructions >= {"avx2", "fma"} else None
 
 
 _OPEN_FILES = 2048  # the limit that mlx_lm sets

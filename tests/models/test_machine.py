@@ -95,6 +95,41 @@ def test_doctor_says_how_to_install_openblas() -> None:
     assert "apt install libopenblas0-pthread" in told
 
 
+AVX512 = {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "instructions", "better"),
+    [
+        ("Prescott", {"avx2", "fma"} | AVX512, "SkylakeX"),
+        ("Nehalem", {"avx2", "fma"} | AVX512, "SkylakeX"),
+        ("Prescott", {"avx2", "fma"}, "Haswell"),
+        ("Prescott", {"avx2", "fma", "avx512f"}, "Haswell"),  # Xeon Phi
+        ("Prescott", {"sse2", "avx"}, None),
+        ("Prescott", set(), None),
+        ("Zen", {"avx2", "fma"} | AVX512, None),
+        ("SkylakeX", {"avx2", "fma"} | AVX512, None),
+        ("Cooperlake", {"avx2", "fma"} | AVX512, None),
+        ("armv8", set(), None),
+    ],
+)
+def test_kernels_for_a_cpu_that_openblas_does_not_know(
+    chosen: str, instructions: set[str], better: str | None
+) -> None:
+    assert machine._better_kernels(chosen, instructions) == better
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
+@pytest.mark.skipif(bool(machine.missing()), reason="OpenBLAS is not installed")
+def test_kernels_named_by_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = "from lek.models import machine; print(machine.preload())"
+    if machine._instructions() >= {"avx2", "fma"}:
+        monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+        assert machine._better_kernels(say(ask).split()[1], machine._instructions()) is None
+        monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+        assert say(ask) == f"{machine._NAMES[0]}, Prescott kernels"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 def test_a_late_call_says_so_and_harms_nothing() -> None:
     told = say(
