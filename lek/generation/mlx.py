@@ -35,7 +35,7 @@ class MlxBackend:
     def open(cls, directory: Path, form: NumericFormat) -> Self:
         """Load the model in ``directory``, converted to ``form``."""
         loaded = load(directory, form)
-        exponentials.use_in_activations(loaded.model)
+        exponentials.use_in(loaded.model)
         return cls(loaded, directory)
 
     def complete(

@@ -149,7 +149,7 @@ class Builder:
             "fingerprint": recipe.fingerprint,
             "form": str(self.recipes.form),
             "recipe": self.recipes.describe(name),
-            "blas": machine.preload(),
+            "blas": machine.blas(),
             **more,
         }
 

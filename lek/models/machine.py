@@ -29,7 +29,7 @@ _NAMES = ("libopenblas.so.0", "libopenblasp.so.0", "libopenblas.so")
 
 @cache
 def preload() -> str | None:
-    """Load OpenBLAS for MLX, once; return its name and kernels, or ``None`` if none was loaded.
+    """Load OpenBLAS for MLX, once; return the library's name, or ``None`` if none was loaded.
 
     If OpenBLAS does not know the CPU, the kernels are those for the instructions that the CPU has,
     unless the environment variable ``OPENBLAS_CORETYPE`` names others.
@@ -55,8 +55,14 @@ def preload() -> str | None:
             library = ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
             continue
-        return f"{name}, {_kernels(library)} kernels"
+        return name
     return None
+
+
+def blas() -> str | None:
+    """Return the name and the kernels of OpenBLAS, after `preload`; ``None`` if there is none."""
+    name = preload()
+    return None if name is None else f"{name}, {_kernels(ctypes.CDLL(name))} kernels"
 
 
 # OpenBLAS's names of CPUs without AVX, in lower case
@@ -167,7 +173,7 @@ def examine() -> Iterator[Finding]:
     cores = f"{os.cpu_count()} cores, {size:.0f} GB"
     yield Finding("ok", "machine", f"{platform.system()} {platform.machine()}, {cores}")
     yield Finding("ok", "python", platform.python_version())
-    name = preload()
+    library = blas()
     try:
         import mlx.core as mx
 
@@ -183,8 +189,8 @@ def examine() -> Iterator[Finding]:
     warning = missing()
     if warning is not None:
         yield Finding("slow", "blas", warning)
-    elif name is not None:
-        yield Finding("ok", "blas", name)
+    elif library is not None:
+        yield Finding("ok", "blas", library)
     yield Finding("ok", "speed", f"{_gigaflops():,.0f} GFLOP/s in float32 (1024 x 1024 matrices)")
 
 

@@ -122,7 +122,7 @@ def test_kernels_for_a_cpu_that_openblas_does_not_know(
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 @pytest.mark.skipif(bool(machine.missing()), reason="OpenBLAS is not installed")
 def test_kernels_named_by_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    ask = "from lek.models import machine; print(machine.preload())"
+    ask = "from lek.models import machine; print(machine.blas())"
     if machine._instructions() >= {"avx2", "fma"}:
         monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
         assert machine._better_kernels(say(ask).split()[1], machine._instructions()) is None
