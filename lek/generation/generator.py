@@ -30,6 +30,8 @@ CODE = (
     "models/chat_template.py",
     "models/corrections.py",
     "models/exponentials.py",
+    "models/greedy.py",
+    "models/prefix.py",
     "text/thoughts.py",
 )  # the files that compute an answer from weights and messages
 

@@ -6,13 +6,12 @@ choices, which are padded on the right: in float32, nothing depends on the batch
 computed only where a token of a choice is predicted.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from lek.models.exponentials import log_sum_exp
-from lek.models.hooks import with_forward_hooks
+from lek.models.prefix import Prefix, rows_of, shared_start
 
 _CONTEXTS = 64  # at most, in a batch
 _MAX_LOGITS = 2**26  # floats in the logits of a batch: a quarter of a gigabyte
@@ -37,8 +36,8 @@ def log_likelihoods(
     """
     if not questions:
         return
-    shared = _shared([q.context for q in questions])
-    start = _Start(model, questions[0].context[:shared])
+    shared = shared_start([q.context for q in questions])
+    start = Prefix(model, questions[0].context[:shared])
     order = sorted(range(len(questions)), key=lambda i: len(questions[i].context))
     for _, group in groupby(order, key=lambda i: len(questions[i].context)):
         same_length = list(group)
@@ -49,20 +48,8 @@ def log_likelihoods(
             yield from zip(indices, sums, strict=True)
 
 
-def common_start(one: Sequence[int], other: Sequence[int]) -> int:
-    """Return how many tokens both sequences begin with."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
-def _shared(contexts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all contexts begin with; at least one of each context remains."""
-    first, last = min(map(list, contexts)), max(map(list, contexts))  # in the order of tokens
-    return min(common_start(first, last), min(map(len, contexts)) - 1)
-
-
 def _group(
-    start: "_Start", questions: Sequence[Choices], shared: int, rows: int
+    start: "Prefix", questions: Sequence[Choices], shared: int, rows: int
 ) -> list[list[float]]:
     """The log-likelihoods of the choices of ``questions``, whose contexts have equal lengths."""
     import mlx.core as mx
@@ -90,7 +77,7 @@ def _group(
         widest = max(map(len, tokens)) - 1
         inputs = mx.array([[*t[:-1], *[0] * (widest - len(t) + 1)] for t in tokens])
         positions = [(row, at) for row, t in enumerate(tokens) for at in range(len(t) - 1)]
-        logits = start.logits(inputs, _rows(cache, [i for i, _ in batch]), positions)
+        logits = start.logits(inputs, rows_of(cache, [i for i, _ in batch]), positions)
         targets = mx.array([token for t in tokens for token in t[1:]])
         scores = mx.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
         values = (scores - log_sum_exp(logits)[:, 0]).tolist()
@@ -119,77 +106,3 @@ def _batch(
             break
         count += 1
     return max(count, 1)
-
-
-class _Start:
-    """A model with the keys and values of a beginning that all sequences share."""
-
-    def __init__(self, model: Any, tokens: Sequence[int]) -> None:
-        import mlx.core as mx
-        from mlx_lm.models.cache import make_prompt_cache
-
-        self._model, self._cache = model, make_prompt_cache(model)
-        self._norm = _last_norm(model) if len(self._cache) <= len(model.layers) else None
-        step = 2048
-        for at in range(0, len(tokens), step):
-            part = mx.array([list(tokens[at : at + step])])
-            self.logits(part, self._cache, [(0, part.shape[1] - 1)])
-            mx.eval([c.state for c in self._cache])
-
-    def cache(self, rows: Sequence[int]) -> list[Any]:
-        """A copy of the keys and values, for as many sequences as there are ``rows``."""
-        return _rows(self._cache, rows)
-
-    def logits(self, inputs: Any, cache: Any, positions: Sequence[tuple[int, int]]) -> Any:
-        """The logits (positions, vocabulary) in float32 at each (row, column) of ``inputs``.
-
-        Appends the keys and values of ``inputs`` to ``cache``.
-        """
-        import mlx.core as mx
-
-        at = mx.array([list(position) for position in positions])
-
-        def chosen(out: Any) -> Any:
-            return out[at[:, 0], at[:, 1]]
-
-        if self._norm is None:
-            logits = chosen(self._model(inputs, cache=cache))
-        else:  # what follows the last norm treats each position by itself
-            hook = [(self._norm, lambda call, *args: chosen(call(*args))[None])]
-            with with_forward_hooks(hook):
-                logits = self._model(inputs, cache=cache)[0]
-        return logits.astype(mx.float32)
-
-
-def _last_norm(model: Any) -> Any:
-    """The norm between the blocks of ``model`` and its output head; ``None`` if not found."""
-    for _, module in model.named_modules():
-        if getattr(module, "layers", None) is model.layers:
-            norm = getattr(module, "norm", None)
-            if norm is not None:
-                return norm
-    return None
-
-
-def _rows(cache: Any, rows: Sequence[int]) -> list[Any]:
-    """A copy of ``cache`` whose sequences are those of ``rows``, in this order."""
-    import mlx.core as mx
-
-    index = mx.array(list(rows))
-    return [_part(part, index) for part in cache]
-
-
-def _part(part: Any, index: Any) -> Any:
-    """A copy of a cache of one layer, or of a list or array in it, with the rows of ``index``."""
-    import mlx.core as mx
-
-    if isinstance(part, mx.array):
-        return part[index] if part.ndim > 1 else part
-    if isinstance(part, list | tuple):
-        return type(part)(_part(p, index) for p in part)
-    if hasattr(part, "__dict__"):
-        copied = copy.copy(part)
-        for name, value in vars(part).items():
-            setattr(copied, name, _part(value, index))
-        return copied
-    return part

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from lek.generation.backend import Chat, Completion, Question, Request
-from lek.generation.likelihood import Choices, common_start, log_likelihoods
+from lek.generation.likelihood import Choices, log_likelihoods
 from lek.models import exponentials
 from lek.models.chat_template import render
+from lek.models.greedy import Likeliest
+from lek.models.prefix import common_start
 from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Decoding
 from lek.text import thoughts
@@ -131,7 +133,7 @@ class MlxBackend:
         size = self._batch_size(max(len(tokens[i]) + room[i] for i in order), decoding)
         tokenizer = self._loaded.tokenizer
         model: Any = self._loaded.model
-        greedy = None if decoding.temperature else _Likeliest(model)
+        greedy = None if decoding.temperature else Likeliest(model)
         generator = cast(Any, BatchGenerator)(
             greedy or model,
             sampler=greedy and greedy.sample,
@@ -233,32 +235,6 @@ class MlxBackend:
         if size is None:  # an unknown config: one sequence at a time is always safe
             return 1
         return max(1, min(decoding.batch_size, int(budget // size)))
-
-
-class _Likeliest:
-    """A model that keeps the likeliest next tokens, in place of the logits of its last call.
-
-    mlx_lm computes the probabilities of the whole vocabulary from the logits that it gets, which
-    greedy decoding does not need. It gets zeros, of a vocabulary of one token.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._tokens: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def __call__(self, inputs: Any, **options: Any) -> Any:
-        import mlx.core as mx
-
-        logits = self._model(inputs, **options)
-        self._tokens = mx.argmax(logits[:, -1], axis=-1)
-        return mx.zeros((*inputs.shape, 1))
-
-    def sample(self, logprobs: Any) -> Any:
-        """Return the tokens of the last call, one for each row of ``logprobs``."""
-        return self._tokens
 
 
 def _is_recurrent(model: Any) -> bool:

@@ -4,19 +4,23 @@ Divergences are KL(model || edited) in nat, over the model's own greedy answers 
 token alone, which can be the same whatever follows.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from lek.models.abliteration.batches import Batch, Progress, batches
+from lek.models.abliteration.batches import Progress
+from lek.models.exponentials import log_sum_exp
+from lek.models.greedy import Likeliest
+from lek.models.prefix import Prefix, shared_start
 from lek.text.degeneration import degenerate
 from lek.text.refusals import Refusal, refusal
 
 Edit = Callable[[], AbstractContextManager[None]]  # returns a context in which the model is edited
 
-_BATCH_SIZE = 64  # answers per batch: more are no faster
+_BATCH_SIZE = 64  # answers per batch
+_MAX_LOGITS = 2**24  # floats in the logits of one batch: 64 MiB
 _LOGP_TOKENS = 16  # tokens of an answer that decide whether it is a refusal
 _MAX_OPENING = 8  # tokens
 
@@ -111,12 +115,14 @@ class Effects:
         answers: dict[int, Answer] = {}
         for start in range(0, len(order), _BATCH_SIZE):
             batch = order[start : start + _BATCH_SIZE]
+            likeliest = Likeliest(self._model)
             generated = batch_generate(
-                self._model,
+                likeliest,
                 self._tokenizer,
                 [prompts[i] for i in batch],
                 max_tokens=self._max_tokens,
                 return_token_ids=True,
+                sampler=likeliest.sample,
                 completion_batch_size=_BATCH_SIZE,
                 prefill_batch_size=16,
             )
@@ -128,44 +134,92 @@ class Effects:
         in_order = (answers[i] for i in range(len(prompts)))
         return [AnsweredPrompts(part, [next(in_order) for _ in part]) for part in parts]
 
-    def shifts(self, asked: AnsweredPrompts, edits: Sequence[Edit], what: str) -> list[list[Shift]]:
+    def shifts(
+        self,
+        asked: AnsweredPrompts,
+        edits: Sequence[Edit],
+        what: str,
+        *,
+        tokens: int | None = None,
+    ) -> list[list[Shift]]:
         """Return, for each edit and each prompt of ``asked``, how the edit changes the answer.
 
-        ``what``: the name of the task in the progress display.
+        ``what``: the name of the task in the progress display. ``tokens``: how many tokens of an
+        answer to look at (default: all).
         """
-        rows = [[*p, *a.ids] for p, a in zip(asked.prompts, asked.answers, strict=True)]
-        shifts_by_edit: list[dict[int, Shift]] = [{} for _ in edits]
-        done = 0
-        for batch in batches(self._model, rows):
-            predictions = self._predictions(batch, asked)
-            before = self._logps(batch, predictions)
-            for shifts, edit in zip(shifts_by_edit, edits, strict=True):
-                with edit():
-                    kl, logp = _compare(before, self._logps(batch, predictions), predictions)
-                shifts.update(_by_row(predictions, kl, logp))
-                done += len(batch.rows)
-                self.progress(what, done, len(rows) * len(edits))
-        return [[shifts[i] for i in range(len(rows))] for shifts in shifts_by_edit]
-
-    def _predictions(self, batch: Batch, asked: AnsweredPrompts) -> list["_Prediction"]:
-        predictions = []
-        for batch_row, row in enumerate(batch.rows):
-            start, ids = len(asked.prompts[row]) - 1, asked.answers[row].ids
-            # one more than there are tokens, because the end is part of the answer
-            for i in range(min(len(ids) + 1, self._max_tokens)):
-                token = ids[i] if i < min(len(ids), _LOGP_TOKENS) else None
-                predictions.append(_Prediction(row, batch_row, start + i, token))
-        return predictions
-
-    def _logps(self, batch: Batch, predictions: Sequence["_Prediction"]) -> Any:
-        """Log-probabilities (predictions, vocabulary) in float32."""
         import mlx.core as mx
 
-        at = mx.array([[p.batch_row, p.position] for p in predictions])
-        logits = self._model(batch.ids)[at[:, 0], at[:, 1]].astype(mx.float32)
-        logps = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        limit = self._max_tokens if tokens is None else tokens
+        shared = shared_start(asked.prompts)
+        beginning = asked.prompts[0][:shared]
+        shifts_by_edit: list[dict[int, Shift]] = [{} for _ in edits]
+        done, start = 0, Prefix(self._model, beginning)
+        for batch in self._batches(asked, limit):
+            before = batch.logps(start, shared)
+            weights = mx.exp(before)
+            mx.eval(weights)
+            for shifts, edit in zip(shifts_by_edit, edits, strict=True):
+                with edit():
+                    after = batch.logps(Prefix(self._model, beginning), shared)
+                kl = (weights * (before - after)).sum(-1).tolist()
+                logp = batch.of_tokens(after - before)
+                shifts.update(_by_row(batch.predictions, kl, logp))
+                done += len(batch.rows)
+                self.progress(what, done, len(asked.prompts) * len(edits))
+        return [[shifts[i] for i in range(len(asked.prompts))] for shifts in shifts_by_edit]
+
+    def _batches(self, asked: AnsweredPrompts, limit: int) -> Iterator["_Batch"]:
+        """Batch prompts and the first ``limit`` tokens of their answers, by their lengths."""
+        import mlx.core as mx
+
+        vocabulary = self._model(mx.array([[0]])).shape[-1]
+        rows = [
+            [*p, *a.ids[: limit - 1]] for p, a in zip(asked.prompts, asked.answers, strict=True)
+        ]
+        order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
+        size = max(1, _MAX_LOGITS // (limit * vocabulary))
+        for at in range(0, len(order), size):
+            chosen = order[at : at + size]
+            predictions = []
+            for batch_row, row in enumerate(chosen):
+                first, ids = len(asked.prompts[row]) - 1, asked.answers[row].ids
+                # one more than there are tokens, because the end is part of the answer
+                for i in range(min(len(ids) + 1, limit)):
+                    token = ids[i] if i < min(len(ids), _LOGP_TOKENS) else None
+                    predictions.append(_Prediction(row, batch_row, first + i, token))
+            yield _Batch([rows[i] for i in chosen], predictions)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Prompts with their answers, as token ids, and the predictions of the answers' tokens."""
+
+    rows: list[list[int]]
+    predictions: list["_Prediction"]
+
+    def logps(self, prefix: Prefix, shared: int) -> Any:
+        """Log-probabilities (predictions, vocabulary) in float32.
+
+        ``prefix``: the model with the first ``shared`` tokens, which are the same in all rows.
+        """
+        import mlx.core as mx
+
+        longest = max(map(len, self.rows))
+        # padded on the right: with causal attention, padding affects no token before it
+        ids = mx.array([[*row[shared:], *[0] * (longest - len(row))] for row in self.rows])
+        at = [(p.batch_row, p.position - shared) for p in self.predictions]
+        logits = prefix.logits(ids, prefix.cache([0] * len(self.rows)), at)
+        logps = logits - log_sum_exp(logits)
         mx.eval(logps)
         return logps
+
+    def of_tokens(self, values: Any) -> list[float]:
+        """Those of ``values`` (predictions, vocabulary) for the predicted tokens, where known."""
+        import mlx.core as mx
+
+        token = mx.array([p.token or 0 for p in self.predictions])[:, None]
+        found: Any = mx.take_along_axis(values, token, axis=-1)[:, 0].tolist()
+        return found
 
 
 class _Prediction(NamedTuple):
@@ -179,15 +233,6 @@ class _Prediction(NamedTuple):
     batch_row: int
     position: int
     token: int | None
-
-
-def _compare(before: Any, after: Any, predictions: Sequence[_Prediction]) -> tuple[Any, Any]:
-    """KL and the change of the token's log-probability, for each prediction."""
-    import mlx.core as mx
-
-    kl = (mx.exp(before) * (before - after)).sum(-1)
-    token = mx.array([p.token or 0 for p in predictions])[:, None]
-    return kl.tolist(), mx.take_along_axis(after - before, token, axis=-1)[:, 0].tolist()
 
 
 def _by_row(

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from lek.errors import BadInput
+from lek.models import exponentials
 from lek.models.abliteration.batches import Progress
 from lek.models.abliteration.directions import Candidate, candidates, positions, rendered
 from lek.models.abliteration.effects import AnsweredPrompts, Edit, Effects, opening
@@ -110,7 +111,8 @@ def _parts(prompts: Sequence[str], name: str, rng: random.Random) -> Parts:
     return Parts(distinct[first + second :], distinct[:first], distinct[first : first + second])
 
 
-_SCREENING_PROMPTS = 8  # per kind, to rank all candidate directions
+_SCREENING_PROMPTS, _SCREENING_TOKENS = 4, 4  # prompts per kind, and tokens of their answers
+_RANKED, _RANKING_PROMPTS = 32, 8  # directions that are ranked by whole answers, prompts per kind
 _FINALISTS, _MAX_ROUNDS = 8, 3  # directions evaluated on all prompts per round, and rounds
 _UNUSABLE_GOAL = 0.05  # share of harmful prompts without a usable answer that ends the search
 _MIN_LOGP = -20.0  # nat; a refusal that is this much less likely is gone, and less is no better
@@ -139,6 +141,7 @@ def abliterate(
     """
     bad, good = split(harmful, harmless, (settings.harmful, settings.harmless), settings.seed)
     model, tokenizer = loaded.model, loaded.tokenizer
+    exponentials.use_in(model)
     last = positions(tokenizer)
     write_sites = sites(model)
     check_unquantised(write_sites)
@@ -149,7 +152,8 @@ def abliterate(
     )
     before = effects.ask(*choose, *report, what="answers before the edit")
     directions = candidates(model, fit[0], fit[1], last, opening(before), progress)
-    chosen = _Selector(effects, write_sites, settings, *before[:2]).best(directions)
+    undecided = len(opening(before))
+    chosen = _Selector(effects, write_sites, settings, undecided, *before[:2]).best(directions)
     weights = edited(write_sites, chosen.direction, settings.ridge)
     shifts = effects.shifts(before[3], [partial(swapped, weights)], "divergence")[0]
     put(weights)
@@ -195,23 +199,27 @@ class _Trial:
 class _Selector:
     """Selects a direction by the effects of its edit on the prompts for choosing.
 
-    ``harmful``, ``harmless``: these prompts with the answers of the unedited model.
+    ``harmful``, ``harmless``: these prompts with the answers of the unedited model. ``opening``:
+    the number of tokens with which all answers begin.
     """
 
     effects: Effects
     write_sites: Sequence[Site]
     settings: Abliterate
+    opening: int
     harmful: AnsweredPrompts
     harmless: AnsweredPrompts
 
     def best(self, directions: Sequence[Candidate]) -> Candidate:
-        """Rank all ``directions`` on a few prompts, then evaluate the best ones in rounds of eight.
+        """Evaluate the most promising of ``directions`` in rounds of eight.
 
-        Raises `BadInput` if the model refuses no prompt, if there are no directions, or if none
-        of those evaluated stays within ``max_kl``.
+        Which these are is found on a few prompts: by the first tokens of the answers, then, for 32
+        directions, by whole answers.
+
+        Raises `BadInput` if the model refuses no prompt, if there are no directions, or if none of
+        those evaluated stays within ``max_kl``.
         """
-        refused = [i for i, answer in enumerate(self.harmful.answers) if answer.refused]
-        if not refused:
+        if not self._refused:
             raise BadInput(
                 f"{self.settings.harmful}: the model refuses none of {len(self.harmful.answers)} "
                 "prompts of this file, so there is nothing to remove; give prompts that it refuses"
@@ -221,7 +229,11 @@ class _Selector:
                 f"{self.settings.harmful}: the model does not distinguish these prompts from those "
                 f"of {self.settings.harmless}; give others"
             )
-        ranked = self._rank(directions, self.harmful.only(refused[:_SCREENING_PROMPTS]))
+        if len(directions) > _RANKED:
+            first = self.opening + _SCREENING_TOKENS
+            screened = self._rank(directions, _SCREENING_PROMPTS, first)
+            directions = [trial.candidate for trial in screened[:_RANKED]]
+        ranked = self._rank(directions, _RANKING_PROMPTS)
         trials: list[_Trial] = []
         for start in range(0, min(len(ranked), _MAX_ROUNDS * _FINALISTS), _FINALISTS):
             trials += self._evaluate(ranked[start : start + _FINALISTS])
@@ -238,6 +250,11 @@ class _Selector:
             )
         return best.candidate
 
+    @property
+    def _refused(self) -> list[int]:
+        """The indices of the harmful prompts that the unedited model refuses."""
+        return [i for i, answer in enumerate(self.harmful.answers) if answer.refused]
+
     def _sort_key(self, trial: _Trial) -> tuple[bool, float, float, float]:
         """Lower is better. KLs in the same tenth of ``max_kl`` count as equal."""
         if trial.unusable is None:
@@ -247,16 +264,25 @@ class _Selector:
     def _edit(self, candidate: Candidate) -> Edit:
         return partial(removed, self.write_sites, candidate.direction, self.settings.ridge)
 
-    def _rank(self, directions: Sequence[Candidate], refused: AnsweredPrompts) -> list[_Trial]:
+    def _rank(
+        self, directions: Sequence[Candidate], prompts: int, tokens: int | None = None
+    ) -> list[_Trial]:
         """Sort ``directions`` by their effects on a few prompts, the most promising first.
 
         Those within ``max_kl`` come first, by how much less likely they make refusals; the others
-        follow by their KL.
+        follow by their KL. ``prompts``: how many of each kind, the harmful ones refused, are used.
+        ``tokens``: how many tokens of an answer count (default: all).
         """
         edits = [self._edit(c) for c in directions]
-        some = self.harmless.only(range(min(_SCREENING_PROMPTS, len(self.harmless.answers))))
-        on_harmful = self.effects.shifts(refused, edits, "directions on harmful prompts")
-        on_harmless = self.effects.shifts(some, edits, "directions on harmless prompts")
+        bad_prompts = self.harmful.only(self._refused[:prompts])
+        good_prompts = self.harmless.only(range(len(self.harmless.answers))[:prompts])
+        kind = "directions" if tokens is None else "first tokens"
+        on_harmful = self.effects.shifts(
+            bad_prompts, edits, f"{kind} on harmful prompts", tokens=tokens
+        )
+        on_harmless = self.effects.shifts(
+            good_prompts, edits, f"{kind} on harmless prompts", tokens=tokens
+        )
         trials = [
             _Trial(c, fmean(s.answer for s in good), fmean(max(s.logp, _MIN_LOGP) for s in bad))
             for c, bad, good in zip(directions, on_harmful, on_harmless, strict=True)
