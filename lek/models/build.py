@@ -121,6 +121,8 @@ class Builder:
             ]
             with self._progress.steps(subject.name) as on_progress:
                 report = abliterate(loaded, settings, *prompts, progress=on_progress)
+            if report.note:
+                self._progress.say(f"{subject.name}: {report.note}")
             save(loaded, out, source=source)
             recipe = Recipe(start, (), ())
             return self._facts(subject.name, recipe, abliteration=report.facts())

@@ -120,6 +120,7 @@ def built(run: Run) -> list[str]:
                 f"of {effects['harmless_prompts']} harmless; "
                 f"KL {effects['first_token_kl']:.3f} nat at the first token, "
                 f"{effects['answer_token_kl']:.3f} per answer token"
+                f"{f'; {note}' if (note := effects.get('note')) else ''}"
             )
     return lines
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,34 @@ def operate(loaded: Loaded, harmful: list[str], harmless: list[str], **settings:
     return abliterate(loaded, given, harmful, harmless, progress=silent)
 
 
+@pytest.mark.parametrize("tokens", [None, 2])
+def test_what_prompts_share_is_computed_once_and_changes_nothing(
+    model: Any, tokens: int | None
+) -> None:
+    shared = ids(lengths=(7,))[0]
+    asked = AnsweredPrompts(
+        [[*shared, *own] for own in ids(1, (3, 9, 5))],
+        [Answer(tuple(own), "") for own in ids(2, (6, 3, 8))],
+    )
+    edit = partial(removed, sites(model), direction(), RIDGE)
+    effects = Effects(model, None, 8, silent)
+    (found,) = effects.shifts(asked, [edit], "", tokens=tokens)
+    for prompt, answer, shift in zip(asked.prompts, asked.answers, found, strict=True):
+        count = min(len(answer.ids) + 1, tokens or 8)
+        row = mx.array([[*prompt, *answer.ids]])
+        predicted = slice(len(prompt) - 1, len(prompt) - 1 + count)
+        before = model(row)[0, predicted]
+        with edit():
+            after = model(row)[0, predicted]
+        assert shift.answer == pytest.approx(kl(before, after), rel=1e-3, abs=1e-5)
+        assert shift.first == pytest.approx(kl(before[:1], after[:1]), rel=1e-3, abs=1e-5)
+        change = [
+            float(p[t] - mx.logsumexp(p) - q[t] + mx.logsumexp(q))
+            for p, q, t in zip(after, before, answer.ids[:count], strict=False)
+        ]
+        assert shift.logp == pytest.approx(sum(change), rel=1e-3, abs=1e-4)
+
+
 def test_prompts_are_split_by_seed_and_never_shared() -> None:
     bad, good = split(*many(200), ("a", "b"), 0)
     assert [len(p) for p in bad] == [118, 32, 50]
@@ -365,6 +394,16 @@ def test_the_sandbox_stops_refusing_and_little_else_changes(
     facts = report.facts()
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert "direction" not in facts
+
+
+def test_a_model_that_hardly_refuses_is_said_to(abliterated: tuple[Loaded, Any]) -> None:
+    report = abliterated[1]
+    assert report.facts()["note"] is None
+    rarely = replace(report, refusals_before=0.125)
+    assert rarely.facts()["note"] == (
+        f"before the edit the model refused only 12% of {report.harmful_prompts} harmful prompts: "
+        "there was little to remove, and little difference to expect"
+    )
 
 
 def test_the_report_is_what_the_edited_model_does(abliterated: tuple[Loaded, Any]) -> None:

@@ -31,6 +31,7 @@ from lek.models.weights import Loaded
 from lek.profile.schema import Abliterate
 
 LEAST = 32  # distinct prompts of each kind: 16 to find directions, 8 to choose one, 8 to report on
+_HARDLY = 0.25  # share of harmful prompts refused below which a model hardly refuses
 _MAX_CHOOSE, _MAX_REPORT = 32, 100  # any more prompts are better used to find directions
 
 
@@ -65,9 +66,21 @@ class Report:
     leak: float
     direction: tuple[float, ...] = field(repr=False)
 
+    @property
+    def note(self) -> str | None:
+        """That the model hardly refused before the edit, if so: then the edit changes little."""
+        if self.refusals_before >= _HARDLY:
+            return None
+        return (
+            f"before the edit the model refused only {self.refusals_before:.0%} of "
+            f"{self.harmful_prompts} harmful prompts: there was little to remove, and little "
+            "difference to expect"
+        )
+
     def facts(self) -> dict[str, Any]:
-        """Return all fields but the direction, as plain JSON values."""
-        return {k: v for k, v in asdict(self).items() if k != "direction"}
+        """Return all fields but the direction, and ``note``, as plain JSON values."""
+        facts = {k: v for k, v in asdict(self).items() if k != "direction"}
+        return facts | {"note": self.note}
 
 
 class Parts(NamedTuple):
@@ -274,19 +287,14 @@ class _Selector:
         ``tokens``: how many tokens of an answer count (default: all).
         """
         edits = [self._edit(c) for c in directions]
-        bad_prompts = self.harmful.only(self._refused[:prompts])
-        good_prompts = self.harmless.only(range(len(self.harmless.answers))[:prompts])
-        kind = "directions" if tokens is None else "first tokens"
-        on_harmful = self.effects.shifts(
-            bad_prompts, edits, f"{kind} on harmful prompts", tokens=tokens
-        )
-        on_harmless = self.effects.shifts(
-            good_prompts, edits, f"{kind} on harmless prompts", tokens=tokens
-        )
-        trials = [
-            _Trial(c, fmean(s.answer for s in good), fmean(max(s.logp, _MIN_LOGP) for s in bad))
-            for c, bad, good in zip(directions, on_harmful, on_harmless, strict=True)
-        ]
+        bad = self.harmful.only(self._refused[:prompts])
+        good = self.harmless.only(range(len(self.harmless.answers))[:prompts])
+        what = "directions" if tokens is None else "directions, by first tokens"
+        count, trials = len(bad.prompts), []
+        shifts_by_edit = self.effects.shifts(bad + good, edits, what, tokens=tokens)
+        for candidate, shifts in zip(directions, shifts_by_edit, strict=True):
+            logp = fmean(max(s.logp, _MIN_LOGP) for s in shifts[:count])
+            trials.append(_Trial(candidate, fmean(s.answer for s in shifts[count:]), logp))
         limit = self.settings.max_kl
         return sorted(
             trials, key=lambda t: (t.kl > limit, t.kl if t.kl > limit else t.refusal_logp)
