@@ -17,11 +17,12 @@ from lek.generation.likelihood import Choices, log_likelihoods
 from lek.models import exponentials
 from lek.models.chat_template import render
 from lek.models.greedy import Likeliest
-from lek.models.prefix import common_start
+from lek.models.prefix import Prefix, common_start, shared_start
 from lek.models.weights import Loaded, NumericFormat, load
 from lek.profile.schema import Decoding
 from lek.text import thoughts
 
+_WORTHWHILE = 16  # tokens that all prompts begin with, from which on they are computed once
 _UNFINISHED = (
     "the thought has no end; raise decoding.max_tokens, or set decoding.enable_thinking = false"
 )
@@ -145,9 +146,10 @@ class MlxBackend:
         start = time.perf_counter()
         samplers = [_sampler(i, decoding) for i in order] if decoding.temperature else None
         sequences, limits = [tokens[i] for i in order], [room[i] for i in order]
-        names = dict(
-            zip(generator.insert(sequences, limits, samplers=samplers), order, strict=True)
-        )
+        shared, caches = _begun(model, sequences)
+        rest = [sequence[shared:] for sequence in sequences]
+        uids = generator.insert(rest, limits, caches=caches, samplers=samplers)
+        names = dict(zip(uids, order, strict=True))
         answers: dict[int, list[int]] = {uid: [] for uid in names}
         try:
             while responses := generator.next_generated():
@@ -235,6 +237,23 @@ class MlxBackend:
         if size is None:  # an unknown config: one sequence at a time is always safe
             return 1
         return max(1, min(decoding.batch_size, int(budget // size)))
+
+
+def _begun(model: Any, sequences: Sequence[Sequence[int]]) -> tuple[int, list[Any] | None]:
+    """What all ``sequences`` begin with, computed once: its length, and a cache for each sequence.
+
+    Such as a system message or the kernel. ``None``, and the length 0, where it is too short to
+    matter, or the model has a kind of cache that mlx_lm cannot continue in batches.
+    """
+    from mlx_lm.models.cache import KVCache, RotatingKVCache
+
+    shared = shared_start(sequences) if len(sequences) > 1 else 0
+    if shared < _WORTHWHILE:
+        return 0, None
+    prefix = Prefix(model, sequences[0][:shared])
+    if any(type(part) not in (KVCache, RotatingKVCache) for part in prefix.parts):
+        return 0, None
+    return shared, [prefix.parts] * len(sequences)  # not changed by mlx_lm, but copied
 
 
 def _is_recurrent(model: Any) -> bool:

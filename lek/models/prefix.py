@@ -20,23 +20,26 @@ def shared_start(sequences: Sequence[Sequence[int]]) -> int:
 
 
 class Prefix:
-    """A model with the keys and values of a beginning that all sequences share."""
+    """A model with the keys and values of a beginning that all sequences share.
+
+    ``parts``: the caches of mlx_lm, for one sequence.
+    """
 
     def __init__(self, model: Any, tokens: Sequence[int]) -> None:
         import mlx.core as mx
         from mlx_lm.models.cache import make_prompt_cache
 
-        self._model, self._cache = model, make_prompt_cache(model)
-        self._norm = _last_norm(model) if len(self._cache) <= len(model.layers) else None
+        self._model, self.parts = model, make_prompt_cache(model)
+        self._norm = _last_norm(model) if len(self.parts) <= len(model.layers) else None
         step = 2048
         for at in range(0, len(tokens), step):
             part = mx.array([list(tokens[at : at + step])])
-            self.logits(part, self._cache, [(0, part.shape[1] - 1)])
-            mx.eval([c.state for c in self._cache])
+            self.logits(part, self.parts, [(0, part.shape[1] - 1)])
+            mx.eval([c.state for c in self.parts])
 
     def cache(self, rows: Sequence[int]) -> list[Any]:
         """A copy of the keys and values, for as many sequences as there are ``rows``."""
-        return rows_of(self._cache, rows)
+        return rows_of(self.parts, rows)
 
     def logits(self, inputs: Any, cache: Any, positions: Sequence[tuple[int, int]]) -> Any:
         """The logits (positions, vocabulary) in float32 at each (row, column) of ``inputs``.

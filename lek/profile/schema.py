@@ -528,7 +528,7 @@ class Decoding(Section):
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     seed: int = 0
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    batch_size: Annotated[int, Field(ge=1)] = 128
     memory_gb: Annotated[float | None, Field(gt=0)] = None
     dtype: Dtype | None = None
     enable_thinking: bool | None = None

@@ -131,6 +131,13 @@ def test_an_answer_does_not_depend_on_the_batch(model: Path) -> None:
     assert len(set(alone)) > 1
 
 
+def test_what_all_prompts_begin_with_changes_no_answer(model: Path) -> None:
+    backend = MlxBackend.open(model, FORM)
+    beginning = " ".join(np.random.default_rng(1).choice(tiny.WORDS, 90))
+    asked = [f"{beginning} {prompt}" for prompt in prompts()]
+    assert greedy(backend, asked) == [greedy(backend, [prompt])[0] for prompt in asked]
+
+
 def test_likelihoods_do_not_depend_on_the_batch(model: Path) -> None:
     loaded = load(model, FORM).model
     rng = np.random.default_rng(0)
