@@ -182,7 +182,7 @@ def make_verdict(
         scores=scores,
         unscored=unscored,
         reason=reason,
-        judges=dict.fromkeys(scores, judge),
+        judges=_judges(tuple((name, judge) for name in scores)),
     )
 
 
@@ -202,7 +202,7 @@ def unscored_verdict(
         response=response,
         scores=dict.fromkeys(names),
         unscored=dict.fromkeys(names, Unscored(code=code, text=text)),
-        judges=dict.fromkeys(names, judge),
+        judges=_judges(tuple((name, judge) for name in names)),
     )
 
 
@@ -223,9 +223,15 @@ def merge_verdicts(verdicts: Sequence[Verdict], measures: Sequence[Measure]) -> 
         scores={name: scores[name] for name in order},
         unscored={k: v for part in verdicts for k, v in part.unscored.items()},
         reason="; ".join(part.reason for part in verdicts if part.reason) or None,
-        judges={name: judges[name] for name in order},
+        judges=_judges(tuple((name, judges[name]) for name in order)),
         votes=tuple(vote for part in verdicts for vote in part.votes),
     )
+
+
+@cache
+def _judges(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The judge of each measure; all verdicts with the same judges share it."""
+    return dict(pairs)
 
 
 def check_verdict(verdict: Verdict, measures: Sequence[Measure]) -> None:

@@ -3,7 +3,7 @@
 The main process is xdist's controller or, without xdist, the only process.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any, Literal
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from lek.errors import BadInput, printable
 from lek.plugin.selection import left_out
 from lek.plugin.session import check_access, evals_are_named, idle, plan_of, session_of, shown
-from lek.records import Ruling
+from lek.records import Ruling, Verdict
 from lek.report import html, terminal
 from lek.runs.run import Run, commit_of, out_directory, reserve_run, write_run
 from lek.runs.tally import Tally
@@ -20,6 +20,7 @@ from lek.workspace.atomic import Reservation
 # user properties of tests; a fatal error ends the session
 VERDICT, CASE, ABSENT, FATAL = "lek_verdict", "lek_case", "lek_absent", "lek_fatal"
 LEFT_OUT = "lek_left_out"  # output of workers
+RECORDED = pytest.StashKey[tuple[str, Verdict]]()  # the last verdict of this process, and its line
 
 
 class Controller:
@@ -102,20 +103,31 @@ class Controller:
 
         return SubjectScheduling(config, log, self._tally.subject_of)
 
-    @pytest.hookimpl(tryfirst=True)  # the terminal reporter then asks for the status of this test
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # the terminal reporter asks for the status
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         for name, value in report.user_properties:
             if name == FATAL:
                 self._fatal = str(value)
                 pytest.exit(self._fatal, returncode=pytest.ExitCode.USAGE_ERROR)
             if name == VERDICT and report.when == "call" and report.passed:
-                self.prepare().verdict(report.nodeid, str(value))
+                self._verdict(report.nodeid, value)
             elif name == CASE and report.when == "setup":
                 self.prepare().case(report.nodeid)
             elif name == ABSENT:
                 self.prepare().absent(str(value))
         if self._tally is not None and report.when not in ("call", "teardown"):
             self._tally.report(report.nodeid)
+        yield
+        # pytest keeps all reports until the end, and the tally has the verdict
+        report.user_properties = [p for p in report.user_properties if p[0] != VERDICT]
+
+    def _verdict(self, nodeid: str, line: object) -> None:
+        """Add the verdict in ``line`` to the tally; one of this process need not be read again."""
+        recorded = self._config.stash.get(RECORDED, None)
+        if recorded is not None and recorded[0] is line:
+            self.prepare().add(nodeid, recorded[1])
+        else:
+            self.prepare().verdict(nodeid, str(line))
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
         if report.when != "call" or not report.passed or self._tally is None:

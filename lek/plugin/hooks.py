@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lek.errors import BadInput, StoreError, printable, suggestion
-from lek.plugin.controller import ABSENT, CASE, FATAL, LEFT_OUT, VERDICT, Controller
+from lek.plugin.controller import ABSENT, CASE, FATAL, LEFT_OUT, RECORDED, VERDICT, Controller
 from lek.plugin.selection import left_out, observe, visit
 from lek.plugin.session import benchmarks_of, check_access, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
@@ -240,7 +240,9 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
                     f"record() got a verdict on {verdict.response.subject}, but the test is of "
                     f"{subject}"
                 )
-        properties.append((VERDICT, verdict.to_json()))
+        line = verdict.to_json()
+        config.stash[RECORDED] = line, verdict
+        properties.append((VERDICT, line))
 
     def pytest_runtest_setup(item: pytest.Item) -> None:
         nonlocal properties, parameters
@@ -250,11 +252,14 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
             parameters = item.callspec.params
         properties[:] = [p for p in properties if p[0] != VERDICT]  # a test may be rerun
 
+    def pytest_runtest_logfinish() -> None:
+        properties[:] = [p for p in properties if p[0] != VERDICT]  # reported, so no longer needed
+
     def pytest_keyboard_interrupt() -> None:
         if has_plan(config) and not hasattr(config, "workerinput"):
             plan_of(config).interrupted()
 
     plugin = ModuleType("lek_session_fixtures")
-    hooks = (pytest_runtest_setup, pytest_keyboard_interrupt)
+    hooks = (pytest_runtest_setup, pytest_runtest_logfinish, pytest_keyboard_interrupt)
     vars(plugin).update(judge=judge, record=record, **{hook.__name__: hook for hook in hooks})
     return plugin

@@ -63,8 +63,12 @@ class Tally:
         """Record the verdict of a test from one line of JSON; raises `ValueError` if invalid."""
         verdict = Verdict.from_json(line)
         self._plan.check(verdict)
-        self._verdicts[self.bare(nodeid)] = verdict
+        self.add(nodeid, verdict)
         return verdict
+
+    def add(self, nodeid: str, verdict: Verdict) -> None:
+        """Record the verdict of a test, which has been checked."""
+        self._verdicts[self.bare(nodeid)] = verdict
 
     def verdict_of(self, nodeid: str) -> Verdict | None:
         """The verdict of test ``nodeid``, if any."""

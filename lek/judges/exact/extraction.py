@@ -106,7 +106,7 @@ def read_answer(text: str, question: str, *, finish: str | None = None) -> Readi
     ``finish``: ``length`` if the answer is known to be cut off, ``None`` if that is unknown.
     """
     asked = asked_by(question)
-    text = _THOUGHTS.sub("", text)[-_LONGEST:]
+    text = (_THOUGHTS.sub("", text) if "<" in text else text)[-_LONGEST:]
     if not text.strip():
         return Reading(None, "no answer after the thoughts")
     text = _NOTE.sub(lambda m: "" if re.search(r"\d", text[: m.start()]) else m[0], text)

@@ -68,14 +68,24 @@ _LITERAL = {
 
 def strip_latex(text: str) -> str:
     """``text`` without Markdown emphasis, LaTeX markup and GSM8K's ``<<...>>`` annotations."""
-    text = re.sub(r"<<[^<>\n]*>>", "", text)
-    text = re.sub(r"\$\$(.+?)\$\$", r" \1 ", text, flags=re.S)
-    text = _MATH.sub(r"\1", re.sub(r"\\[\[\]()]", " ", text))
-    text = re.sub(r"(?<=\d)(?:\\[,;: ]|~)(?=\d{3}(?!\d))", ",", text.translate(_CHARACTERS))
-    text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
+    # each search only where what it looks for can be: most texts have none of it
+    if "<<" in text:
+        text = re.sub(r"<<[^<>\n]*>>", "", text)
+    if "$$" in text:
+        text = re.sub(r"\$\$(.+?)\$\$", r" \1 ", text, flags=re.S)
+    if "\\" in text:
+        text = re.sub(r"\\[\[\]()]", " ", text)
+    if "$" in text:
+        text = _MATH.sub(r"\1", text)
+    if not text.isascii():
+        text = text.translate(_CHARACTERS)
+    if "\\" in text or "~" in text:
+        text = re.sub(r"(?<=\d)(?:\\[,;: ]|~)(?=\d{3}(?!\d))", ",", text)
+    if not text.isascii():
+        text = re.sub(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+", lambda m: "^" + m[0].translate(_SUPERSCRIPTS), text)
     if "\\" in text or "{" in text:
         text = _without_latex(text)
-    return _EMPHASIS.sub(r"\1", text)
+    return _EMPHASIS.sub(r"\1", text) if any(mark in text for mark in "*_`<") else text
 
 
 def _without_latex(text: str) -> str:

@@ -1,7 +1,8 @@
 """What a word problem asks for: a unit, a kind of number, and how well a clause replies."""
 
 import re
-from functools import lru_cache
+from fractions import Fraction
+from functools import cached_property, lru_cache
 
 from lek.judges.exact.numerals import Number, number_words, numbers, strip_latex
 
@@ -103,34 +104,66 @@ def computes(clause: str) -> bool:
 
 
 class Asked:
-    """What a question asks for.
-
-    ``numbers``: the values of all numbers in the question, those in words too. ``hypothetical``:
-    whether it asks what would be.
-    """
+    """What a question asks for. Each part is computed when it is first needed."""
 
     def __init__(self, question: str) -> None:
-        question = self._question = strip_latex(question)
-        asking = [s for s in SENTENCE.split(question) if s.endswith("?")] or [question]
-        clause = re.split(r",\s+(?=how\b|what\b)", asking[-1], flags=re.I)[-1]
-        self.hypothetical = re.search(r"\b(?:if|suppose|would)\b", question, re.I) is not None
-        self._names = _names(clause)
-        initials = re.findall(r"\b[A-Z][a-z]+", question)
-        self._others = {w for w in initials if w.lower() not in _STOP | _INITIAL} - self._names
-        self._words = content_words(" ".join(w for w in clause.split() if w not in self._names))
-        self._all_words = content_words(question)
+        self._question = strip_latex(question)
+
+    @cached_property
+    def _clause(self) -> str:
+        """The part of the question that asks."""
+        asking = [s for s in SENTENCE.split(self._question) if s.endswith("?")]
+        return re.split(r",\s+(?=how\b|what\b)", (asking or [self._question])[-1], flags=re.I)[-1]
+
+    @cached_property
+    def hypothetical(self) -> bool:
+        """Whether it asks what would be."""
+        return re.search(r"\b(?:if|suppose|would)\b", self._question, re.I) is not None
+
+    @cached_property
+    def numbers(self) -> frozenset[Fraction]:
+        """The values of all numbers in the question, those in words too."""
+        words = " ".join(digits for _, digits in number_words(self._question))
+        return frozenset(n.value for n in self.read(f"{self._question} {words}"))
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return _names(self._clause)
+
+    @cached_property
+    def _others(self) -> set[str]:
+        initials = re.findall(r"\b[A-Z][a-z]+", self._question)
+        return {w for w in initials if w.lower() not in _STOP | _INITIAL} - self._names
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return content_words(" ".join(w for w in self._clause.split() if w not in self._names))
+
+    @cached_property
+    def _all_words(self) -> frozenset[str]:
+        return content_words(self._question)
+
+    @cached_property
+    def _unit(self) -> frozenset[str]:
+        clause = self._clause
         unit = _COUNTED.search(clause) or _IN_UNIT.search(clause)
-        self._unit = (content_words(unit[1]) if unit else set()) or self._words & {"money"}
-        if not self._unit and _AMOUNT.search(clause) and re.search(r"[$€£]", question):
-            self._unit = {"money"}
-        self._scaled = bool(_SCALED.search(clause))
-        self._kinds = {
+        words = (content_words(unit[1]) if unit else frozenset()) or self._words & {"money"}
+        if not words and _AMOUNT.search(clause) and re.search(r"[$€£]", self._question):
+            return frozenset({"money"})
+        return words
+
+    @cached_property
+    def _scaled(self) -> bool:
+        return bool(_SCALED.search(self._clause))
+
+    @cached_property
+    def _kinds(self) -> dict[str, bool]:
+        clause = self._clause
+        return {
             "percent": bool(_PERCENT.search(clause)),
             "clock": bool(_TIME.search(clause)),
             "ordinal": bool(_RANK.search(clause)),
         }
-        words = " ".join(digits for _, digits in number_words(question))
-        self.numbers = frozenset(n.value for n in self.read(f"{question} {words}"))
 
     def read(self, text: str, start: int = 0) -> list[Number]:
         """The quantities in ``text`` from ``start`` on.
@@ -175,6 +208,8 @@ class Asked:
         noun = _NOUN.match(text, number.end)
         after = noun[1].strip() if noun else ""
         words = content_words(f"{text[number.start : number.end]} {_LETTERS.get(after, after)}")
+        if not words and not number.kind:
+            return None
         money = number.kind == "money" and "money" in self._unit and "cent" not in words
         if money or words & self._unit:
             return True
