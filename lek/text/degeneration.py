@@ -62,13 +62,15 @@ def _repeated_ending(tokens: Sequence[str]) -> str | None:
 
 def _repeated_word(tokens: Sequence[str]) -> str | None:
     """Detect a text that repeats one word many times, in a row or as most of its words."""
+    most_common, most = Counter(tokens).most_common(1)[0]
+    if most < _MIN_WORDS["word"]:
+        return None
     for word, run in groupby(tokens):
         times = sum(1 for _ in run)
         if times >= _MIN_WORDS["word"]:
             return f"a loop: {_quote([word])} {times} times in a row"
-    most_common, times = Counter(tokens).most_common(1)[0]
-    if times >= _MIN_WORDS["word"] and times * 2 > len(tokens):
-        return f"a loop: {_quote([most_common])} {times} times in {len(tokens)} words"
+    if most * 2 > len(tokens):
+        return f"a loop: {_quote([most_common])} {most} times in {len(tokens)} words"
     return None
 
 
