@@ -6,8 +6,10 @@ For each model, four ways from chat messages to greedy answers, on the same prom
 other in one process, best of K runs:
 
 - loop: `mlx_lm.generate` for one prompt after another, on 4-bit weights with bfloat16 scales, the
-  way of the published LEK evaluations. On a CPU it takes seconds per token, so it gets one prompt;
-- batches, 4-bit: `mlx_lm.batch_generate` on the same weights, for 8 prompts;
+  way of the published LEK evaluations. On a CPU it takes seconds per token, so it gets one short
+  prompt, whose time is not counted;
+- batch, 4-bit: `mlx_lm.batch_generate` on the same weights, for 8 prompts, on a GPU only: on a CPU,
+  MLX has no fast product of a batch with 4-bit weights;
 - batches, float32: the same on these weights in float32, at several batch sizes;
 - harness: messages to stored answers, from the same directory.
 
@@ -39,7 +41,7 @@ from lek.data.tables import read_table
 from lek.generation.backend import prompt_of
 from lek.generation.mlx import MlxBackend, text_config
 from lek.generation.responses import SubjectResponses
-from lek.models.machine import blas, import_mlx_lm, missing
+from lek.models.machine import accelerated, blas, import_mlx_lm, missing
 from lek.models.weights import NumericFormat, load
 from lek.profile.loading import load as load_profile
 from lek.workspace.progress import Silent
@@ -102,15 +104,16 @@ def compare(model: Path, home: Path, gguf: Path | None, given: argparse.Namespac
     tokenizer = plain.tokenizer
     prompts = [list(tokenizer.apply_chat_template(c, add_generation_prompt=True)) for c in chats]
     ways: dict[str, Callable[[], Result]] = {}
-    ways["loop"] = partial(loop, quantised, prompts[:1], given.slow_tokens)
-    ways["batch of 8, 4-bit"] = partial(batches, quantised, prompts[:8], given.slow_tokens, 8)
+    ways["loop"] = partial(loop, quantised, [min(prompts, key=len)], given.slow_tokens)
+    if accelerated():
+        ways["batch of 8, 4-bit"] = partial(batches, quantised, prompts[:8], given.slow_tokens, 8)
     for size in given.batches:
         ways[f"batches of {size}, float32"] = partial(batches, plain, prompts, given.tokens, size)
     ways["harness"] = lambda: harness(backend, model, home, chats, given.tokens)
     if gguf is not None:
         ways["llama.cpp"] = lambda: llama_cpp(gguf, chats, given.tokens)
     total = sum(map(len, prompts))
-    print(f"\n{model.parent.name}: {len(prompts)} prompts of {total / len(prompts):.0f} tokens")
+    print(f"\n{config_of(plain)}: {len(prompts)} prompts of {total / len(prompts):.0f} tokens")
     best: dict[str, Result] = {}
     for run in range(given.runs):
         for name, way in ways.items():
@@ -131,6 +134,15 @@ def compare(model: Path, home: Path, gguf: Path | None, given: argparse.Namespac
     return ratio >= given.bound and same
 
 
+def config_of(loaded: Any) -> str:
+    """The architecture and the shape of a model, in words."""
+    config = text_config(loaded)
+    return (
+        f"{config['model_type']}, {config['num_hidden_layers']} layers of {config['hidden_size']}, "
+        f"vocabulary {config['vocab_size']}"
+    )
+
+
 def messages() -> Iterator[Messages]:
     """The prompts of the sandbox's benchmarks."""
     for name in BENCHMARKS:
@@ -141,13 +153,16 @@ def messages() -> Iterator[Messages]:
 
 
 def loop(loaded: Any, prompts: list[list[int]], limit: int) -> Result:
-    """One prompt after another."""
-    from mlx_lm import generate
+    """One prompt after another; the time of the prompts themselves is not counted."""
+    from mlx_lm import stream_generate
 
-    start = time.perf_counter()
-    answers = [generate(loaded.model, loaded.tokenizer, p, max_tokens=limit) for p in prompts]
-    seconds = time.perf_counter() - start
-    return Result(answers, count(loaded.tokenizer, answers), seconds)
+    answers, tokens, seconds = [], 0, 0.0
+    for prompt in prompts:
+        parts = list(stream_generate(loaded.model, loaded.tokenizer, prompt, max_tokens=limit))
+        answers.append("".join(part.text for part in parts))
+        tokens += parts[-1].generation_tokens
+        seconds += parts[-1].generation_tokens / parts[-1].generation_tps
+    return Result(answers, tokens, seconds)
 
 
 def batches(loaded: Any, prompts: list[list[int]], limit: int, size: int) -> Result:
@@ -167,7 +182,7 @@ def batches(loaded: Any, prompts: list[list[int]], limit: int, size: int) -> Res
     seconds = time.perf_counter() - start
     texts = dict(zip(order, done.texts, strict=True))
     answers = [texts[i] for i in range(len(prompts))]
-    return Result(answers, count(loaded.tokenizer, answers), seconds)
+    return Result(answers, done.stats.generation_tokens, seconds)
 
 
 def harness(
@@ -216,11 +231,6 @@ def llama_cpp(gguf: Path, chats: list[Messages], limit: int) -> Result:
     return Result([text for text, _ in done], sum(n for _, n in done), seconds)
 
 
-def count(tokenizer: Any, answers: list[str]) -> int:
-    """The number of tokens in ``answers``."""
-    return sum(len(tokenizer.encode(text, add_special_tokens=False)) for text in answers)
-
-
 def limit(loaded: Any, prompts: list[list[int]], tokens: int, batch: int, ours: Result) -> None:
     """Print what the machine could reach at most with batches of ``batch``."""
     import mlx.core as mx
@@ -228,7 +238,7 @@ def limit(loaded: Any, prompts: list[list[int]], tokens: int, batch: int, ours: 
 
     config = text_config(loaded)
     weights = [w for _, w in tree_flatten(loaded.model.parameters()) if w.ndim == 2]
-    numbers = sum(w.size for w in weights)  # tied embeddings are read for the logits
+    numbers = sum(w.size for w in weights)  # tied embeddings, which give the logits, count once
     operations = 2 * numbers / 1e9
     gigaflops, gigabytes = speed(mx)
     context = sum(map(len, prompts)) / len(prompts) + tokens / 2
@@ -311,6 +321,7 @@ def random_gemma(out: Path) -> Path:
     model = gemma3_text.Model(gemma3_text.ModelArgs.from_dict(shape))
     model.set_dtype(mx.bfloat16)
     weights = dict(tree_flatten(model.parameters()))
+    del weights["lm_head.weight"]  # the embedding serves as output head too
     mx.save_safetensors(str(out / "model.safetensors"), weights, {"format": "mlx"})
     return out
 
