@@ -106,16 +106,15 @@ def make_data(directory: Path, n: int) -> None:
                 file.write(json.dumps(reply) + "\n")
 
 
-def measure(arguments: list[str], directory: Path, plugins: Path) -> Cost:
-    """Run ``python -m pytest`` with ``arguments`` in ``directory``, and return its cost.
-
-    ``plugins``: a directory with the module ``stages``.
-    """
+def measure(arguments: list[str], directory: Path) -> Cost:
+    """Run ``python -m pytest`` with ``arguments`` in ``directory``, and return its cost."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "stages"]
-    path = os.pathsep.join([str(ROOT), str(plugins)])
-    marks = plugins / "marks"
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0", "STAGES": str(marks)}
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory() as plugins:
+        (Path(plugins) / "stages.py").write_text(STAGES)
+        marks = Path(plugins) / "marks"
+        path = os.pathsep.join([str(ROOT), plugins])
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
+        environment["STAGES"] = str(marks)
         child = subprocess.Popen(
             [*command, *arguments],
             cwd=directory,
@@ -127,11 +126,12 @@ def measure(arguments: list[str], directory: Path, plugins: Path) -> Cost:
         child.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read().decode()
+        marked = marks.read_text() if marks.exists() else ""
     if child.returncode not in (0, 1) or " passed" not in text:
         sys.exit(f"{' '.join(command)}\n{text}")
     unit = 1 if platform.system() == "Darwin" else 1024
     stages, before = {}, 0.0
-    for line in marks.read_text().splitlines():
+    for line in marked.splitlines():
         name, seconds = line.split()
         stages[name], before = float(seconds) - before, float(seconds)
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6, stages)
@@ -148,7 +148,6 @@ def main() -> int:
     print(f"{'':14}{'CPU s':>8}{'MB':>7}{'ms/case':>9}", *(f"{s:>8}" for s in NAMES), sep="")
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
-        (base / "stages.py").write_text(STAGES)
         tables = "".join(f'[[subjects]]\nname="{k}"\nrecorded="{v}"\n' for k, v in SUBJECTS.items())
         (base / "profile.toml").write_text(PROFILE.format(subjects=tables))
         ratios = (0.0, 0.0)
@@ -162,8 +161,8 @@ def main() -> int:
             test = str(ROOT / "evals" / "test_gsm8k.py")
             bare, ours = [], []
             for i in range(given.runs):
-                bare.append(measure(["test_bare.py"], trivial, base))
-                ours.append(measure([test, *options, f"--lek-out={base}/out{n}-{i}"], ROOT, base))
+                bare.append(measure(["test_bare.py"], trivial))
+                ours.append(measure([test, *options, f"--lek-out={base}/out{n}-{i}"], ROOT))
             best = [min(costs, key=lambda c: c.seconds) for costs in (bare, ours)]
             for name, cost in zip(("bare pytest", "pytest evals"), best, strict=True):
                 stages = "".join(f"{cost.stages[stage]:8.2f}" for stage in NAMES)
