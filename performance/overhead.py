@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -129,12 +130,16 @@ def measure(arguments: list[str], directory: Path) -> Cost:
         marked = marks.read_text() if marks.exists() else ""
     if child.returncode not in (0, 1) or " passed" not in text:
         sys.exit(f"{' '.join(command)}\n{text}")
-    unit = 1 if platform.system() == "Darwin" else 1024
     stages, before = {}, 0.0
     for line in marked.splitlines():
         name, seconds = line.split()
         stages[name], before = float(seconds) - before, float(seconds)
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6, stages)
+    return Cost(usage.ru_utime + usage.ru_stime, megabytes(usage), stages)
+
+
+def megabytes(usage: resource.struct_rusage) -> float:
+    """The peak memory of a process in MB (10^6 bytes)."""
+    return usage.ru_maxrss * (1 if platform.system() == "Darwin" else 1024) / 1e6
 
 
 def main() -> int:

@@ -25,6 +25,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from overhead import megabytes
+
 from lek.benchmarks.benchmark import shipped
 from lek.data.cases import make_cases
 from lek.data.tables import read_table
@@ -168,7 +170,7 @@ def measure(name: str, command: list[str], out: Path) -> None:
     figures[name] = {
         "seconds": round(seconds, 1),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "memory_mb": round(usage.ru_maxrss / 1e3),
+        "memory_mb": round(megabytes(usage)),
         "exit_code": code,
     }
     path.write_text(json.dumps(figures, indent=1))

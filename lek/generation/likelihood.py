@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from lek.models.exponentials import log_sum_exp
-from lek.models.prefix import Prefix, rows_of, shared_start
+from lek.models.prefix import Prefix, padded, rows_of, shared_start
 
 _CONTEXTS = 64  # at most, in a batch
 _MAX_LOGITS = 2**26  # floats in the logits of a batch: a quarter of a gigabyte
@@ -49,7 +49,7 @@ def log_likelihoods(
 
 
 def _group(
-    start: "Prefix", questions: Sequence[Choices], shared: int, rows: int
+    start: Prefix, questions: Sequence[Choices], shared: int, rows: int
 ) -> list[list[float]]:
     """The log-likelihoods of the choices of ``questions``, whose contexts have equal lengths."""
     import mlx.core as mx
@@ -74,8 +74,7 @@ def _group(
         size = _batch(longer, questions, rows, vocabulary)
         batch, longer = longer[:size], longer[size:]
         tokens = [questions[i].choices[n] for i, n in batch]
-        widest = max(map(len, tokens)) - 1
-        inputs = mx.array([[*t[:-1], *[0] * (widest - len(t) + 1)] for t in tokens])
+        inputs = padded([t[:-1] for t in tokens])
         positions = [(row, at) for row, t in enumerate(tokens) for at in range(len(t) - 1)]
         logits = start.logits(inputs, rows_of(cache, [i for i, _ in batch]), positions)
         targets = mx.array([token for t in tokens for token in t[1:]])

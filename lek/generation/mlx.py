@@ -245,14 +245,13 @@ def _begun(model: Any, sequences: Sequence[Sequence[int]]) -> tuple[int, list[An
     Such as a system message or the kernel. ``None``, and the length 0, where it is too short to
     matter, or the model has a kind of cache that mlx_lm cannot continue in batches.
     """
-    from mlx_lm.models.cache import KVCache, RotatingKVCache
+    from mlx_lm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 
     shared = shared_start(sequences) if len(sequences) > 1 else 0
-    if shared < _WORTHWHILE:
+    kinds = {type(part) for part in make_prompt_cache(model)}
+    if shared < _WORTHWHILE or not kinds <= {KVCache, RotatingKVCache}:
         return 0, None
     prefix = Prefix(model, sequences[0][:shared])
-    if any(type(part) not in (KVCache, RotatingKVCache) for part in prefix.parts):
-        return 0, None
     return shared, [prefix.parts] * len(sequences)  # not changed by mlx_lm, but copied
 
 

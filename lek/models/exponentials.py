@@ -41,14 +41,21 @@ def log_sum_exp(values: Any) -> Any:
 
 def _exp(values: Any) -> Any:
     """The exponentials of ``values``, written over them; nothing else may refer to ``values``."""
+    import numpy as np
+
+    numbers = _memory(values)
+    with np.errstate(over="ignore"):
+        np.exp(numbers, out=numbers)
+    return values
+
+
+def _memory(values: Any) -> Any:
+    """The memory of ``values``, which are computed, as a NumPy array."""
     import mlx.core as mx
     import numpy as np
 
     mx.eval(values)
-    numbers = np.asarray(memoryview(values))  # MLX's memory
-    with np.errstate(over="ignore"):
-        np.exp(numbers, out=numbers)
-    return values
+    return np.asarray(memoryview(values))
 
 
 @cache
@@ -117,13 +124,12 @@ def _attention(original: Any) -> Any:
         groups, length = keys.shape[1:3]  # heads of a group share their keys
         grouped = (queries * scale).reshape(rows, groups, -1, width)
         scores = grouped @ keys.swapaxes(-1, -2)
-        mx.eval(scores)
-        weights = np.asarray(memoryview(scores))  # MLX's memory, to which nothing else refers
+        weights = _memory(scores)  # to which nothing else refers
         weights = weights.reshape(rows, groups, heads // groups, count, length)
         if isinstance(mask, str):  # causal
             mask = np.tri(count, length, length - count, dtype=bool)
         elif mask is not None:
-            mask = np.asarray(memoryview(mask))
+            mask = _memory(mask)
             if mask.ndim == 4:
                 mask = mask[:, :, None] if mask.shape[1] == 1 else mask.reshape(weights.shape)
         if mask is not None:

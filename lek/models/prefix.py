@@ -19,6 +19,17 @@ def shared_start(sequences: Sequence[Sequence[int]]) -> int:
     return min(common_start(first, last), min(map(len, sequences)) - 1)
 
 
+def padded(rows: Sequence[Sequence[int]]) -> Any:
+    """``rows`` as an mlx array (rows, longest) of int32, padded on the right.
+
+    With causal attention, padding affects no token before it.
+    """
+    import mlx.core as mx
+
+    longest = max(map(len, rows))
+    return mx.array([[*row, *[0] * (longest - len(row))] for row in rows], dtype=mx.int32)
+
+
 class Prefix:
     """A model with the keys and values of a beginning that all sequences share.
 

@@ -14,7 +14,16 @@ from typing import Any
 import pytest
 
 from lek.errors import BadInput, StoreError, printable, suggestion
-from lek.plugin.controller import ABSENT, CASE, FATAL, LEFT_OUT, RECORDED, VERDICT, Controller
+from lek.plugin.controller import (
+    ABSENT,
+    CASE,
+    FATAL,
+    LEFT_OUT,
+    RECORDED,
+    VERDICT,
+    Controller,
+    without_verdict,
+)
 from lek.plugin.selection import left_out, observe, visit
 from lek.plugin.session import benchmarks_of, check_access, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
@@ -250,10 +259,10 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
         parameters = {}
         if item.get_closest_marker("cases") and isinstance(item, pytest.Function):
             parameters = item.callspec.params
-        properties[:] = [p for p in properties if p[0] != VERDICT]  # a test may be rerun
+        properties[:] = without_verdict(properties)  # a test may be rerun
 
     def pytest_runtest_logfinish() -> None:
-        properties[:] = [p for p in properties if p[0] != VERDICT]  # reported, so no longer needed
+        properties[:] = without_verdict(properties)  # reported, so no longer needed
 
     def pytest_keyboard_interrupt() -> None:
         if has_plan(config) and not hasattr(config, "workerinput"):

@@ -121,13 +121,13 @@ def test_kernels_for_a_cpu_that_openblas_does_not_know(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")
 @pytest.mark.skipif(bool(machine.missing()), reason="OpenBLAS is not installed")
+@pytest.mark.skipif(not machine._instructions() >= {"avx2", "fma"}, reason="needs AVX2")
 def test_kernels_named_by_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     ask = "from lek.models import machine; print(machine.blas())"
-    if machine._instructions() >= {"avx2", "fma"}:
-        monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
-        assert machine._better_kernels(say(ask).split()[1], machine._instructions()) is None
-        monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-        assert say(ask) == f"{machine._NAMES[0]}, Prescott kernels"
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    assert machine._better_kernels(say(ask).split()[1], machine._instructions()) is None
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    assert say(ask) == f"{machine._NAMES[0]}, Prescott kernels"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MLX brings its own BLAS elsewhere")

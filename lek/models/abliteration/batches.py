@@ -1,10 +1,9 @@
-"""Padded batches of token ids for a model.
-
-Rows are padded on the right: with causal attention, padding does not affect the tokens before it.
-"""
+"""Padded batches of token ids for a model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+from lek.models.prefix import padded
 
 Progress = Callable[[str, int, int], None]  # called with the task, items done, and items in total
 
@@ -20,13 +19,21 @@ class Batch(NamedTuple):
 
 def batches(model: Any, rows: Sequence[Sequence[int]]) -> Iterator[Batch]:
     """Batch ``rows`` by length, so that there is little padding and the logits fit into memory."""
+    numbers = vocabulary(model)
+    order = longest_first(rows)
+    while order:
+        size = max(1, _MAX_LOGITS // (len(rows[order[0]]) * numbers))
+        chosen, order = order[:size], order[size:]
+        yield Batch(chosen, padded([rows[i] for i in chosen]))
+
+
+def longest_first(rows: Sequence[Sequence[int]]) -> list[int]:
+    """The indices of ``rows`` by decreasing length."""
+    return sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
+
+
+def vocabulary(model: Any) -> int:
+    """The number of tokens to which ``model`` gives logits."""
     import mlx.core as mx
 
-    vocabulary = model(mx.array([[0]])).shape[-1]  # lazy: nothing is computed
-    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
-    while order:
-        longest = len(rows[order[0]])
-        size = max(1, _MAX_LOGITS // (longest * vocabulary))
-        chosen, order = order[:size], order[size:]
-        padded = [[*rows[i], *[0] * (longest - len(rows[i]))] for i in chosen]
-        yield Batch(chosen, mx.array(padded, dtype=mx.int32))
+    return int(model(mx.array([[0]])).shape[-1])

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from lek.models.abliteration.batches import Progress
+from lek.models.abliteration.batches import Progress, longest_first, vocabulary
 from lek.models.exponentials import log_sum_exp
 from lek.models.greedy import Likeliest
-from lek.models.prefix import Prefix, shared_start
+from lek.models.prefix import Prefix, padded, shared_start
 from lek.text.degeneration import degenerate
 from lek.text.refusals import Refusal, refusal
 
@@ -116,9 +116,9 @@ class Effects:
         prompts = [prompt for part in parts for prompt in part]
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
         answers: dict[int, Answer] = {}
+        likeliest = Likeliest(self._model)
         for start in range(0, len(order), _BATCH_SIZE):
             batch = order[start : start + _BATCH_SIZE]
-            likeliest = Likeliest(self._model)
             with _caches_growing_by(self._max_tokens):
                 generated = batch_generate(
                     likeliest,
@@ -174,14 +174,11 @@ class Effects:
 
     def _batches(self, asked: AnsweredPrompts, limit: int) -> Iterator["_Batch"]:
         """Batch prompts and the first ``limit`` tokens of their answers, by their lengths."""
-        import mlx.core as mx
-
-        vocabulary = self._model(mx.array([[0]])).shape[-1]
         rows = [
             [*p, *a.ids[: limit - 1]] for p, a in zip(asked.prompts, asked.answers, strict=True)
         ]
-        order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
-        size = max(1, _MAX_LOGITS // (limit * vocabulary))
+        order = longest_first(rows)
+        size = max(1, _MAX_LOGITS // (limit * vocabulary(self._model)))
         for at in range(0, len(order), size):
             chosen = order[at : at + size]
             predictions = []
@@ -227,9 +224,7 @@ class _Batch:
         """
         import mlx.core as mx
 
-        longest = max(map(len, self.rows))
-        # padded on the right: with causal attention, padding affects no token before it
-        ids = mx.array([[*row[shared:], *[0] * (longest - len(row))] for row in self.rows])
+        ids = padded([row[shared:] for row in self.rows])
         at = [(p.batch_row, p.position - shared) for p in self.predictions]
         logits = prefix.logits(ids, prefix.cache([0] * len(self.rows)), at)
         logps = logits - log_sum_exp(logits)

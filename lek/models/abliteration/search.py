@@ -164,9 +164,9 @@ def abliterate(
         for kinds in zip(bad, good, strict=True)
     )
     before = effects.ask(*choose, *report, what="answers before the edit")
-    directions = candidates(model, fit[0], fit[1], last, opening(before), progress)
-    undecided = len(opening(before))
-    chosen = _Selector(effects, write_sites, settings, undecided, *before[:2]).best(directions)
+    opened = opening(before)
+    directions = candidates(model, fit[0], fit[1], last, opened, progress)
+    chosen = _Selector(effects, write_sites, settings, len(opened), *before[:2]).best(directions)
     weights = edited(write_sites, chosen.direction, settings.ridge)
     shifts = effects.shifts(before[3], [partial(swapped, weights)], "divergence")[0]
     put(weights)
@@ -242,11 +242,12 @@ class _Selector:
                 f"{self.settings.harmful}: the model does not distinguish these prompts from those "
                 f"of {self.settings.harmless}; give others"
             )
+        promising = directions
         if len(directions) > _RANKED:
             first = self.opening + _SCREENING_TOKENS
             screened = self._rank(directions, _SCREENING_PROMPTS, first)
-            directions = [trial.candidate for trial in screened[:_RANKED]]
-        ranked = self._rank(directions, _RANKING_PROMPTS)
+            promising = [trial.candidate for trial in screened[:_RANKED]]
+        ranked = self._rank(promising, _RANKING_PROMPTS)
         trials: list[_Trial] = []
         for start in range(0, min(len(ranked), _MAX_ROUNDS * _FINALISTS), _FINALISTS):
             trials += self._evaluate(ranked[start : start + _FINALISTS])
