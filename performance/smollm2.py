@@ -3,7 +3,9 @@
     python performance/smollm2.py MODEL.gguf HUB OUT [--limit N]
 
 HUB has copies of the data sets on the Hugging Face hub, by their names there (see SOURCES). OUT is
-a directory for everything that is made; a run that was interrupted continues there.
+a directory for everything that is made; a run that was interrupted continues there. --only names
+subjects, so that several processes can share the work, each with one thread (set
+OPENBLAS_NUM_THREADS=1); a last run without --only evaluates all of them together.
 
 Subjects: `base` as published; `abliterated`; `lek` by LoRA on training/, with three seeds;
 `lek-composure`; and `lek-shuffled`, a control: the same training with each answer paired to
@@ -154,8 +156,7 @@ def profile(model: Path) -> str:
 def measure(name: str, command: list[str], out: Path) -> None:
     """Run ``command`` in ``out`` and add its time and memory to the figures, unless it is done."""
     path = out / "figures.json"
-    figures = json.loads(path.read_text()) if path.exists() else {}
-    if name in figures:
+    if name in _figures(path):
         return
     with (out / "log.txt").open("a") as log:
         log.write(f"== {name}\n")
@@ -167,6 +168,7 @@ def measure(name: str, command: list[str], out: Path) -> None:
     code = os.waitstatus_to_exitcode(status)
     if code not in (0, 1):  # 1: a gate failed
         sys.exit(f"{name}: exit code {code}, see {out / 'log.txt'}")
+    figures = _figures(path)  # read again: another process may have added a stage
     figures[name] = {
         "seconds": round(seconds, 1),
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
@@ -174,6 +176,10 @@ def measure(name: str, command: list[str], out: Path) -> None:
         "exit_code": code,
     }
     path.write_text(json.dumps(figures, indent=1))
+
+
+def _figures(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
