@@ -1,13 +1,13 @@
 """Compare `pytest evals` on N recorded cases with bare pytest on N trivial tests.
 
 Both are measured in the same run, as CPU seconds and peak memory of child processes, the lowest of
-several runs each. Prints a table for each N, with the CPU time of each stage, and exits with 3 if a
-bound is exceeded at the largest N:
+several runs each. Prints a table for each N, with the CPU time of each stage, and of judging, which
+is a part of the tests. Exits with 3 if a bound is exceeded at the largest N:
 
     python performance/overhead.py [--runs 1] [--sizes 5000 20000 100000]
 
-Half of the remaining difference is judging itself: each answer is read by the exact judge and by
-the detector of degenerate text.
+Each answer is read by the exact judge and by the detector of degenerate text; the second ratio is
+that of the harness without them.
 """
 
 import argparse
@@ -79,11 +79,15 @@ rules = ["gsm8k.accuracy: lek > base", "gsm8k.accuracy: lek-composure >= base - 
 
 
 class Cost(NamedTuple):
-    """CPU seconds and peak memory in MB (10^6 bytes) of one process, and seconds by stage."""
+    """CPU seconds and peak memory in MB (10^6 bytes) of one process, and seconds by stage.
+
+    ``judging``: the seconds of the stage "tests" in which answers were judged.
+    """
 
     seconds: float
     megabytes: float
     stages: dict[str, float]
+    judging: float = 0.0
 
 
 def make_data(directory: Path, n: int) -> None:
@@ -137,6 +141,12 @@ def measure(arguments: list[str], directory: Path) -> Cost:
     return Cost(usage.ru_utime + usage.ru_stime, megabytes(usage), stages)
 
 
+def judging(run: Path) -> float:
+    """The seconds that the judges of a run took."""
+    with (run / "verdicts.jsonl").open() as lines:
+        return sum(json.loads(line)["seconds"] for line in lines)
+
+
 def megabytes(usage: resource.struct_rusage) -> float:
     """The peak memory of a process in MB (10^6 bytes)."""
     return usage.ru_maxrss * (1 if platform.system() == "Darwin" else 1024) / 1e6
@@ -150,7 +160,11 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1, help="runs of each; the best one counts")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     given = parser.parse_args()
-    print(f"{'':14}{'CPU s':>8}{'MB':>7}{'ms/case':>9}", *(f"{s:>8}" for s in NAMES), sep="")
+    print(
+        f"{'':14}{'CPU s':>8}{'MB':>7}{'ms/case':>9}",
+        *(f"{s:>8}" for s in (*NAMES, "judging")),
+        sep="",
+    )
     with tempfile.TemporaryDirectory() as scratch:
         base = Path(scratch)
         tables = "".join(f'[[subjects]]\nname="{k}"\nrecorded="{v}"\n' for k, v in SUBJECTS.items())
@@ -167,16 +181,22 @@ def main() -> int:
             bare, ours = [], []
             for i in range(given.runs):
                 bare.append(measure(["test_bare.py"], trivial))
-                ours.append(measure([test, *options, f"--lek-out={base}/out{n}-{i}"], ROOT))
+                run = base / f"out{n}-{i}"
+                cost = measure([test, *options, f"--lek-out={run}"], ROOT)
+                ours.append(cost._replace(judging=judging(run)))
             best = [min(costs, key=lambda c: c.seconds) for costs in (bare, ours)]
             for name, cost in zip(("bare pytest", "pytest evals"), best, strict=True):
                 stages = "".join(f"{cost.stages[stage]:8.2f}" for stage in NAMES)
                 print(
                     f"{name:14}{cost.seconds:8.2f}{cost.megabytes:7.0f}"
-                    f"{1000 * cost.seconds / n:9.3f}{stages}"
+                    f"{1000 * cost.seconds / n:9.3f}{stages}{cost.judging:8.2f}"
                 )
             ratios = (best[1].seconds / best[0].seconds, best[1].megabytes / best[0].megabytes)
-            print(f"{n:,} tests: {ratios[0]:.2f} times the CPU, {ratios[1]:.2f} times the memory\n")
+            alone = (best[1].seconds - best[1].judging) / best[0].seconds
+            print(
+                f"{n:,} tests: {ratios[0]:.2f} times the CPU ({alone:.2f} without judging), "
+                f"{ratios[1]:.2f} times the memory\n"
+            )
     broken = ratios[0] > CPU or ratios[1] > MEMORY
     print(f"bounds: {CPU} and {MEMORY}{': BROKEN' if broken else ''}")
     return 3 if broken else 0

@@ -19,11 +19,13 @@ from lek.text.thoughts import split
 class RecordedResponses:
     """The recorded answers of one subject to one benchmark; implements `Responses`.
 
-    ``answers``: the responses by case id. ``notes``: what was left out of the file, and why.
+    ``name`` and ``digest``: those of the file. ``answers``: the responses by case id. ``notes``:
+    what was left out of the file, and why.
     """
 
     subject: str
-    table: Table
+    name: str
+    digest: str
     answers: dict[str, Response]
     notes: tuple[str, ...]
 
@@ -39,7 +41,7 @@ class RecordedResponses:
         """Return the recorded answer to ``case``, or a response with the reason for its absence."""
         response = self.answers.get(case.id)
         if response is None:
-            reason = f"{self.table.name}: no answer to {case.id}"
+            reason = f"{self.name}: no answer to {case.id}"
             response = _missing(self.subject, case.id, reason)
         return response
 
@@ -103,7 +105,7 @@ def read_responses(
         notes.append(f"{table.name}: {first.place}: no such case: {first.id}{more}; left out")
     if table.torn is not None:
         notes.append(f"{table.name}: line {table.torn}: cut off; left out")
-    return RecordedResponses(subject, table, answers, tuple(notes))
+    return RecordedResponses(subject, table.name, table.digest, answers, tuple(notes))
 
 
 def _check_origin(table: Table, row: Row, **expected: str) -> None:

@@ -77,8 +77,8 @@ class SubjectResponses:
             known=known,
             keep_empty=self._loaded.profile.judges.scores_empty(benchmark.name),
         )
-        self.digests[f"results/{path.name}"] = recorded.table.digest
-        self._recorded.setdefault(subject.name, {})[benchmark.name] = recorded.table.digest
+        self.digests[f"results/{path.name}"] = recorded.digest
+        self._recorded.setdefault(subject.name, {})[benchmark.name] = recorded.digest
         self.notes += recorded.notes
         return recorded
 

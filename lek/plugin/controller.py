@@ -23,9 +23,11 @@ LEFT_OUT = "lek_left_out"  # output of workers
 RECORDED = pytest.StashKey[tuple[str, Verdict]]()  # the last verdict of this process, and its line
 
 
-def without_verdict(properties: list[tuple[str, object]]) -> list[tuple[str, object]]:
-    """The user ``properties`` of a test, or of its report, but for the verdict."""
-    return [(name, value) for name, value in properties if name != VERDICT]
+def remove_verdict(properties: list[tuple[str, object]]) -> None:
+    """Remove the verdict from the user ``properties`` of a test, or of its report."""
+    for i in reversed(range(len(properties))):
+        if properties[i][0] == VERDICT:
+            del properties[i]
 
 
 class Controller:
@@ -124,7 +126,7 @@ class Controller:
             self._tally.report(report.nodeid)
         yield
         # pytest keeps all reports until the end, and the tally has the verdict
-        report.user_properties = without_verdict(report.user_properties)
+        remove_verdict(report.user_properties)
 
     def _verdict(self, nodeid: str, line: object) -> None:
         """Add the verdict in ``line`` to the tally; one of this process need not be read again."""

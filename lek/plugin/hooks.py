@@ -22,7 +22,7 @@ from lek.plugin.controller import (
     RECORDED,
     VERDICT,
     Controller,
-    without_verdict,
+    remove_verdict,
 )
 from lek.plugin.selection import left_out, observe, visit
 from lek.plugin.session import benchmarks_of, check_access, close, has_plan, plan_of
@@ -259,10 +259,10 @@ def _session_fixtures(config: pytest.Config) -> ModuleType:
         parameters = {}
         if item.get_closest_marker("cases") and isinstance(item, pytest.Function):
             parameters = item.callspec.params
-        properties[:] = without_verdict(properties)  # a test may be rerun
+        remove_verdict(properties)  # a test may be rerun
 
     def pytest_runtest_logfinish() -> None:
-        properties[:] = without_verdict(properties)  # reported, so no longer needed
+        remove_verdict(properties)  # reported, so no longer needed
 
     def pytest_keyboard_interrupt() -> None:
         if has_plan(config) and not hasattr(config, "workerinput"):

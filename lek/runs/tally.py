@@ -8,6 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from lek.benchmarks.benchmark import Measure
@@ -28,8 +29,8 @@ class Tally:
         self._plan = plan
         self._names = frozenset(plan.loaded.profile.subject_names)
         self._selected: set[str] = set()
-        self._reported: set[str] = set()
-        self._cases: set[str] = set()
+        self._reported: set[str] = set()  # without the tests that have a verdict
+        self._cases: set[str] = set()  # the same
         self._verdicts: dict[str, Verdict] = {}
         self._absent: set[str] = set()
         self.started = datetime.now(UTC)
@@ -68,7 +69,10 @@ class Tally:
 
     def add(self, nodeid: str, verdict: Verdict) -> None:
         """Record the verdict of a test, which has been checked."""
-        self._verdicts[self.bare(nodeid)] = verdict
+        test = self.bare(nodeid)
+        self._verdicts[test] = verdict
+        self._reported.discard(test)
+        self._cases.discard(test)
 
     def verdict_of(self, nodeid: str) -> Verdict | None:
         """The verdict of test ``nodeid``, if any."""
@@ -85,24 +89,24 @@ class Tally:
         parameters = re.search(r"\[(.+)\]$", nodeid)
         return self._plan.locate(parameters[1]) if parameters else []
 
-    def _verdicts_by_key(self) -> dict[Key, Verdict]:
-        """One verdict per subject and case, unscored if several tests judged it."""
-        verdicts: dict[Key, Verdict] = {}
-        nodes: dict[Key, str] = {}
-        for nodeid, v in sorted(self._verdicts.items()):
-            key = (v.case.benchmark, v.response.subject, v.case.id)
-            if key in verdicts:
-                why = f"judged twice, by {nodes[key]} and {nodeid}"
+    def _verdicts_by_case(self) -> dict[tuple[str, str], dict[str, Verdict]]:
+        """By benchmark and subject, one verdict per case, unscored if several tests judged it."""
+        verdicts: dict[tuple[str, str], dict[str, Verdict]] = defaultdict(dict)
+        for nodeid in sorted(self._verdicts):
+            v = self._verdicts[nodeid]
+            by_case = verdicts[v.case.benchmark, v.response.subject]
+            if v.case.id in by_case:
+                first = min(n for n, other in self._verdicts.items() if _key(other) == _key(v))
+                why = f"judged twice, by {first} and {nodeid}"
                 unscored = Unscored(code="duplicate", text=why)
-                verdicts[key] = Verdict(
+                v = Verdict(
                     case=v.case,
                     response=v.response,
                     scores=dict.fromkeys(v.scores),
                     unscored=dict.fromkeys(v.scores, unscored),
                     judges=v.judges,
                 )
-            else:
-                verdicts[key], nodes[key] = v, nodeid
+            by_case[v.case.id] = v
         return verdicts
 
     def finish(self, left_out: Mapping[tuple[str, str], str], **facts: Any) -> Run:
@@ -111,17 +115,14 @@ class Tally:
         ``left_out``: each (benchmark, subject) of which the user selected no case, with the reason.
         """
         plan, profile = self._plan, self._plan.loaded.profile
-        verdicts = self._verdicts_by_key()
-        scores: dict[tuple[str, str], dict[str, Verdict]] = defaultdict(dict)
-        for (benchmark, subject, case), verdict in verdicts.items():
-            scores[benchmark, subject][case] = verdict
+        verdicts = self._verdicts_by_case()
         lost, unreported = self._lost(verdicts)
         missing = len(lost) + len(unreported)
         sides: dict[tuple[str, str, str], Side] = {}
         evaluated: dict[tuple[str, str], int] = {}
         order = [(b, s) for b in plan.loaded.benchmarks for s in profile.subject_names]
         for benchmark, subject in order:
-            by_id = scores[benchmark, subject]
+            by_id = verdicts[benchmark, subject]
             planned = plan.planned(benchmark, subject)
             evaluated[benchmark, subject] = len(planned & by_id.keys())
             for measure in plan.measures(benchmark):
@@ -129,28 +130,28 @@ class Tally:
                 by_case = {c: v.scores[name] for c, v in by_id.items() if name in v.scores}
                 side = Side(by_case, len(planned), evaluated[benchmark, subject])
                 sides[subject, benchmark, name] = side
-        pending = sum(v.pending for v in verdicts.values())
+        rows = [verdicts[pair][case] for pair in order for case in sorted(verdicts[pair])]
+        pending = sum(v.pending for v in rows)
         selection = Selection(
             left_out={pair: why for pair, why in left_out.items() if not evaluated.get(pair)},
             unjudged=plan.unjudged,
-            constant=self._constant(verdicts.values()),
+            constant=self._constant(rows),
         )
         gates = rule_gates(plan.gates, sides, selection, profile.gates)
         if pending:
             gates = [pending_ruling(gate, pending) for gate in gates]
         metrics = [
-            self._metric(sides, scores[benchmark, subject].values(), benchmark, subject, measure)
+            self._metric(sides, verdicts[benchmark, subject].values(), benchmark, subject, measure)
             for benchmark, subject in order
-            if scores[benchmark, subject]
+            if verdicts[benchmark, subject]
             for measure in plan.measures(benchmark)
             if sides[subject, benchmark, measure.name].scores  # else it applies to no case
         ]
-        rows = [scores[b, s][c] for b, s in order for c in sorted(scores[b, s])]
         counts = {
             "planned": sum(len(plan.planned(*pair)) for pair in order),
             "evaluated": sum(evaluated.values()),
-            "selected": len(verdicts) + len(lost),
-            "verdicts": len(verdicts),
+            "selected": len(rows) + len(lost),
+            "verdicts": len(rows),
             "unscored": sum(bool(v.unscored) for v in rows),
             "lost": missing,
             "pending": pending,
@@ -158,7 +159,9 @@ class Tally:
         facts["lost"] = sorted([f"{s}-{c} ({b})" for b, s, c in lost] + unreported)[:10]
         return Run(self._facts(rows, counts, facts), metrics, gates, rows)
 
-    def _lost(self, verdicts: dict[Key, Verdict]) -> tuple[set[Key], list[str]]:
+    def _lost(
+        self, verdicts: Mapping[tuple[str, str], Mapping[str, Verdict]]
+    ) -> tuple[set[Key], list[str]]:
         """The selected cases without a verdict, and the other tests that did not report.
 
         A lost case is identified by the parameters in its node id. If they match several
@@ -166,9 +169,10 @@ class Tally:
         """
         lost: set[Key] = set()
         unreported = []
-        for nodeid in (self._selected | self._cases) - set(self._verdicts):
-            keys = set(self._locate(nodeid))
-            lost |= keys - verdicts.keys()
+        chosen = chain(self._selected, self._cases - self._selected)
+        for nodeid in (n for n in chosen if n not in self._verdicts):
+            keys = self._locate(nodeid)
+            lost |= {key for key in keys if key[2] not in verdicts[key[:2]]}
             if not keys and (nodeid in self._cases or nodeid not in self._reported):
                 unreported.append(nodeid)
         return lost, unreported
@@ -239,6 +243,10 @@ class Tally:
             "notes": list(plan.notes),
             **more,
         }
+
+
+def _key(verdict: Verdict) -> Key:
+    return verdict.case.benchmark, verdict.response.subject, verdict.case.id
 
 
 def _unscored(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
