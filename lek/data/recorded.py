@@ -30,7 +30,10 @@ class RecordedResponses:
     notes: tuple[str, ...]
 
     def prepare(
-        self, cases: Sequence[Case], on_response: Callable[[Case, Response], None] | None
+        self,
+        cases: Sequence[Case],
+        on_response: Callable[[Case, Response], None] | None,
+        part: int = 0,
     ) -> None:
         """Call ``on_response`` for each case at once, because all answers are already read."""
         if on_response is not None:
@@ -57,7 +60,10 @@ class UnrecordedResponses:
     subject: str
 
     def prepare(
-        self, cases: Sequence[Case], on_response: Callable[[Case, Response], None] | None
+        self,
+        cases: Sequence[Case],
+        on_response: Callable[[Case, Response], None] | None,
+        part: int = 0,
     ) -> None:
         """Do nothing: there is no answer to judge."""
 

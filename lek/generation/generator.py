@@ -121,11 +121,17 @@ class Generator:
         self._benchmarks, self._chat_choices = benchmarks or {}, chat_choices
 
     def respond(
-        self, subject: AskedSubject, cases: Sequence[Case], on_response: OnResponse | None = None
+        self,
+        subject: AskedSubject,
+        cases: Sequence[Case],
+        on_response: OnResponse | None = None,
+        *,
+        part: int = 0,
     ) -> dict[str, Response]:
         """Return the response of ``subject`` to each of ``cases`` (of one benchmark), by case id.
 
-        ``on_response``: called with each case and response as soon as it is complete.
+        ``on_response``: called with each case and response as soon as it is complete. ``part``:
+        while these are generated, other processes may generate the cases of other parts.
         """
         if not cases:
             return {}
@@ -136,7 +142,8 @@ class Generator:
             if on_response is not None:
                 on_response(by_id[name], replace(response, subject=subject.name, case=name))
 
-        responses = self.ask(subject.name, cases[0].benchmark, prompts, report)
+        what = f"{cases[0].benchmark} part {part + 1}" if part else cases[0].benchmark
+        responses = self.ask(subject.name, what, prompts, report)
         return {i: replace(r, subject=subject.name, case=i) for i, r in responses.items()}
 
     def stored(self, subject: AskedSubject, cases: Sequence[Case]) -> dict[str, Response]:

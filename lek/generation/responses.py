@@ -24,10 +24,11 @@ from lek.workspace.workspace import Workspace
 class Responses(Protocol):
     """The responses of one subject to one benchmark."""
 
-    def prepare(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
+    def prepare(self, cases: Sequence[Case], on_response: OnResponse | None, part: int = 0) -> None:
         """Obtain the responses to ``cases`` in advance; an error is raised later, by `respond`.
 
-        ``on_response``: called with each case and response as soon as it is complete.
+        ``on_response``: called with each case and response as soon as it is complete. ``part``: the
+        number of these cases among the parts that several processes obtain at the same time.
         """
 
     def respond(self, case: Case) -> Response:
@@ -297,16 +298,17 @@ class GeneratedResponses:
     ) -> None:
         self._generator, self._subject, self._reported = generator, subject, reported
         self._cases: Sequence[Case] = ()
+        self._part = 0
         self._on_response: OnResponse | None = None
         self._responses: dict[str, Response] = {}
         self._error: BadInput | None = None
 
-    def prepare(self, cases: Sequence[Case], on_response: OnResponse | None) -> None:
+    def prepare(self, cases: Sequence[Case], on_response: OnResponse | None, part: int = 0) -> None:
         """Generate the responses to ``cases``; an error is kept, for `respond` to raise.
 
         After a time limit, which is raised at once, `respond` generates the missing responses.
         """
-        self._cases, self._on_response = cases, on_response
+        self._cases, self._on_response, self._part = cases, on_response, part
         self._generate(cases)
 
     def respond(self, case: Case) -> Response:
@@ -341,7 +343,8 @@ class GeneratedResponses:
     def _generate(self, cases: Sequence[Case]) -> None:
         by_id = {c.id: c for c in cases}
         try:
-            self._generator().respond(self._subject, list(by_id.values()), self._receive)
+            selected = list(by_id.values())
+            self._generator().respond(self._subject, selected, self._receive, part=self._part)
         except BadInput as e:
             self._error = e
         except Exception as e:

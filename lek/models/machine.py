@@ -59,6 +59,16 @@ def preload() -> str | None:
     return None
 
 
+def share_cores(processes: int) -> None:
+    """Let OpenBLAS use this process's part of the cores, of which ``processes`` use all together.
+
+    Call it before `preload`. An environment variable ``OPENBLAS_NUM_THREADS`` takes precedence.
+    """
+    allowed = getattr(os, "sched_getaffinity", None)  # on Linux only
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores // processes)))
+
+
 def blas() -> str | None:
     """Return the name and the kernels of OpenBLAS, after `preload`; ``None`` if there is none."""
     name = preload()

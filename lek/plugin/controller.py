@@ -108,7 +108,7 @@ class Controller:
             return None
         from lek.plugin.scheduling import SubjectScheduling
 
-        return SubjectScheduling(config, log, self._tally.subject_of)
+        return SubjectScheduling(config, log, self._tally.group_of)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)  # the terminal reporter asks for the status
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:

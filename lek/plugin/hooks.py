@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lek.errors import BadInput, StoreError, printable, suggestion
+from lek.models.machine import share_cores
 from lek.plugin.controller import (
     ABSENT,
     CASE,
@@ -38,7 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if benchmark.marker != name:
             config.addinivalue_line("markers", f"{benchmark.marker}: the {name} benchmark")
     config.pluginmanager.register(_session_fixtures(config), "lek-fixtures")
-    if not hasattr(config, "workerinput") and not config.option.help:
+    if hasattr(config, "workerinput"):
+        share_cores(config.workerinput["workercount"])
+    elif not config.option.help:
         config.pluginmanager.register(Controller(config), "lek-controller")
 
 
@@ -159,11 +162,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     if has_plan(item.config):
         plan_of(item.config).judges.notices.show()
-    for kind, benchmark in item.user_properties:
+    for kind, _ in item.user_properties:
         if kind == CASE and not item.config.option.setuponly and isinstance(item, pytest.Function):
-            subject: Any = item.callspec.params["subject"]
+            parameters: dict[str, Any] = item.callspec.params
+            case, subject = parameters["case"], parameters["subject"]
             try:
-                plan_of(item.config).prepare(str(benchmark), subject)
+                plan_of(item.config).prepare(case, subject)
             except (KeyboardInterrupt, pytest.exit.Exception):
                 raise
             except pytest.fail.Exception as e:  # a time limit such as that of pytest-timeout

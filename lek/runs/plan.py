@@ -1,7 +1,7 @@
 """The plan of an evaluation: cases, subjects and judges; starts generation and judging early."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,6 +17,7 @@ from lek.data.sources import CaseSet, case_source, read_cases
 from lek.errors import BadInput, StoreError
 from lek.generation.responses import Responses, SubjectResponses
 from lek.judges.judges import BenchmarkJudge, Judges
+from lek.models.machine import accelerated
 from lek.profile.loading import LoadedProfile
 from lek.records import Case, Response, Verdict, check_verdict
 from lek.stats.gates import Gate, parse_gates
@@ -32,7 +33,7 @@ class Plan:
     selected for each of these, filled in by `select`. ``digests``: SHA-256 of the data files by
     name. ``sets``: where the cases of each benchmark come from. ``protocol``: how each benchmark is
     judged. ``notes``: one line for each omission.
-    ``prepared``: the (benchmark, subject) pairs whose responses have been requested.
+    ``prepared``: each (benchmark, subject, part of its cases) whose responses have been requested.
     """
 
     loaded: LoadedProfile
@@ -50,16 +51,16 @@ class Plan:
     protocol: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     selected: dict[tuple[str, str], list[Case]] = field(default_factory=lambda: defaultdict(list))
-    prepared: set[tuple[str, str]] = field(default_factory=set)
+    prepared: set[tuple[str, str, int]] = field(default_factory=set)
 
     def subjects(self, benchmark: str) -> list[str]:
         """The subjects with a source of responses to ``benchmark``."""
         return [s for s in self.loaded.profile.subject_names if (benchmark, s) in self.answers]
 
-    def planned(self, benchmark: str, subject: str) -> frozenset[str]:
+    def planned(self, benchmark: str, subject: str) -> Set[str]:
         """The ids of the cases that the profile plans for ``subject``, whatever is selected."""
         can_be_scored = (benchmark, subject) in self.answers and self.measures(benchmark)
-        return self._ids[benchmark] if can_be_scored else frozenset()
+        return self._numbers[benchmark].keys() if can_be_scored else frozenset()
 
     def absent(self, benchmark: str) -> str | None:
         """Why ``benchmark`` cannot be evaluated, or ``None`` if it can."""
@@ -167,16 +168,36 @@ class Plan:
         self.judges.close()
         self.responses.close()
 
-    def prepare(self, benchmark: str, subject: str) -> None:
-        """Generate the responses of ``subject`` to the selected cases of ``benchmark``, once.
+    def part(self, benchmark: str, subject: str, case: str) -> int:
+        """The part of the cases of ``subject`` that ``case``, an id, is in, counted from 0.
+
+        Models that compute on a CPU have as many parts as there are processes, which therefore
+        work at the same time; all others have one.
+        """
+        split = subject in self._local and not accelerated()
+        return self._numbers[benchmark][case] % self.workspace.share if split else 0
+
+    @cached_property
+    def _local(self) -> frozenset[str]:
+        """The names of the subjects whose models this process loads."""
+        return frozenset(subject.name for subject in self.loaded.profile.models)
+
+    def prepare(self, case: Case, subject: str) -> None:
+        """Generate the responses of ``subject`` to the cases selected with ``case``, once.
+
+        These are the selected ones of the same benchmark, and of the same `part`.
 
         An LLM judge works meanwhile. To keep it busy, the subject's other benchmarks are generated
         too, and those of the next subject (of all later subjects, if the judge works in batches).
         An error is not raised here, but by the first call of ``respond``.
         """
-        if (benchmark, subject) in self.prepared or (benchmark, subject) not in self.answers:
+        benchmark = case.benchmark
+        if (benchmark, subject) not in self.answers:
             return
-        self._answer(benchmark, subject)
+        part = self.part(benchmark, subject, case.id)
+        if (benchmark, subject, part) in self.prepared:
+            return
+        self._answer(benchmark, subject, part)
         judge = self.benchmark_judges[benchmark]
         if not judge.deferred:
             return
@@ -188,15 +209,16 @@ class Plan:
             names += remaining if judge.batched else remaining[:1]
         for name in names:
             for other in self.cases:
-                self._answer(other, name)
+                self._answer(other, name, part)
 
-    def _answer(self, benchmark: str, subject: str) -> None:
+    def _answer(self, benchmark: str, subject: str, part: int) -> None:
         key = benchmark, subject
-        if key not in self.prepared and self.selected.get(key):
-            self.prepared.add(key)
+        cases = [c for c in self.selected.get(key, ()) if self.part(*key, c.id) == part]
+        if (*key, part) not in self.prepared and cases:
+            self.prepared.add((*key, part))
             judge = self.benchmark_judges[benchmark]
             on_response = partial(self._queue, judge) if judge.deferred else None
-            self.answers[key].prepare(self.selected[key], on_response)
+            self.answers[key].prepare(cases, on_response, part)
 
     def _queue(self, judge: BenchmarkJudge, case: Case, response: Response) -> None:
         judge.queue(case, response)
@@ -208,12 +230,13 @@ class Plan:
             (benchmark, subject, parameters.removeprefix(f"{subject}-"))
             for benchmark, subject in self.answers
             if parameters.startswith(f"{subject}-")
-            and parameters.removeprefix(f"{subject}-") in self._ids[benchmark]
+            and parameters.removeprefix(f"{subject}-") in self._numbers[benchmark]
         ]
 
     @cached_property
-    def _ids(self) -> dict[str, frozenset[str]]:
-        return {b: frozenset(c.id for c in cases) for b, cases in self.cases.items()}
+    def _numbers(self) -> dict[str, dict[str, int]]:
+        """By benchmark, the ids of the cases with their numbers."""
+        return {b: {c.id: n for n, c in enumerate(cases)} for b, cases in self.cases.items()}
 
 
 def make_plan(

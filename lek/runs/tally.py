@@ -40,9 +40,10 @@ class Tally:
         head, at, group = nodeid.rpartition("@")
         return head if at and group in self._names else nodeid
 
-    def subject_of(self, nodeid: str) -> str | None:
-        """The subject of a test, from its parameters; ``None`` if the test is not of a case."""
-        return next((subject for _, subject, _ in self._locate(self.bare(nodeid))), None)
+    def group_of(self, nodeid: str) -> tuple[str, int] | None:
+        """The subject of a test, and the part of its cases; ``None`` if it is not of a case."""
+        keys = self._locate(self.bare(nodeid))
+        return next(((key[1], self._plan.part(*key)) for key in keys), None)
 
     def select(self, nodeids: Iterable[str]) -> None:
         """Add tests that are going to run."""

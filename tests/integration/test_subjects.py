@@ -164,6 +164,22 @@ def test_each_model_is_loaded_once_by_one_worker(
     assert len({pid for _, pid in loads}) == (2 if way == "-n2" else 1)
 
 
+@pytest.mark.parametrize("dist", ["loadgroup", "load"])
+def test_workers_share_the_cases_of_one_model(
+    models: Project, add_conftest: Callable[[str], None], dist: str
+) -> None:
+    alone = models.evaluate("evals", "-k", "base", process=True)
+    add_conftest(LOG_LOADED_MODELS)
+    shared = models.evaluate("evals", "-k", "base", "-n2", "--dist", dist, "--lek-fresh")
+    loads = [line.split() for line in (models.path / "loaded.txt").read_text().splitlines()]
+    assert [name for name, _ in loads] == ["one", "one"]
+    assert len({pid for _, pid in loads}) == 2
+    assert answers(shared) == answers(alone)
+    for what, n in (("truthfulqa", 12), ("toxigen", 3)):
+        for part in ("", " part 2"):
+            assert f"lek: base {what}{part}: {n}/{n} answers" in shared.out
+
+
 def test_sampled_answers_do_not_depend_on_selection_or_workers(models: Project) -> None:
     profile(models, decoding="temperature = 1.0")
     complete = answers(models.evaluate("evals", process=True))  # closes the store at its end

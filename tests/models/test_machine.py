@@ -145,3 +145,16 @@ def test_looking_for_a_gpu_imports_nothing() -> None:
         "print('mlx' in sys.modules)"
     )
     assert told == "False"
+
+
+@pytest.mark.parametrize(("processes", "threads"), [(1, 8), (2, 4), (3, 2), (8, 1), (20, 1)])
+def test_processes_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, processes: int, threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    machine.share_cores(processes)
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "7"
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    machine.share_cores(processes)
+    assert os.environ["OPENBLAS_NUM_THREADS"] == str(threads)
