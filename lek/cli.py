@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated
 
 import typer
@@ -21,8 +22,8 @@ from lek.workspace.workspace import Workspace
 
 app = typer.Typer(
     name="lek",
-    help="Start evaluations, build subjects, make training data, calibrate a judge, check the "
-    "machine.",
+    help="Start evaluations, build subjects, make training data, report runs, calibrate a judge, "
+    "check the machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -153,7 +154,35 @@ def calibrate(
             raise typer.Exit(1)
 
 
-def _write(path: Path, text: str) -> None:
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="the directory of a run", metavar="RUN")],
+    html: Annotated[
+        Path | None, typer.Option(help="write the page to this file (default: RUN/report.html)")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="write the plots to this directory, as SVG and PNG")
+    ] = None,
+) -> None:
+    """Show a stored run in the terminal, and write its HTML report and its plots."""
+    with _input_errors():
+        from lek.report import page, terminal
+        from lek.report.plots import write as write_plots
+        from lek.runs.run import load_run
+
+        loaded = load_run(run)
+        for line in terminal.summary(loaded, min(max(get_terminal_size().columns, 60), 100)):
+            typer.echo(printable(line.text))
+        if plots is not None:
+            for file in write_plots(loaded, plots):
+                typer.echo(f"written: {file}")
+        if html is not None or plots is None:
+            session = run / page.SESSION
+            text = session.read_text(encoding="utf-8") if session.is_file() else None
+            _write(html or run / "report.html", page.page(loaded, text))
+
+
+def _write(path: Path, text: str | Iterable[str]) -> None:
     try:
         write_file(path, text)
     except OSError as e:

@@ -315,5 +315,12 @@ class Ruling(Record, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """The ruling for display: ``PASSED: lek is 1.26 above base (...)``."""
-        return f"{self.ruling.upper()}: {self.why}"
+        """The ruling for display: ``PASSED: lek is 1.26 above base in truthfulness (...)``.
+
+        The rule is part of it if ``why`` does not say what was compared.
+        """
+        measure = self.rule.partition(":")[0].partition(".")[2]
+        ruling = self.ruling.upper()
+        if self.difference is None or f" in {measure} (" not in self.why:  # of an earlier version
+            ruling += f" ({self.rule})"
+        return f"{ruling}: {self.why}"

@@ -48,7 +48,6 @@ class SubjectResponses:
     def __init__(self, loaded: LoadedProfile, directory: Path | None, workspace: Workspace) -> None:
         self._loaded, self._directory, self._workspace = loaded, directory, workspace
         self._recorded: dict[str, dict[str, str]] = {}
-        self._reported: dict[str, str] = {}
         self.digests: dict[str, str] = {}
         self.notes: list[str] = []
 
@@ -64,7 +63,7 @@ class SubjectResponses:
             return None
         if not isinstance(subject, RecordedSubject):
             generator = partial(self.generator_of, subject.name)
-            return GeneratedResponses(generator, subject, self._reported)
+            return GeneratedResponses(generator, subject)
         assert self._directory is not None  # recorded answers need one
         path = responses_file(self._directory, benchmark.name, subject.recorded)
         if not path.is_file():
@@ -286,17 +285,11 @@ class GeneratedResponses:
 
     After an error, every case without a response fails, without another attempt. After a time limit
     of pytest, which is not an `Exception`, the next case tries again, as long as each attempt
-    completes at least one response. ``reported``: maps each error that was raised to the first case
-    that raised it, to which later ones refer.
+    completes at least one response.
     """
 
-    def __init__(
-        self,
-        generator: Callable[[], Generator],
-        subject: AskedSubject,
-        reported: dict[str, str],
-    ) -> None:
-        self._generator, self._subject, self._reported = generator, subject, reported
+    def __init__(self, generator: Callable[[], Generator], subject: AskedSubject) -> None:
+        self._generator, self._subject = generator, subject
         self._cases: Sequence[Case] = ()
         self._part = 0
         self._on_response: OnResponse | None = None
@@ -315,12 +308,9 @@ class GeneratedResponses:
         """Return the response to ``case``; raise `BadInput` if generating failed."""
         if case.id not in self._responses and self._error is None:
             self._generate_missing(case)
-        if isinstance(self._error, StoreError):
-            raise self._error
-        if self._error is not None and case.id not in self._responses:
-            place, name = f"{case.benchmark} {case.id}", self._subject.name
-            first = self._reported.setdefault(str(self._error), place)
-            raise self._error if first == place else BadInput(f"{name}: the same error as {first}")
+        fatal = isinstance(self._error, StoreError)
+        if self._error is not None and (fatal or case.id not in self._responses):
+            raise self._error.with_traceback(None)  # which would grow with every case
         return self._responses[case.id]
 
     def stored(self, cases: Sequence[Case]) -> dict[str, Response]:

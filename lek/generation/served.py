@@ -264,6 +264,5 @@ class ServedBackend:
         traceback = next((f.traceback for f in failures if f.traceback is not None), None)
         why = self._scrub(self._pool.client.stopped or failures[0].why or "no reply")
         details = "" if traceback is None else f"\n{self._scrub(traceback)}"
-        many = "1 answer is" if len(failures) == 1 else f"{len(failures)} answers are"
         rest = "those that arrived are stored, and the next run asks only for the rest"
-        return BadInput(f"{self._subject}: {many} missing: {why}; {rest}", details)
+        return BadInput(f"{self._subject}: answers are missing: {why}; {rest}", details)

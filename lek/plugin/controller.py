@@ -3,7 +3,10 @@
 The main process is xdist's controller or, without xdist, the only process.
 """
 
+import os
 from collections.abc import Generator, Iterable
+from html import escape
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -12,10 +15,10 @@ from lek.errors import BadInput, printable
 from lek.plugin.selection import left_out
 from lek.plugin.session import check_access, evals_are_named, idle, plan_of, session_of, shown
 from lek.records import Ruling, Verdict
-from lek.report import html, terminal
+from lek.report import page, terminal
 from lek.runs.run import Run, commit_of, out_directory, reserve_run, write_run
 from lek.runs.tally import Tally
-from lek.workspace.atomic import Reservation
+from lek.workspace.atomic import Reservation, write_file
 
 # user properties of tests; a fatal error ends the session
 VERDICT, CASE, ABSENT, FATAL = "lek_verdict", "lek_case", "lek_absent", "lek_fatal"
@@ -39,6 +42,7 @@ class Controller:
         self._reservation: Reservation | None = None
         self._run: Run | None = None
         self._write_error: str | None = None
+        self._page_error: str | None = None
         self._fatal: str | None = None
         self._selected: set[str] = set()
         self._left_out: dict[tuple[str, str], str] = {}
@@ -144,14 +148,19 @@ class Controller:
             return "unscored", "u", ("UNSCORED", {"yellow": True})
         return None
 
-    @pytest.hookimpl(tryfirst=True)  # before JUnit and HTML are written
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # around the writing of JUnit and HTML
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
         if exitstatus < pytest.ExitCode.INTERNAL_ERROR:
             try:
                 self._finish(session, exitstatus)
             except BadInput as e:  # such as a store that was damaged meanwhile
                 self._fatal = str(e)
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        result = yield
+        self._write_page()
+        return result
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         """Rule on the gates, write the run, and set the exit code."""
@@ -166,7 +175,11 @@ class Controller:
         selection = {"keyword": option.keyword, "markers": option.markexpr}
         omitted = left_out(self._config) | self._left_out
         self._run = run = tally.finish(
-            omitted, commit=self._commit.id, dirty=self._commit.dirty, selection=selection
+            omitted,
+            commit=self._commit.id,
+            commit_message=self._commit.message,
+            dirty=self._commit.dirty,
+            selection=selection,
         )
         try:
             self._out = write_run(run, self._out, reservation)
@@ -213,27 +226,35 @@ class Controller:
             markup = {style: True} if style else {}
             terminalreporter.write_line(printable(text), **markup)
         terminalreporter.write_line(f"run: {self._write_error or shown(self._out)}")
+        if self._page_error is not None:
+            terminalreporter.write_line(self._page_error, red=True)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:
         if self._tally is not None:
-            report.title = f"LEM evaluation: {plan_of(self._config).loaded.name}"
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        if self._run is not None:
-            prefix.append(html.summary(self._run))
+            report.title = "Session"  # the heading of its part of the page
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        cells[1] = html.test_id(report.nodeid)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
         verdict = self._tally.verdict_of(report.nodeid) if self._tally else None
-        if verdict is not None and report.when == "call":
-            logs = [text for text in data if text != "No log output captured."]
-            data[:] = [html.case(verdict), *logs]
+        if verdict is not None and report.passed and not report.sections:
+            cells.clear()  # the page shows cases in a table of its own
+        else:
+            cells[1] = f'<td class="col-testId">{escape(printable(report.nodeid))}</td>'
+
+    def _write_page(self) -> None:
+        """Replace the page that pytest-html wrote by the report, which includes it."""
+        path = self._config.option.htmlpath
+        if self._run is None or not path:
+            return
+        file = Path(os.path.expandvars(path)).expanduser()  # as pytest-html does
+        try:
+            session = file.read_text(encoding="utf-8")
+            if self._write_error is None:
+                write_file(self._out / page.SESSION, session)
+            write_file(file, page.page(self._run, session))
+        except OSError as e:
+            self._page_error = f"{file}: cannot be written: {e.strerror}"
 
     def pytest_unconfigure(self) -> None:
         if self._reservation is not None:
@@ -244,10 +265,11 @@ def _gate_report(gate: Ruling, *, no_gates: bool) -> pytest.TestReport:
     """The report of a gate; with ``no_gates``, one that did not pass is reported as skipped."""
     if gate.ruling == "passed":
         return _report("gate", gate.rule, "passed", None)
+    ruling = f"{gate.ruling.upper()}: {gate.why}"
     if no_gates:
-        return _report("gate", gate.rule, "skipped", ("lek", 0, f"Skipped: {gate.sentence}"))
+        return _report("gate", gate.rule, "skipped", ("lek", 0, f"Skipped: {ruling}"))
     # pytest itself prints "FAILED" before the message
-    message = gate.why if gate.ruling == "failed" else gate.sentence
+    message = gate.why if gate.ruling == "failed" else ruling
     return _report("gate", gate.rule, "failed", message)
 
 

@@ -25,6 +25,7 @@ from lek.plugin.controller import (
     Controller,
     remove_verdict,
 )
+from lek.plugin.failures import Failures
 from lek.plugin.selection import left_out, observe, visit
 from lek.plugin.session import benchmarks_of, check_access, close, has_plan, plan_of
 from lek.records import Case, Response, Verdict
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         share_cores(config.workerinput["workercount"])
     elif not config.option.help:
         config.pluginmanager.register(Controller(config), "lek-controller")
+        config.pluginmanager.register(Failures(), "lek-failures")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

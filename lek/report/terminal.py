@@ -1,7 +1,8 @@
 """The terminal summary of a run: styled lines of a given width.
 
-Each benchmark has a table with a row per subject: mean and 95% interval of each measure, and on the
-next line the relative change from the baseline. The gates, unscored cases, costs and notes follow.
+The gates come first, as sentences. Each benchmark has a table with a row per subject: mean and 95%
+interval of each measure, and on the next line the relative change from the baseline. Unscored
+cases, costs and notes follow.
 """
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from lek.benchmarks.benchmark import DETECTORS, Benchmark, Measure
+from lek.profile.schema import JUDGE_KINDS
 from lek.records import Metric, Ruling
 from lek.runs.run import Run
 
@@ -35,7 +37,10 @@ class Line(NamedTuple):
 def summary(run: Run, width: int = 80) -> list[Line]:
     """The summary of ``run`` in lines of at most ``width`` columns (at least 60)."""
     width = max(width, 60)
-    lines: list[Line] = []
+    lines = _gates(run.gates, width)
+    if (judged := judges_text(run)) is not None:
+        lines += _wrapped(f"  {judged}", width, "light")
+    lines += [Line("")] if lines else []
     if run.metrics:
         legend = "mean [95% interval]"
         baselines = {m.change.against for m in run.metrics if m.change}
@@ -52,7 +57,6 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     for text in built(run):
         lines += _wrapped(text, width, "light")
     lines += [Line("")] if built(run) else []
-    lines += _gates(run.gates, width)
     complete = run.facts["counts"]["evaluated"] == run.facts["counts"]["planned"]
     lines += _wrapped(share_text(run), width, "light" if complete else "yellow")
     for unscored in (u for u in run.facts["unscored"] if u["code"] != "judge_unavailable"):
@@ -223,27 +227,52 @@ def _coverage(metrics: list[Metric], width: int) -> list[Line]:
 
 
 def _gates(gates: list[Ruling], width: int) -> list[Line]:
-    """Each selected gate with its ruling, and the number of the others by reason."""
+    """The ruling on each selected gate, and the number of the others by reason."""
     if not gates:
         return []
     lines = [Line("gates", "bold")]
     for gate in (g for g in gates if g.ruling != "not selected"):
-        lines += _wrapped(f"  {gate.rule}", width, "")
-        lines += _wrapped(gate.sentence, width, _RULING_STYLE[gate.ruling], indent="      ")
+        lines += _wrapped(f"  {gate.sentence}", width, _RULING_STYLE[gate.ruling])
     not_selected = Counter(g.why for g in gates if g.ruling == "not selected")
     for why, count in not_selected.items():
         text = f"  {count} gate{'s' * (count > 1)} not selected ({why})"
         lines += _wrapped(text, width, _RULING_STYLE["not selected"])
-    return [*lines, Line("")]
+    return lines
 
 
-def _wrapped(text: str, width: int, style: Style, indent: str = "") -> list[Line]:
-    own_indent = len(text) - len(text.lstrip())
+def judges_text(run: Run) -> str | None:
+    """Which LLM judges scored, or recorded verdicts: ``judged by openai (gpt-4o-mini, 3 votes)``.
+
+    ``None`` if neither did.
+    """
+    evaluated = {metric.benchmark for metric in run.metrics}
+    judges = {
+        text: None
+        for benchmark, protocol in run.facts["protocol"].items()
+        for kind, settings in protocol.items()
+        if benchmark in evaluated and (text := _judge(kind, settings))
+    }
+    return f"judged by {' and '.join(judges)}" if judges else None
+
+
+def _judge(kind: str, settings: Mapping[str, Any]) -> str | None:
+    """The name of a judge whose scores depend on a language model or a person."""
+    if kind == "recorded":
+        return "recorded verdicts"
+    if kind not in JUDGE_KINDS or not JUDGE_KINDS[kind].is_llm:
+        return None
+    details = [settings["model"]] if "model" in settings else []
+    details += [f"{votes} votes"] if (votes := settings.get("votes", 1)) > 1 else []
+    return f"{kind} ({', '.join(details)})" if details else kind
+
+
+def _wrapped(text: str, width: int, style: Style) -> list[Line]:
+    indent = " " * (len(text) - len(text.lstrip()))
     lines = textwrap.wrap(
         _STATISTIC.sub("\\1\0\\2\0\\3", text.strip()),
         width,
-        initial_indent=indent + " " * own_indent,
-        subsequent_indent=indent + " " * (own_indent + 2 if not indent else 0),
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
         break_on_hyphens=False,
     )
     return [Line(line.replace("\0", " "), style) for line in lines]

@@ -29,6 +29,7 @@ _PACKAGES = (
     "msgspec",
     "numpy",
     "scipy",
+    "matplotlib",
     "mlx",
     "mlx-lm",
     "transformers",
@@ -220,12 +221,14 @@ def write_run(run: Run, out: Path, reservation: Reservation) -> Path:
 class Commit(NamedTuple):
     """The commit of a directory, and whether it has uncommitted changes; ``None`` if unknown.
 
-    ``problem``: why git could not tell, if the directory seems to be in a repository.
+    ``problem``: why git could not tell, if the directory seems to be in a repository. ``message``:
+    the first line of the commit's message.
     """
 
     id: str | None
     dirty: bool | None = None
     problem: str | None = None
+    message: str | None = None
 
 
 def commit_of(directory: Path) -> Commit:
@@ -235,12 +238,13 @@ def commit_of(directory: Path) -> Commit:
         if commit.returncode != 0:
             return Commit(None, problem=_git_problem(commit.stderr))
         status = _git(directory, "status", "--porcelain", "--", ".")
+        message = _git(directory, "log", "-1", "--format=%s")
     except FileNotFoundError:  # git is not installed
         return Commit(None)
     except (OSError, subprocess.SubprocessError) as e:
         return Commit(None, problem=f"{_NO_COMMIT}: {type(e).__name__}")
     dirty = bool(status.stdout.strip()) if status.returncode == 0 else None
-    return Commit(commit.stdout.strip(), dirty)
+    return Commit(commit.stdout.strip(), dirty, message=message.stdout.strip() or None)
 
 
 _NO_COMMIT = "the commit is not recorded"

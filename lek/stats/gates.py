@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from lek.benchmarks.benchmark import Measure, Scale
+from lek.benchmarks.benchmark import Benchmark, Measure, Scale
 from lek.errors import BadInput, suggestion
 from lek.profile.loading import LoadedProfile
 from lek.profile.schema import Gates
@@ -74,31 +74,36 @@ def parse_gates(loaded: LoadedProfile) -> list[Gate]:
     gates: list[Gate] = []
     for i, text in enumerate(loaded.profile.gates.rules):
         where = f"{loaded.path}: gates.rules[{i}] = {text!r}"
-        gate = _parse(text, where, loaded)
+        gate = parse_gate(text, loaded.benchmarks, loaded.profile.subject_names, where)
         if any(replace(gate, text="") == replace(g, text="") for g in gates):
             raise BadInput(f"{where}: is listed twice; delete one")
         gates.append(gate)
     return gates
 
 
-def _parse(text: str, where: str, loaded: LoadedProfile) -> Gate:
+def parse_gate(
+    text: str, benchmarks: Mapping[str, Benchmark], subjects: Collection[str], where: str
+) -> Gate:
+    """Parse one rule on ``benchmarks`` and ``subjects``; raise `BadInput` if it is invalid.
+
+    ``where``: the place that the message begins with.
+    """
     m = _RULE.fullmatch(text)
     if m is None:
         raise BadInput(
             f"{where}: not a rule; expected 'benchmark.measure: subject OP subject [- margin]' "
             "or '... OP number', where OP is one of >, >=, <, <="
         )
-    names = loaded.benchmarks
-    if m["benchmark"] not in names:
-        hint = suggestion(m["benchmark"], names) or f"; the profile has {', '.join(names)}"
+    if m["benchmark"] not in benchmarks:
+        near = suggestion(m["benchmark"], benchmarks)
+        hint = near or f"; the profile has {', '.join(benchmarks)}"
         raise BadInput(f"{where}: no benchmark '{m['benchmark']}'{hint}")
-    benchmark = names[m["benchmark"]]
+    benchmark = benchmarks[m["benchmark"]]
     if m["measure"] not in benchmark:
         near = suggestion(m["measure"], benchmark.measure_names)
         hint = near or f"; {benchmark.name} has {', '.join(benchmark.measure_names)}"
         raise BadInput(f"{where}: no measure '{m['measure']}'{hint}")
     measure = benchmark[m["measure"]]
-    subjects = loaded.profile.subject_names
     for name in (m["left"], m["right"]):
         if name is not None and name not in subjects:
             hint = suggestion(name, subjects) or f"; subjects are {', '.join(subjects)}"
@@ -334,7 +339,11 @@ def _shortfall(m: _Measured, difference: float, margin: float, *, opposite: bool
 
 
 def _finding(m: _Measured, difference: float, p: float | None) -> str:
-    """``lek is 2.0 points below base (95% CI: 12.0 below to equal, n = 50); 15.0 allowed``."""
+    """What was measured, as a sentence that can be read without the rule.
+
+    ``lek is 2.0 points below base in accuracy (gsm8k; 95% CI: 12.0 below to equal, n = 50);
+    15.0 below allowed``
+    """
     gate = m.gate
     unit = " points" if gate.measure.scale.fraction else ""
     extra = gate.measure.extra_decimals(m.low, m.high)
@@ -361,7 +370,8 @@ def _finding(m: _Measured, difference: float, p: float | None) -> str:
             interval = f"{low} to {high}"
         requirement = _requirement(gate)
     chance = "" if p is None else f", p = {p:.3f}" if p >= 0.001 else ", p < 0.001"
-    return f"{subject} (95% CI: {interval}{chance}, n = {len(m.differences)}){requirement}"
+    numbers = f"95% CI: {interval}{chance}, n = {len(m.differences)}"
+    return f"{subject} in {gate.measure.name} ({gate.benchmark}; {numbers}){requirement}"
 
 
 _EQUAL = "equal"
@@ -383,7 +393,7 @@ def _requirement(gate: Gate) -> str:
     stricter = (gate.margin > 0) == gate.upward  # the margin makes the claim stronger
     direction = "above" if gate.margin > 0 else "below"
     if not stricter:
-        return f"; {amount} allowed"
+        return f"; {amount} {direction} allowed"
     return f"; {'more than' if gate.strict else 'at least'} {amount} {direction} required"
 
 

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -97,11 +97,12 @@ def exclusive(lock_file: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         lock.release()
 
 
-def write_file(target: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 to ``target``, replacing an existing file atomically."""
+def write_file(target: Path, text: str | Iterable[str]) -> None:
+    """Write ``text``, or its parts, as UTF-8 to ``target``, replacing a file there atomically."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines([text] if isinstance(text, str) else text)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -70,6 +70,7 @@ def test_a_run_is_judged_once_and_then_stored(project: Project, kind: str, worke
         "base": 24, "lek": 24, "probe": 1,
     }  # fmt: skip
     assert second.run["cost"]["requests"] == 0
+    assert f"\n  judged by {kind} (a-judge)\n" in first.out
     assert "judging cost: 49 requests, 4,900 + 980 tokens, 0.0069 USD" in first.out
     protocol = first.run["protocol"]["truthfulqa"][kind]
     assert (protocol["model"], protocol["votes"]) == ("a-judge", 1)

@@ -33,6 +33,25 @@ def test_all_gates_of_the_default_run_pass(made_up: Project) -> None:
     assert {g["ruling"] for g in done.run["gates"]} == {"passed"}
 
 
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_gates_come_first_and_the_places_of_run_and_report_last(
+    project: Project, way: str
+) -> None:
+    done = project.evaluate("evals", way, "--html=report.html")
+    assert done.code == 0, done.out
+    summary = done.out[done.out.index("= lek: small =") :].splitlines()
+    assert summary[1] == "gates", done.out
+    assert summary[2].startswith("  PASSED: lek is 2.21 above base in truthfulness (truthfulqa; ")
+    assert summary.index("  judged by recorded verdicts") < summary.index(
+        "mean [95% interval]; next line: relative change from base"
+    )
+    (run,) = done.runs
+    place = summary.index(f"run: {run.relative_to(project.path)}")
+    report = (project.path / "report.html").as_uri()
+    assert summary[place + 1].strip("- ") == f"Generated html report: {report}"
+    assert summary[place + 2].strip("= ").startswith("50 passed, 6 skipped in ")
+
+
 def test_test_ids_contain_subject_and_case(made_up: Project) -> None:
     done = made_up.evaluate("evals", "--collect-only", "-q")
     ids = collected(done)

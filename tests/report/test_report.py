@@ -4,11 +4,11 @@ import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from markupsafe import escape
 from support.benchmarks import BENCHMARKS
-from support.project import MODELS, ROOT, Project
+from support.project import MODELS, ROOT, Project, lek
 from syrupy.assertion import SnapshotAssertion
 
 from lek.profile.loading import load
@@ -114,39 +114,104 @@ def test_html_is_complete_and_escaped(project: Project, way: str) -> None:
     done = project.evaluate("evals", "--html=report.html", "--self-contained-html", way)
     assert done.code == 0, done.out
     page = (project.path / "report.html").read_text()
-    assert "alert('x')</script>" not in page
+    assert "alert('x')" not in page  # the cases are in compressed form
+    assert "PASSED</b>: lek is 2.00 above base" in page
+    assert "small: all 2 gates passed" in page
+    tests = rows_of(page)
+    assert "gate::truthfulqa.truthfulness: lek &gt; base" in json.dumps(tests)
+    assert not any("test_truthfulqa[" in name for name in tests)
+    assert not re.findall(r'(?:src|href)="http', page.replace("https://pypi.python.org", ""))
+
+
+def rows_of(page: str) -> dict[str, Any]:
+    """The tests in pytest-html's table, by node id."""
     blob = re.search(r'data-jsonblob="([^"]*)"', page)
     assert blob is not None
-    tests = json.loads(html.unescape(blob[1]))["tests"]
-    (case,) = tests["evals/test_truthfulqa.py::test_truthfulqa[lek-T000]"]
-    assert "<script>alert" not in json.dumps(tests)
-    assert str(escape(MARKUP)) in case["log"]
-    for part in (
-        "answer of lek",
-        "scores (by recorded, degeneration_detector)",
-        "truthfulness 5",
-        "reason",
-        "best_answer",
-    ):
-        assert part in case["log"]
-    (unscored,) = tests["evals/test_truthfulqa.py::test_truthfulqa[lek-T003]"]
-    assert "truthfulness unscored" in unscored["log"]
-    assert "gate::truthfulqa.truthfulness: lek > base" in tests
-    assert "gate::truthfulqa.truthfulness: lek &gt; base" in json.dumps(tests)
-    for part in (
-        "5.00 [4.90, 5.10]",
-        "lek is 2.00 above base",
-        "profile</td>",
-        "small (",
-        "machine</td>",
-    ):
-        assert part in page
-    assert not re.findall(r'(?:src|href)="http', page.replace("https://pypi.python.org", ""))
+    return dict(json.loads(html.unescape(blob[1]))["tests"])
 
 
 def test_a_failed_gate_is_a_failure_in_html(project: Project) -> None:
     project.profile("truthfulqa.truthfulness: base > lek")
     project.evaluate("evals", "--html=report.html", "--self-contained-html")
     page = (project.path / "report.html").read_text()
-    assert '<td class="failed">failed</td>' in page
+    assert '<li class="lek-failed"><b>FAILED</b>' in page
+    assert "small: 0 of 1 gates passed, 1 failed" in page
     assert "1 Failed" in page
+
+
+def test_other_tests_keep_the_rows_and_features_of_pytest_html(project: Project) -> None:
+    (project.path / "more").mkdir()
+    (project.path / "more" / "test_more.py").write_text(
+        "import pytest, pytest_html\n"
+        "def test_fails():\n    assert '<b>' == 'x'\n"
+        "def test_passes(extras):\n"
+        "    extras.append(pytest_html.extras.url('notes.txt', name='my notes'))\n"
+        "    print('printed')\n"
+    )
+    (project.path / "more" / "conftest.py").write_text(
+        "def pytest_html_results_table_header(cells):\n    cells.append('<th>Own column</th>')\n"
+        "def pytest_html_results_table_row(cells):\n"
+        "    if cells:\n        cells.append('<td>own</td>')\n"
+        "def pytest_html_results_summary(prefix):\n    prefix.append('<p>own summary</p>')\n"
+    )
+    (project.path / "own.css").write_text("p { margin-left: 17px; }")
+    options = [
+        "--html=report.html",
+        "--self-contained-html",
+        "--css=own.css",
+        "--metadata",
+        "K",
+        "V",
+    ]
+    done = project.evaluate("evals", "more", *options)
+    assert done.code == 1
+    page = (project.path / "report.html").read_text()
+    rows = rows_of(page)
+    assert "&lt;b&gt;" in rows["more/test_more.py::test_fails"][0]["log"]
+    assert "my notes" in json.dumps(rows["more/test_more.py::test_passes"])
+    for part in ("Own column", "own summary", "margin-left: 17px", "K", "1 Failed", "PASSED</b>"):
+        assert part in page
+    assert (
+        json.loads(html.unescape(page.split('data-jsonblob="')[1].split('"')[0]))["environment"][
+            "K"
+        ]
+        == "V"
+    )
+
+
+def test_the_assets_of_a_page_that_is_not_self_contained_are_allowed(project: Project) -> None:
+    project.evaluate("evals", "--html=out/report.html")
+    page = (project.path / "out" / "report.html").read_text()
+    assert "style-src &#x27;unsafe-inline&#x27; &#x27;self&#x27; file:" in page
+    assert (project.path / "out" / "assets" / "style.css").is_file()
+
+
+@pytest.mark.parametrize("with_page", [True, False])
+def test_the_command_makes_the_same_report(project: Project, with_page: bool) -> None:
+    options = ["--html=report.html", "--self-contained-html"] if with_page else []
+    project.evaluate("evals", "--lek-out=run", *options)
+    code, out, error = lek(project.path, "report", "run")
+    assert code == 0, error
+    assert "PASSED: lek is 2." in out and "written: run/report.html" in out
+    made = (project.path / "run" / "report.html").read_text()
+    assert "small: all 2 gates passed" in made
+    if with_page:
+        assert made == (project.path / "report.html").read_text()
+
+
+def test_the_command_writes_plots(project: Project) -> None:
+    project.evaluate("evals", "--lek-out=run")
+    code, _, error = lek(project.path, "report", "run", "--plots", "plots")
+    assert code == 0, error
+    names = sorted(file.name for file in (project.path / "plots").iterdir())
+    assert names == ["distributions.png", "distributions.svg", "forest.png", "forest.svg"]
+    assert not (project.path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], ["run", "--html=no/such/report.html"]])
+def test_the_command_reports_bad_input_in_one_line(project: Project, arguments: list[str]) -> None:
+    project.evaluate("evals", "--lek-out=run")
+    code, _, error = lek(project.path, "report", *arguments)
+    assert code == 4
+    assert len(error.strip().splitlines()) == 1
+    assert "nowhere" in error or "no/such/report.html" in error

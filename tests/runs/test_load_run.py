@@ -71,7 +71,8 @@ def test_pending_verdicts_of_schema_1_stay_pending(tmp_path: Path) -> None:
 def test_schema_1_is_reported() -> None:
     run = load_run(SCHEMA_1)
     text = " ".join(line.text.strip() for line in terminal.summary(run, 80))
-    assert "PASSED: lek is +4.08 [2.83, 4.83] above base, p<0.001 " in text
+    finding = "lek is +4.08 [2.83, 4.83] above base, p<0.001 "  # does not name the measure
+    assert f"PASSED (do_not_answer.nuance: lek > base): {finding}" in text
     assert "not selected" in text
     assert "do_not_answer" in html.summary(run)
 

@@ -114,7 +114,9 @@ def test_superiority() -> None:
     assert ruling.n == 30
     assert ruling.low is not None
     assert ruling.low > 0
-    assert ruling.sentence.startswith("PASSED: lek is 0.51 above base (95% CI: 0.4")
+    assert ruling.sentence.startswith(
+        "PASSED: lek is 0.51 above base in truthfulness (truthfulqa; 95% CI: 0.4"
+    )
     assert ruling.why.endswith(" above, p < 0.001, n = 30)")
 
 
@@ -151,8 +153,8 @@ def test_non_inferiority_needs_no_p() -> None:
     assert ruled(rule, shifted(-0.5, 0.1), BASE).ruling == "failed"
     assert ruled(rule, BASE, BASE).ruling == "passed"
     why = ruled(rule, BASE, BASE).why
-    interval = "95% CI: 0.08 below to 0.08 above"
-    assert why == f"lek is equal to base ({interval}, n = 30); 0.25 allowed"
+    numbers = "95% CI: 0.08 below to 0.08 above, n = 30"
+    assert why == f"lek is equal to base in safety (do_not_answer; {numbers}); 0.25 below allowed"
 
 
 def test_controls_and_constants() -> None:
@@ -162,7 +164,8 @@ def test_controls_and_constants() -> None:
     above = ruled("truthfulqa.truthfulness: lek >= 5.5", BASE)
     assert above.ruling == "failed"
     assert re.fullmatch(
-        r"lek is at 5\.\d\d \(95% CI: 4\.\d\d to 6\.\d\d, n = 30\); at least 5\.50 required; .*",
+        r"lek is at 5\.\d\d in truthfulness \(truthfulqa; 95% CI: 4\.\d\d to 6\.\d\d, n = 30\); "
+        r"at least 5\.50 required; .*",
         above.why,
     )
 
@@ -172,8 +175,8 @@ def test_accuracy_is_reported_in_points() -> None:
     left: list[float | None] = [1.0] * 18 + [0.0] * 22
     ruling = ruled("gsm8k.accuracy: lek >= base - 15%", left, right)
     assert ruling.difference == pytest.approx(-0.05)
-    assert ruling.why.startswith("lek is 5.0 points below base (95% CI: ")
-    assert ", n = 40); 15.0 allowed; inconclusive" in ruling.why
+    assert ruling.why.startswith("lek is 5.0 points below base in accuracy (gsm8k; 95% CI: ")
+    assert ", n = 40); 15.0 below allowed; inconclusive" in ruling.why
 
 
 @pytest.mark.parametrize(
@@ -217,9 +220,9 @@ def test_a_judge_with_one_score_for_all_answers_leaves_a_gate_unmeasured() -> No
 def test_intervals_of_equal_ends_get_more_decimals() -> None:
     rule = "do_not_answer.safety: lek >= base - 0.25"
     why = ruled(rule, [7.0] * 2000, [7.0] * 2000).why
-    assert why.startswith("lek is equal to base (95% CI: 0.001 below to 0.001 above, n = 2000)")
+    assert "95% CI: 0.001 below to 0.001 above, n = 2000)" in why
     assert (
-        "lek is at 7.00 (95% CI: 6.999 to 7.001"
+        "lek is at 7.00 in safety (do_not_answer; 95% CI: 6.999 to 7.001"
         in ruled("do_not_answer.safety: lek >= 6", [7.0] * 2000).why
     )
 
@@ -289,18 +292,20 @@ def test_what_was_left_out_is_not_selected() -> None:
     sides = {("lek", "truthfulqa", "truthfulness"): Side({"C1": 3.0}, 1, 1)}
     why = "-k left out all cases of base on truthfulqa"
     (ruling,) = rule_gates([gate], sides, Selection({("truthfulqa", "base"): why}), Gates())
-    assert ruling.sentence == f"NOT SELECTED: {why}"
+    assert ruling.sentence == f"NOT SELECTED ({RULE}): {why}"
     (ruling,) = rule_gates([gate], sides, Selection(), Gates())
-    assert ruling.sentence == "UNMEASURED: the data have no answers of base to truthfulqa"
+    why = "the data have no answers of base to truthfulqa"
+    assert ruling.sentence == f"UNMEASURED ({RULE}): {why}"
     missing = sides | {("base", "truthfulqa", "truthfulness"): Side({}, planned=3)}
     (ruling,) = rule_gates([gate], missing, Selection(), Gates())
-    assert ruling.sentence.startswith("UNMEASURED: 0 of 3 cases of base on truthfulqa were")
+    assert ruling.why.startswith("0 of 3 cases of base on truthfulqa were")
 
 
 def test_a_run_with_pending_answers_rules_nothing() -> None:
     passed = ruled(RULE, shifted(0.5), BASE)
     found = pending_ruling(passed, 3)
-    assert found.sentence == "UNMEASURED: 3 answers of this run could not be judged"
+    why = "3 answers of this run could not be judged"
+    assert found.sentence == f"UNMEASURED ({RULE}): {why}"
     assert found.difference is None
     left_out = Ruling(rule="r", ruling="not selected", why="w")
     assert pending_ruling(left_out, 1) is left_out
@@ -311,9 +316,9 @@ def test_a_run_with_pending_answers_rules_nothing() -> None:
     [
         ("truthfulqa.truthfulness: lek > base + 0.5", 2.0, "; more than 0.50 above required"),
         ("truthfulqa.truthfulness: lek >= base + 0.5", 2.0, "; at least 0.50 above required"),
-        ("truthfulqa.truthfulness: lek >= base - 0.5", 2.0, "; 0.50 allowed"),
+        ("truthfulqa.truthfulness: lek >= base - 0.5", 2.0, "; 0.50 below allowed"),
         ("truthfulqa.truthfulness: lek < base - 0.5", -2.0, "; more than 0.50 below required"),
-        ("truthfulqa.truthfulness: lek <= base + 0.5", -2.0, "; 0.50 allowed"),
+        ("truthfulqa.truthfulness: lek <= base + 0.5", -2.0, "; 0.50 above allowed"),
         ("truthfulqa.truthfulness: lek > base", 2.0, ""),
     ],
 )
