@@ -159,6 +159,17 @@ class Generator:
             if key in responses
         }
 
+    def rendered(self, subject: AskedSubject, cases: Sequence[Case]) -> dict[str, str]:
+        """Return the text that the model got for each of ``cases`` with a response in the store.
+
+        By case id. Of a served model it is the messages as JSON.
+        """
+        if not self.models.at_hand():
+            return {}
+        keys = self._keys(subject.name, {c.id: self.prompt(c, subject) for c in cases})
+        prompts = self._store.prompts(keys.values())
+        return {i: prompts[key] for i, key in keys.items() if key in prompts}
+
     def ask(
         self,
         subject: str,

@@ -225,6 +225,11 @@ class SubjectResponses:
                 return None
         return profile.decoding.model_dump(mode="json") | {"form": form}
 
+    def rendered(self, subject: str, cases: Sequence[Case]) -> dict[str, str]:
+        """Return the text that ``subject`` got for each of ``cases``, by case id, where known."""
+        config = next((s for s in self._loaded.profile.asked if s.name == subject), None)
+        return {} if config is None else self.generator_of(subject).rendered(config, cases)
+
     def lengths(self, subject: str, cases: Sequence[Case]) -> list[int]:
         """Return the characters of the prompts that ``subject`` gets for ``cases``."""
         (config,) = (s for s in self._loaded.profile.asked if s.name == subject)

@@ -220,7 +220,7 @@ class Controller:
             return
         for report in self._further_reports:
             terminalreporter.stats.setdefault(report.outcome, []).append(report)
-        terminalreporter.section(f"lek: {plan_of(self._config).loaded.name}")
+        terminalreporter.write_sep("=", f"lek: {plan_of(self._config).loaded.name}")
         width = min(terminalreporter._tw.fullwidth, 100)
         for text, style in terminal.summary(self._run, width):
             markup = {style: True} if style else {}

@@ -10,6 +10,7 @@ from itertools import chain, groupby
 from typing import Any
 
 from lek.records import Verdict
+from lek.report.differences import baseline_of
 from lek.runs.run import Run
 
 _BLOCK = 1_000_000  # bytes of JSON, before compression
@@ -28,7 +29,7 @@ class Cases:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.subjects = list(dict.fromkeys(v.response.subject for v in run.verdicts))
-        baseline = run.facts["profile"].get("content", {}).get("baseline")
+        baseline = baseline_of(run)
         self.baseline = baseline if baseline in self.subjects else None
         self._verdicts: dict[str, dict[str, list[Verdict]]] = {}
         for verdict in run.verdicts:
@@ -106,8 +107,15 @@ class Cases:
         return {
             "prompt": case.prompt,
             "reference": case.reference,
-            "answers": [_answer(verdicts[s]) if s in verdicts else None for s in self.subjects],
+            "answers": [
+                self._answer(verdicts[s]) if s in verdicts else None for s in self.subjects
+            ],
         }
+
+    def _answer(self, verdict: Verdict) -> dict[str, Any]:
+        prompts = self._run.prompts.get(verdict.response.subject, {}).get(verdict.case.benchmark)
+        rendered = None if prompts is None else prompts.text(verdict.case)
+        return _answer(verdict) | ({} if rendered is None else {"rendered": rendered})
 
 
 def _answer(verdict: Verdict) -> dict[str, Any]:

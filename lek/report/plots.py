@@ -117,9 +117,10 @@ def forest(run: Run) -> Plot | None:
     """A forest plot of the differences from the baseline, with a row for each.
 
     The axis is in per cent of the measure's scale, the text of a row in the measure's unit. Margins
-    of gates are marked. ``None`` if there are no differences.
+    of gates are marked. Whether answers are degenerate is left out: it hardly ever differs. ``None``
+    if there are no differences.
     """
-    found = differences(run)
+    found = [d for d in differences(run) if d.measure.source != "degeneration_detector"]
     if not found:
         return None
     with _settings("forest"):
@@ -140,7 +141,7 @@ def _describe_difference(difference: Difference) -> str:
     """``lek, truthfulqa truthfulness: +1.26 [0.28, 2.24]``, with unit and margins, if any."""
     measure = difference.measure
     names = _names(difference.subject, difference.benchmark, measure)
-    text = f"{names}: {_minus(difference.text)}{' points' if measure.scale.fraction else ''}"
+    text = f"{names}: {_minus(difference.text)} {difference.unit}".rstrip()
     margins = ", ".join(measure.text(m, sign=True, unit=False) for m in difference.margins if m)
     return f"{text} (margin of a gate: {_minus(margins)})" if margins else text
 
@@ -162,9 +163,9 @@ class _Group(NamedTuple):
 
     @property
     def heading(self) -> str:
-        benchmark, measure = self.differences[0].benchmark, self.differences[0].measure
-        unit = " (points)" if measure.scale.fraction else ""
-        return f"{_short(benchmark)}: {_short(measure.name)}{unit}"
+        first = self.differences[0]
+        unit = f" ({first.unit})" if first.unit else ""
+        return f"{_short(first.benchmark)}: {_short(first.measure.name)}{unit}"
 
 
 def _groups(found: Sequence[Difference]) -> list[_Group]:
@@ -428,7 +429,7 @@ def _shares(scores: Sequence[float], scale: Scale) -> list[float]:
     """The share of the ``scores`` in each bin."""
     import numpy as np
 
-    counts, _ = np.histogram(scores, _edges(scale))
+    counts, _ = np.histogram(np.clip(scores, scale.low, scale.high), _edges(scale))
     return [float(count) / len(scores) for count in counts]
 
 

@@ -247,23 +247,25 @@ def judges_text(run: Run) -> str | None:
     """
     evaluated = {metric.benchmark for metric in run.metrics}
     judges = {
-        text: None
+        judge_text(kind, settings): None
         for benchmark, protocol in run.facts["protocol"].items()
         for kind, settings in protocol.items()
-        if benchmark in evaluated and (text := _judge(kind, settings))
+        if benchmark in evaluated and (kind == "recorded" or is_llm(kind))
     }
     return f"judged by {' and '.join(judges)}" if judges else None
 
 
-def _judge(kind: str, settings: Mapping[str, Any]) -> str | None:
-    """The name of a judge whose scores depend on a language model or a person."""
-    if kind == "recorded":
-        return "recorded verdicts"
-    if kind not in JUDGE_KINDS or not JUDGE_KINDS[kind].is_llm:
-        return None
+def judge_text(kind: str, settings: Mapping[str, Any]) -> str:
+    """A judge for display, with the ``settings`` in the protocol of a run."""
+    name = "recorded verdicts" if kind == "recorded" else kind.replace("_", " ")
     details = [settings["model"]] if "model" in settings else []
     details += [f"{votes} votes"] if (votes := settings.get("votes", 1)) > 1 else []
-    return f"{kind} ({', '.join(details)})" if details else kind
+    return f"{name} ({', '.join(details)})" if details else name
+
+
+def is_llm(kind: str) -> bool:
+    """Whether judges of ``kind`` are language models."""
+    return kind in JUDGE_KINDS and JUDGE_KINDS[kind].is_llm
 
 
 def _wrapped(text: str, width: int, style: Style) -> list[Line]:

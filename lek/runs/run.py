@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -17,9 +17,11 @@ import msgspec
 from lek.benchmarks.benchmark import Benchmark, Measure
 from lek.errors import BadInput
 from lek.records import Metric, Ruling, Verdict, one_line
+from lek.runs.prompts import RenderedPrompts
 from lek.workspace.atomic import Reservation, is_free, remove_leftovers
 
 SCHEMA = 2
+PROMPTS = "prompts.json"
 _PACKAGES = (
     "lek",
     "pytest",
@@ -46,7 +48,8 @@ _PACKAGES = (
 class Run:
     """The results of a run: the content of ``run.json``, and the verdicts.
 
-    ``facts``: everything in ``run.json`` except metrics and gates.
+    ``facts``: everything in ``run.json`` except metrics and gates. ``prompts``: the rendered
+    prompts by subject and benchmark, where they are known: the content of ``prompts.json``.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class Run:
         metrics: list[Metric],
         gates: list[Ruling],
         verdicts: list[Verdict],
+        prompts: Mapping[str, Mapping[str, RenderedPrompts]] | None = None,
     ) -> None:
         self.facts = facts
+        self.prompts = prompts or {}
         self.metrics = metrics
         self.gates = gates
         self.verdicts = verdicts
@@ -108,6 +113,8 @@ def load_run(directory: Path) -> Run:
     if schema not in range(1, SCHEMA + 1):
         raise BadInput(f"{path}: schema {schema!r}; this version reads 1 to {SCHEMA}")
     try:
+        prompts = directory / PROMPTS
+        rendered = prompts.read_bytes() if prompts.is_file() else b"{}"  # older runs lack it
         verdicts = [json.loads(line) for line in lines]
         if schema == 1:
             document, verdicts = _from_schema_1(document, verdicts)
@@ -119,8 +126,9 @@ def load_run(directory: Path) -> Run:
             msgspec.convert(metrics, list[Metric]),
             msgspec.convert(gates, list[Ruling]),
             msgspec.convert(verdicts, list[Verdict]),
+            msgspec.json.decode(rendered, type=dict[str, dict[str, RenderedPrompts]]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise BadInput(f"{directory}: not a run: {type(e).__name__}: {e}") from e
 
 
@@ -210,6 +218,9 @@ def write_run(run: Run, out: Path, reservation: Reservation) -> Path:
     document = json.dumps(run.document(), indent=1, ensure_ascii=False, allow_nan=False)
     temporary = reservation.path
     (temporary / "run.json").write_text(one_line(document) + "\n", encoding="utf-8")
+    if run.prompts:
+        prompts = one_line(msgspec.json.encode(run.prompts).decode())
+        (temporary / PROMPTS).write_text(prompts + "\n", encoding="utf-8")
     with (temporary / "verdicts.jsonl").open("w", encoding="utf-8") as lines:
         lines.writelines(verdict.to_json() + "\n" for verdict in run.verdicts)
     paths = (out.with_name(f"{out.name}-{i}") if i else out for i in range(10_000))

@@ -15,6 +15,7 @@ from lek.benchmarks.benchmark import Measure
 from lek.profile.schema import JUDGE_KINDS
 from lek.records import Metric, Unscored, Verdict
 from lek.runs.plan import Plan
+from lek.runs.prompts import RenderedPrompts
 from lek.runs.run import Run, machine, utc, versions
 from lek.stats.gates import Selection, Side, pending_ruling, rule_gates
 from lek.stats.metrics import metric, spreads
@@ -158,7 +159,19 @@ class Tally:
             "pending": pending,
         }
         facts["lost"] = sorted([f"{s}-{c} ({b})" for b, s, c in lost] + unreported)[:10]
-        return Run(self._facts(rows, counts, facts), metrics, gates, rows)
+        prompts = {s: found for s in profile.subject_names if (found := self._prompts(s, verdicts))}
+        return Run(self._facts(rows, counts, facts), metrics, gates, rows, prompts)
+
+    def _prompts(
+        self, subject: str, verdicts: Mapping[tuple[str, str], Mapping[str, Verdict]]
+    ) -> dict[str, RenderedPrompts]:
+        """The rendered prompts of ``subject`` by benchmark, where they are known."""
+        found = {}
+        for benchmark in self._plan.loaded.benchmarks:
+            cases = [v.case for v in verdicts[benchmark, subject].values()]
+            if rendered := self._plan.responses.rendered(subject, cases):
+                found[benchmark] = RenderedPrompts.of(cases, rendered)
+        return found
 
     def _lost(
         self, verdicts: Mapping[tuple[str, str], Mapping[str, Verdict]]

@@ -119,6 +119,10 @@ class Store:
         """
         return self._latest("responses", "response", keys, Response, fresh=fresh)
 
+    def prompts(self, keys: Iterable[str]) -> dict[str, str]:
+        """The prompt that was stored with the latest response for each of ``keys``."""
+        return self._texts("responses", "prompt", keys)
+
     def put_vote(self, key: str, vote: Vote) -> None:
         """Store ``vote``."""
         row = (key, time.time(), vote.to_json(), self._session)
@@ -146,6 +150,15 @@ class Store:
     def _latest(
         self, table: str, column: str, keys: Iterable[str], kind: type[_R], *, fresh: bool
     ) -> dict[str, _R]:
+        records = {}
+        for key, text in self._texts(table, column, keys, fresh=fresh).items():
+            with suppress(ValueError):
+                records[key] = kind.from_json(text)
+        return records
+
+    def _texts(
+        self, table: str, column: str, keys: Iterable[str], *, fresh: bool = False
+    ) -> dict[str, str]:
         only_fresh = "AND session = ? " if fresh else ""
         unique_keys, latest = list(dict.fromkeys(keys)), dict[str, str]()
         for start in range(0, len(unique_keys), _KEYS_PER_QUERY):
@@ -158,11 +171,7 @@ class Store:
                 (*batch, self._session) if fresh else batch,
             )
             latest.update(rows)
-        records = {}
-        for key, text in latest.items():
-            with suppress(ValueError):
-                records[key] = kind.from_json(text)
-        return records
+        return latest
 
     def passed(self, key: str) -> bool:
         """Whether the check with ``key``, which covers all that it depends on, has passed."""

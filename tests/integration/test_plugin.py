@@ -34,9 +34,7 @@ def test_all_gates_of_the_default_run_pass(made_up: Project) -> None:
 
 
 @pytest.mark.parametrize("way", ["-n0", "-n2"])
-def test_gates_come_first_and_the_places_of_run_and_report_last(
-    project: Project, way: str
-) -> None:
+def test_gates_come_first_and_the_places_of_run_and_report_last(project: Project, way: str) -> None:
     done = project.evaluate("evals", way, "--html=report.html")
     assert done.code == 0, done.out
     summary = done.out[done.out.index("= lek: small =") :].splitlines()

@@ -25,6 +25,7 @@ from support.endpoint import (
     sevens,
     status,
 )
+from support.pages import texts_of
 from support.project import PATIENCE, ROOT, Outcome, Project, clean_environment, interrupted
 from support.server import mlx_server
 
@@ -294,7 +295,7 @@ def test_what_a_reply_has_besides_its_text(project: Project) -> None:
     assert (found["T006"]["text"], found["T006"]["finish"]) == ("Yes.", None)
     assert found["T007"]["text"] == "I can't assist with that."
     assert done.run["answering"]["prompt_tokens"] is None
-    assert "thought, not judged" in (project.path / "r.html").read_text()
+    assert '"thought": "hm"' in texts_of((project.path / "r.html").read_text())
 
 
 PROBES = {
@@ -439,6 +440,7 @@ def test_no_artefact_contains_the_key(project: Project) -> None:
         f.name for f in files
     }
     contents = [done.out, *(f.read_text(errors="replace") for f in files)]
+    contents.append(texts_of((project.path / "r.html").read_text()))
     assert not [text for text in contents if KEY in text or KEY[3:15] in text]
     assert sum("[key]" in (text or "") for text in texts(done).values()) == 2
 

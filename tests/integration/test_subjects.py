@@ -18,7 +18,9 @@ from support import tiny
 from support.endpoint import Answer, Asked, ok, serving, sevens
 from support.project import ROOT, Outcome, Project, clean_environment, run_code
 
+from lek import load_run
 from lek.data.kernel import load_kernel
+from lek.records import Case
 
 PROFILE = """
 [data]
@@ -101,6 +103,9 @@ def test_models_answer_and_are_described_in_the_run(models: Project) -> None:
     assert response["prompt_tokens"] > 0
     assert 0 < response["completion_tokens"] <= 8
     assert str(models.path) not in json.dumps(done.run)
+    case = done.verdicts[0]["case"]
+    prompt = load_run(done.runs[-1]).prompts["base"][case["benchmark"]].text(Case(**case))
+    assert prompt is not None and case["prompt"] in prompt and len(prompt) > len(case["prompt"])
     lines = [x for x in done.out.splitlines() if x.startswith("lek: ") and "answers" in x]
     assert [x.split(",")[0] for x in lines] == [
         f"lek: {s} {b}: {n}/{n} answers"

@@ -9,7 +9,7 @@ from support.project import Project
 
 from lek import load_run
 from lek.errors import BadInput
-from lek.report import html, terminal
+from lek.report import page, terminal
 from lek.runs.run import SCHEMA, Run
 
 SCHEMA_1 = Path(__file__).parent / "schema-1"  # written by the last version with that schema
@@ -74,7 +74,7 @@ def test_schema_1_is_reported() -> None:
     finding = "lek is +4.08 [2.83, 4.83] above base, p<0.001 "  # does not name the measure
     assert f"PASSED (do_not_answer.nuance: lek > base): {finding}" in text
     assert "not selected" in text
-    assert "do_not_answer" in html.summary(run)
+    assert "do_not_answer" in "".join(page.page(run))
 
 
 @pytest.mark.parametrize(

@@ -1,104 +1,96 @@
-"""Runs made of verdicts, without a session.
+"""Runs that are made from verdicts, without data files."""
 
-RECONSTRUCTED from its uses in tests/report/test_page.py: another session overwrote the original by
-accident. Compare it with the original, and delete this paragraph.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lek.benchmarks.benchmark import shipped
-from lek.records import Case, Metric, Response, Ruling, Unscored, Verdict, Vote
+from lek.records import Case, Response, Ruling, Unscored, Verdict
 from lek.runs.run import Run
 from lek.stats.metrics import metric
-
-BENCHMARK = shipped()["truthfulqa"]
+from support.benchmarks import BENCHMARKS
 
 
 def made_verdict(
     subject: str,
-    n: int,
-    scores: Mapping[str, float | None],
-    text: str | None,
+    number: int,
+    scores: dict[str, float | None],
+    text: str | None = "an answer",
     *,
-    prompt: str = "What is tea?",
+    benchmark: str = "truthfulqa",
+    prompt: str = "a question",
     reference: dict[str, Any] | None = None,
-    reason: str | None = None,
-    votes: tuple[Vote, ...] = (),
-    unscored: dict[str, Unscored] | None = None,
-    **response: Any,
+    **more: Any,
 ) -> Verdict:
-    """Return the verdict on the answer ``text`` of ``subject`` to case ``n`` of truthfulqa.
+    """The verdict on the answer ``text`` of ``subject`` to case ``number``; ``None``: no answer.
 
-    ``response``: other fields of the response.
+    ``more``: further fields of the verdict, or of its response.
     """
-    case = Case(id=f"Q{n:05d}", benchmark=BENCHMARK.name, prompt=prompt, reference=reference or {})
-    if text is None and "likelihoods" not in response:
-        response["reason"] = "no answer was recorded"
-    if unscored is None:
-        missing = Unscored(code="invalid_reply", text="the reply has no score")
-        unscored = {measure: missing for measure, score in scores.items() if score is None}
+    name = f"Q{number:05d}"
+    names = set(Response.__struct_fields__) - set(Verdict.__struct_fields__) | {"seconds"}
+    of_response = {key: more.pop(key) for key in list(more) if key in names}
+    if text is None and "likelihoods" not in of_response:
+        of_response["reason"] = "no answer was recorded"
+    unscored = {
+        measure: Unscored(code="invalid_reply", text="the reply has no score")
+        for measure, score in scores.items()
+        if score is None
+    }
     return Verdict(
-        case=case,
-        response=Response(subject=subject, case=case.id, text=text, **response),
+        case=Case(id=name, benchmark=benchmark, prompt=prompt, reference=reference or {}),
+        response=Response(subject=subject, case=name, text=text, **of_response),
         scores=dict(scores),
-        unscored=unscored,
-        reason=reason,
         judges=dict.fromkeys(scores, "recorded"),
-        votes=votes,
+        **{"unscored": unscored, **more},
     )
 
 
 def made_run(verdicts: Sequence[Verdict], gates: Sequence[Ruling] = (), **facts: Any) -> Run:
-    """Return the run with these verdicts and gates; ``facts`` replace those of the run."""
-    missing = sum(bool(verdict.unscored) for verdict in verdicts)
+    """The run of a profile with the baseline ``base``, with all metrics computed."""
+    benchmarks = {v.case.benchmark: BENCHMARKS[v.case.benchmark] for v in verdicts}
+    scores: dict[tuple[str, str, str], dict[str, float | None]] = {}
+    for v in verdicts:
+        for measure, score in v.scores.items():
+            key = v.case.benchmark, v.response.subject, measure
+            scores.setdefault(key, {})[v.case.id] = score
+    metrics = [
+        metric(
+            subject,
+            benchmark,
+            benchmarks[benchmark][measure],
+            by_case,
+            ("base", scores[benchmark, "base", measure])
+            if subject != "base" and (benchmark, "base", measure) in scores
+            else None,
+        )
+        for (benchmark, subject, measure), by_case in scores.items()
+    ]
+    counts = dict.fromkeys(("unscored", "lost", "pending"), 0)
+    counts |= dict.fromkeys(("planned", "evaluated", "selected", "verdicts"), len(verdicts))
     return Run(
         {
-            "profile": {"name": "made", "digest": "0", "content": {"baseline": "base"}},
+            "profile": {
+                "name": "made",
+                "digest": "0" * 64,
+                "content": {"baseline": "base", "description": "Made for a test."},
+            },
             "started": "2026-01-01T00:00:00Z",
-            "finished": "2026-01-01T00:01:00Z",
-            "commit": None,
-            "dirty": None,
+            "finished": "2026-01-01T00:00:01Z",
+            "commit": "0123456789abcdef",
+            "dirty": False,
             "versions": {"python": "3.11"},
             "machine": {"system": "Linux"},
             "subjects": [],
-            "benchmarks": {BENCHMARK.name: BENCHMARK.describe()},
-            "protocol": {},
-            "decoding": {},
-            "cost": None,
-            "answering": None,
-            "counts": {
-                "planned": len(verdicts),
-                "evaluated": len(verdicts),
-                "selected": len(verdicts),
-                "verdicts": len(verdicts),
-                "unscored": missing,
-                "lost": 0,
-                "pending": 0,
+            "benchmarks": {name: b.describe() for name, b in benchmarks.items()},
+            "protocol": {
+                name: {"recorded": {"measures": b.measure_names}} for name, b in benchmarks.items()
             },
+            "counts": counts,
             "unscored": [],
             "lost": [],
             "notes": [],
+            "cost": None,
             **facts,
         },
-        _metrics(verdicts),
+        metrics,
         list(gates),
         list(verdicts),
     )
-
-
-def _metrics(verdicts: Sequence[Verdict]) -> list[Metric]:
-    scores: dict[tuple[str, str], dict[str, float | None]] = {}
-    for verdict in verdicts:
-        for measure, score in verdict.scores.items():
-            scores.setdefault((verdict.response.subject, measure), {})[verdict.case.id] = score
-    return [
-        metric(
-            subject,
-            BENCHMARK.name,
-            BENCHMARK[measure],
-            by_case,
-            ("base", scores["base", measure]) if ("base", measure) in scores else None,
-        )
-        for (subject, measure), by_case in scores.items()
-    ]

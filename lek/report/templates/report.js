@@ -327,6 +327,7 @@
         const tokens = answer.thought_tokens ? `, ${answer.thought_tokens} tokens` : "";
         article.append(folded(`thought, not judged${tokens}`, answer.thought));
       }
+      if (answer.rendered) article.append(folded("prompt as the model got it", answer.rendered));
       article.append(make("p", { className: "lek-dim" }, facts(answer)));
       return article;
     }
