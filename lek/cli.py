@@ -1,6 +1,7 @@
 """The command line tool `lek`. Invalid input is reported in one line, with exit code 4."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,8 +23,8 @@ from lek.workspace.workspace import Workspace
 
 app = typer.Typer(
     name="lek",
-    help="Start evaluations, build subjects, make training data, report runs, calibrate a judge, "
-    "check the machine.",
+    help="Start evaluations, build subjects, make training data, report runs, write model "
+    "cards, calibrate a judge, check the machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -180,6 +181,35 @@ def report(
             session = run / page.SESSION
             text = session.read_text(encoding="utf-8") if session.is_file() else None
             _write(html or run / "report.html", page.page(loaded, text))
+
+
+@app.command()
+def card(
+    run: Annotated[Path, typer.Argument(help="the directory of a run", metavar="RUN")],
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help="name of the subject (default: the only one besides the baseline)", metavar="NAME"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="write it to this file, such as README.md")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
+) -> None:
+    """Print a model card for the Hugging Face hub, with the results of a subject in a stored run."""
+    with _input_errors():
+        from lek.export.card import model_card, subject_of
+        from lek.runs.run import load_run
+
+        if out is not None and not force and os.path.lexists(out):
+            raise BadInput(f"--out {out}: exists; name a new file, or add --force")
+        loaded = load_run(run)
+        text = model_card(loaded, subject_of(loaded, subject))
+        if out is None:
+            typer.echo(text, nl=False)
+        else:
+            _write(out, text)
 
 
 def _write(path: Path, text: str | Iterable[str]) -> None:

@@ -47,7 +47,8 @@ class _Card:
     def __init__(self, run: Run, subject: str) -> None:
         self._run, self._subject = run, subject
         self._metrics = [metric for metric in run.metrics if metric.subject == subject]
-        self._facts = next((s for s in run.facts["subjects"] if s["name"] == subject), {})
+        subjects: list[dict[str, Any]] = run.facts["subjects"]
+        self._facts = next((s for s in subjects if s["name"] == subject), {})
         self._origins = _origins(run, subject)
 
     def data(self) -> ModelCardData:
@@ -78,7 +79,8 @@ class _Card:
 
     def _result(self, metric: Metric) -> EvalResult:
         data = self._data_set(metric.benchmark)
-        name = data.get("dataset") or metric.benchmark
+        # a file is not named after the benchmark, which may be the name of a data set on the hub
+        name = data.get("dataset") or data.get("file") or metric.benchmark
         scale = self._run.measure(metric).scale
         return EvalResult(
             task_type="text-generation",
@@ -107,28 +109,27 @@ class _Card:
         return model if isinstance(model, str) and _is_hub_name(model) else None
 
     def _introduction(self) -> str:
-        facts = self._run.facts
-        profile, commit = facts["profile"], facts.get("commit")
-        description = profile["content"].get("description")
-        return (
-            f"Results of the LEM evaluation harness (lek {literal(facts['versions']['lek'])}): "
-            f"profile {literal(profile['name'])}"
-            + (f" ({literal(description)})" if description else "")
-            + f", {literal(facts['finished'])}"
-            + (f", commit {literal(str(commit)[:9])}." if commit else ".")
+        facts, profile = self._run.facts, self._run.facts["profile"]
+        text = (
+            f"Evaluated with the LEM evaluation harness (lek {literal(facts['versions']['lek'])})"
         )
+        text += f" at {literal(facts['finished'])}"
+        if commit := facts.get("commit"):
+            text += f", commit {literal(str(commit)[:9])}"
+            text += " with uncommitted changes" if facts.get("dirty") else ""
+        text += f", profile {literal(profile['name'])}"
+        description = profile["content"].get("description")
+        return f"{text}: {literal(description)}" if description else f"{text}."
 
     def _results(self) -> Iterator[str]:
-        yield "Means with 95% intervals; higher is better."
-        yield ""
         compared = {
             (d.benchmark, d.measure.name): d
             for d in differences(self._run)
             if d.subject == self._subject
         }
-        header = ["benchmark", "measure", "scale", "mean", "n", "unscored"]
+        header = ["benchmark", "measure", "scale", "mean [95% interval]", "n", "unscored"]
         if compared:
-            header.insert(4, f"difference from {literal(baseline_of(self._run))}")
+            header.insert(4, f"difference from {baseline_of(self._run)}")
         yield from table(header, (self._row(metric, compared) for metric in self._metrics))
 
     def _row(self, metric: Metric, compared: dict[tuple[str, str], Difference]) -> list[str]:
@@ -148,11 +149,10 @@ class _Card:
         return table(["benchmark", "cases", "measures", "judge", "digest"], rows)
 
     def _judges(self) -> Iterator[tuple[str, str, str, str]]:
-        measured = {(metric.benchmark, metric.measure) for metric in self._metrics}
         for benchmark, protocol in self._run.facts["protocol"].items():
+            measured = [m.measure for m in self._metrics if m.benchmark == benchmark]
             for kind, settings in protocol.items():
-                names = settings.get("measures", self._run.benchmarks[benchmark].measure_names)
-                names = [name for name in names if (benchmark, name) in measured]
+                names = [n for n in measured if n in settings.get("measures", measured)]
                 if names:
                     digest = (settings.get("digest") or "")[:12]
                     yield benchmark, ", ".join(names), judge_text(kind, settings), digest

@@ -8,13 +8,13 @@ from typing import Any
 from lek.errors import printable
 
 # what begins markup, or a link of GitHub's: an address, a mention, a reference to an issue
-_MARKUP = re.compile(r"[\\`*_{}\[\]()|~$#!@]|(?<=:)/(?=/)|(?<=[wW])\.")
-_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_MARKUP = re.compile(r"[\\`*_\[\]|~$#!@]|(?<=:)/(?=/)|(?<=[wW])\.")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def literal(text: object) -> str:
     """``text`` on one line, escaped so that it contains no markup, HTML or link."""
-    return _MARKUP.sub(r"\\\g<0>", one_line(text)).translate(str.maketrans(_HTML))
+    return _MARKUP.sub(r"\\\g<0>", one_line(text)).translate(_HTML)
 
 
 def one_line(text: object) -> str:
@@ -24,8 +24,8 @@ def one_line(text: object) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The lines of a table with these texts in its cells."""
-    lines = [header, ["---"] * len(header), *([literal(cell) for cell in row] for row in rows)]
-    return [f"| {' | '.join(cells)} |" for cells in lines]
+    head, *body = ([literal(cell) for cell in row] for row in (header, *rows))
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *body)]
 
 
 def json_block(value: Any) -> list[str]:

@@ -24,7 +24,7 @@ def rulings(run: Run, subject: str | None = None) -> list[str]:
 
 def _item(gate: Ruling) -> str:
     ruling = gate.ruling.upper()
-    return f"- **{ruling}**{literal(gate.sentence.removeprefix(ruling))}"
+    return f"- **{ruling}**{literal(gate.sentence)[len(ruling) :]}"
 
 
 def _subjects(gate: Ruling) -> list[str]:

@@ -1,7 +1,6 @@
 // The cases of a report: a table with filters, and a view of one case with the answers side by
 // side. The data are in the page, compressed (see embedding.py and cases.py). All texts are set as
 // text, never as HTML.
-"use strict";
 
 (() => {
   const ROW = 28; // pixels, as in report.css
@@ -12,13 +11,13 @@
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%/()*+-;,=.?@^_:{|}~";
   // Characters that are not seen, or change the direction of the text around them
   const UNSEEN =
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb]|[\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+    /(?!\t|\n|\ufe0f|\r\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
   const JOINER = /\p{Extended_Pictographic}[\ufe0f\u{1f3fb}-\u{1f3ff}]?$/u; // may precede U+200D
 
   // Data
 
   const digits = new Uint8Array(128);
-  [...ALPHABET].forEach((letter, digit) => (digits[letter.charCodeAt(0)] = digit));
+  for (const [digit, letter] of [...ALPHABET].entries()) digits[letter.charCodeAt(0)] = digit;
 
   const decode = (text) => {
     const padding = (5 - (text.length % 5)) % 5;
@@ -93,9 +92,9 @@
       this.base = this.subjects.indexOf(this.baseline);
       this.rows = [];
       for (const benchmark of this.benchmarks) {
-        benchmark.ids.forEach((id, place) =>
-          this.rows.push({ number: this.rows.length, benchmark, place, id }),
-        );
+        for (const [place, id] of benchmark.ids.entries()) {
+          this.rows.push({ number: this.rows.length, benchmark, place, id });
+        }
       }
     }
 
@@ -129,7 +128,10 @@
     const className = change > 0 ? "lek-good" : "lek-bad";
     const arrow = change > 0 ? "▲" : "▼";
     const whole = measure.fraction && Math.abs(change) === 1; // from wrong to right, or back
-    return [" ", make("span", { className }, whole ? arrow : `${arrow}${number(measure, change, true)}`)];
+    return [
+      " ",
+      make("span", { className }, whole ? arrow : `${arrow}${number(measure, change, true)}`),
+    ];
   };
 
   // Search in all texts: one lower-case string per block, made when it is needed
@@ -194,9 +196,9 @@
       if (last !== undefined && last[1] === same) last[0] += word;
       else result.push([word, same]);
     };
-    a.slice(0, start).forEach((word) => add(word, true));
+    for (const word of a.slice(0, start)) add(word, true);
     if (x.length * y.length > LONGEST_COMPARISON) {
-      x.forEach((word) => add(word, false));
+      for (const word of x) add(word, false);
     } else {
       // the longest common subsequence: table[i][j] is its length for x from i, and y from j
       const width = y.length + 1;
@@ -222,7 +224,7 @@
         }
       }
     }
-    a.slice(a.length - end).forEach((word) => add(word, true));
+    for (const word of a.slice(a.length - end)) add(word, true);
     return result;
   };
 
@@ -248,7 +250,11 @@
             : [make("label", {}, this.marks, ` mark differences from ${cases.baseline}`)]),
           button("Previous (k)", () => browser.step(-1)),
           button("Next (j)", () => browser.step(1)),
-          make("button", { type: "button", autofocus: true, onclick: () => this.dialog.close() }, "Close (Esc)"),
+          make(
+            "button",
+            { type: "button", autofocus: true, onclick: () => this.dialog.close() },
+            "Close (Esc)",
+          ),
         ),
         this.content,
       );
@@ -442,7 +448,11 @@
         tools,
         this.status,
         this.list,
-        make("p", { className: "lek-dim" }, "Keys: j, k next and previous case, Enter opens it, / searches, Esc closes."),
+        make(
+          "p",
+          { className: "lek-dim" },
+          "Keys: j, k next and previous case, Enter opens it, / searches, Esc closes.",
+        ),
       );
       this.showMeasures();
       this.read();
@@ -476,7 +486,8 @@
       for (const [name, field] of Object.entries(this.fields)) {
         if (field.value !== (field.dataset.initial ?? "")) state.set(name, field.value);
       }
-      if (this.view.isOpen) state.set("case", `${this.view.row.benchmark.name}/${this.view.row.id}`);
+      if (this.view.isOpen)
+        state.set("case", `${this.view.row.benchmark.name}/${this.view.row.id}`);
       const hash = state.toString();
       if (hash === location.hash.slice(1)) return;
       const address = hash ? `#${hash}` : location.pathname + location.search;
@@ -642,7 +653,9 @@
         const state = row.benchmark.states[subject][row.place];
         const score = cases.score(row, measure, subject);
         const text =
-          score !== null ? number(measure, score) : { u: "unscored", n: "no answer" }[state] ?? "–";
+          score !== null
+            ? number(measure, score)
+            : ({ u: "unscored", n: "no answer" }[state] ?? "–");
         const change = changeMark(measure, cases.change(row, measure, subject));
         return make("td", { className: "lek-score" }, text, ...change);
       });
@@ -745,7 +758,7 @@
 
   const start = async () => {
     // pytest-html puts empty lists directly into lists, which is not valid
-    document.querySelectorAll("#environment ul > ul:empty").forEach((list) => list.remove());
+    for (const list of document.querySelectorAll("#environment ul > ul:empty")) list.remove();
     const place = document.getElementById("lek-browser");
     if (typeof DecompressionStream === "undefined") {
       place.textContent = "This browser cannot unpack the cases (it lacks DecompressionStream).";
