@@ -144,7 +144,7 @@ def measure(arguments: list[str], directory: Path) -> Cost:
 def judging(run: Path) -> float:
     """The seconds that the judges of a run took."""
     with (run / "verdicts.jsonl").open() as lines:
-        return sum(json.loads(line)["seconds"] for line in lines)
+        return float(sum(json.loads(line)["seconds"] for line in lines))
 
 
 def megabytes(usage: resource.struct_rusage) -> float:

@@ -89,17 +89,32 @@ def main() -> int:
         )
         numbers = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
         numbers += [f"--num-layers={stage.layers}", *["--mask-prompt"] * stage.mask_prompt]
-        paths = ["--model", model, "--adapter-path"]
+        paths: list[str | Path] = ["--model", model, "--adapter-path"]
         ours, theirs = home / "ours", home / "theirs"
         costs = {
             "mlx_lm lora": run(
-                *["-m", "mlx_lm", "lora", "--train", "--data", data, "-c", home / "lora.yaml"],
-                *[*paths, theirs, *numbers],
+                "-m",
+                "mlx_lm",
+                "lora",
+                "--train",
+                "--data",
+                data,
+                "-c",
+                home / "lora.yaml",
+                *paths,
+                theirs,
+                *numbers,
             ),
             "harness, LoRA": run("-c", TRAIN, model, data, ours, stage.model_dump_json()),
             "mlx_lm fuse": run(
-                *["-m", "mlx_lm", "fuse", "--dequantize", *paths, theirs],
-                *["--save-path", home / "theirs-fused"],
+                "-m",
+                "mlx_lm",
+                "fuse",
+                "--dequantize",
+                *paths,
+                theirs,
+                "--save-path",
+                home / "theirs-fused",
             ),
             "harness, fuse": run("-c", FUSE, model, ours, home / "ours-fused"),
         }
