@@ -91,10 +91,15 @@ def save_fused(loaded: weights.Loaded, model: Path, out: Path) -> None:
     from mlx.utils import tree_unflatten
 
     with new_directory(out) as temporary:
-        modules = loaded.model.named_modules()
-        # dequantised, because 4 bits would round away most of a small adapter
-        fused = [(n, m.fuse(dequantize=True)) for n, m in modules if hasattr(m, "fuse")]
+        # dequantised, because 4 bits would round away most of a small adapter; no name for the old
+        # modules, so that their weights are freed one by one
+        fused = [
+            (name, module.fuse(dequantize=True))
+            for name, module in loaded.model.named_modules()
+            if hasattr(module, "fuse")
+        ]
         loaded.model.update_modules(tree_unflatten(fused))
+        del fused
         weights.save(
             weights.in_form(loaded, weights.NumericFormat(dequantize=True)),
             temporary,

@@ -206,17 +206,16 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_texts_of_a_run_have_no_effect(run: Run, attack: str) -> None:
-    for name in ("lek", attack):
-        harmless = ModelCard(model_card(_with_text(run, "plain", "lek"), "lek"))
-        if name == attack:
-            harmless = ModelCard(model_card(_with_text(run, "plain", "plain"), "plain"))
+    for name, plain_name in (("lek", "lek"), (attack, "plain")):
+        harmless = ModelCard(model_card(_with_text(run, "plain", plain_name), plain_name))
         text = model_card(_with_text(run, attack, name), name)
         card = ModelCard(text)
         assert card.data.to_dict().keys() == harmless.data.to_dict().keys()
         assert len(card.data.eval_results) == len(harmless.data.eval_results)
         assert structure(card.text) == structure(harmless.text)
         assert "<" not in card.text
-        assert not re.search(r"https?://|\bwww\.", card.text)
+        outside_code = re.sub(r"^```json.*?^```", "", card.text, flags=re.M | re.S)
+        assert not re.search(r"https?://|\bwww\.", outside_code)
         assert all(c.isprintable() or c == "\n" for c in text)
 
 
@@ -225,7 +224,7 @@ def _with_text(run: Run, text: str, name: str) -> Run:
     why = f"lek is 2.00 above base in truthfulness ({text})"
     gates = [
         Ruling(rule="truthfulqa.truthfulness: lek > base", ruling="passed", why=why, difference=2),
-        Ruling(rule=f"truthfulqa.truthfulness: lek > base {text}", ruling="unmeasured", why=text),
+        Ruling(rule=f"truthfulqa.truthfulness: lek > base{text}", ruling="unmeasured", why=text),
     ]
     content = {
         "description": text,

@@ -7,6 +7,7 @@ import pytest
 from support import tiny
 from support.project import ROOT, lek
 
+RUN = str(ROOT / "tests" / "runs" / "schema-1")  # of base and lek
 PROFILE = """
 kernel = "kernel"
 [data]
@@ -90,6 +91,10 @@ def test_sandwich_without_usable_answers_or_with_an_existing_file(directory: Pat
             "must be 0 or more",
         ),
         (["sandwich", "--prompts=none", "--out=x", "--profile=p.toml"], "none: cannot be read"),
+        (["card", "nowhere"], "nowhere/run.json: cannot be read: No such file or directory"),
+        (["card", RUN, "--subject=lke"], "--subject lke: no such subject, did you mean 'lek'?"),
+        (["card", RUN, "--out=p.toml"], "--out p.toml: exists; name a new file, or add --force"),
+        (["card", RUN, "--out=no/x.md"], "no/x.md: cannot be written: No such file or directory"),
     ],
 )
 def test_errors_are_one_line_with_exit_code_4(
@@ -108,3 +113,13 @@ def test_calibrate_prints_a_table(paper: Path) -> None:
     assert code == 0, err
     assert "Spearman" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_card_prints_or_writes_a_model_card(directory: Path) -> None:
+    code, out, err = lek(directory, "card", RUN)
+    assert (code, err) == (0, "")
+    assert out.startswith("---\nlanguage: en\n") and "\n# lek\n" in out
+    code, written, err = lek(directory, "card", RUN, "--out=p.toml", "--force")
+    assert (code, written, err) == (0, "written: p.toml\n", "")
+    assert (directory / "p.toml").read_text() == out
+    assert "\n# base\n" in lek(directory, "card", RUN, "--subject=base")[1]

@@ -81,8 +81,7 @@
     return parts;
   };
 
-  const textBlock = (text, className = "") =>
-    make("div", { className: `lek-text ${className}`, dir: "auto" }, ...shown(text));
+  const textBlock = (text) => make("div", { className: "lek-text", dir: "auto" }, ...shown(text));
 
   // Cases
 
@@ -280,23 +279,21 @@
 
     draw() {
       const { texts } = this;
-      const reference = Object.entries(texts.reference).map(([name, value]) => {
+      const reference = make("dl", { className: "lek-reference" });
+      const add = (name, text) =>
+        reference.append(make("dt", {}, ...shown(name)), make("dd", {}, textBlock(text)));
+      add("prompt", texts.prompt);
+      for (const [name, value] of Object.entries(texts.reference)) {
         const values = Array.isArray(value) ? value : [value];
-        const text = values.map((v) => (typeof v === "string" ? v : JSON.stringify(v))).join("\n");
-        return [make("h3", { className: "lek-dim" }, ...shown(name)), textBlock(text)];
-      });
+        add(name, values.map((v) => (typeof v === "string" ? v : JSON.stringify(v))).join("\n"));
+      }
       const answers = make("div", { className: "lek-answers", tabIndex: 0 });
       answers.setAttribute("role", "region");
       answers.setAttribute("aria-label", "Answers of all subjects");
       texts.answers.forEach((answer, subject) => {
         if (answer !== null) answers.append(this.answer(answer, subject));
       });
-      this.content.replaceChildren(
-        make("h3", { className: "lek-dim" }, "prompt"),
-        textBlock(texts.prompt, "lek-question"),
-        ...reference.flat(),
-        answers,
-      );
+      this.content.replaceChildren(reference, answers);
     }
 
     answer(answer, subject) {
