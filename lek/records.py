@@ -4,6 +4,7 @@ A JSON round trip leaves each unchanged. All judges use `make_verdict` or `unsco
 that a failed judgement cannot become a score.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from math import isfinite
@@ -29,12 +30,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return cast(Self, _decoder(cls).decode(line))
 
 
-_LINE_BREAKS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
-
-
 def one_line(document: str) -> str:
-    """``document`` (JSON) with escapes for those line breaks that JSON allows in a text."""
-    return document if document.isascii() else document.translate(_LINE_BREAKS)
+    """``document`` (JSON) with escapes for all characters that are not seen, except ``\\n``.
+
+    Some of them are line breaks, which JSON allows in a text.
+    """
+    if document.isascii() or document.replace("\n", "").isprintable():
+        return document
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in document)
 
 
 @cache

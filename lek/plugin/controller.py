@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from lek.errors import BadInput, printable
+from lek.export.step_summary import append_step_summary
 from lek.plugin.selection import left_out
 from lek.plugin.session import check_access, evals_are_named, idle, plan_of, session_of, shown
 from lek.records import Ruling, Verdict
@@ -23,6 +24,7 @@ from lek.workspace.atomic import Reservation, write_file
 # user properties of tests; a fatal error ends the session
 VERDICT, CASE, ABSENT, FATAL = "lek_verdict", "lek_case", "lek_absent", "lek_fatal"
 LEFT_OUT = "lek_left_out"  # output of workers
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 RECORDED = pytest.StashKey[tuple[str, Verdict]]()  # the last verdict of this process, and its line
 
 
@@ -42,7 +44,7 @@ class Controller:
         self._reservation: Reservation | None = None
         self._run: Run | None = None
         self._write_error: str | None = None
-        self._page_error: str | None = None
+        self._output_errors: list[str] = []
         self._fatal: str | None = None
         self._selected: set[str] = set()
         self._left_out: dict[tuple[str, str], str] = {}
@@ -148,7 +150,8 @@ class Controller:
             return "unscored", "u", ("UNSCORED", {"yellow": True})
         return None
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)  # around the writing of JUnit and HTML
+    # around the writing of JUnit and HTML, and inside of the hook that writes the terminal summary
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(
         self, session: pytest.Session, exitstatus: int
     ) -> Generator[None, object, object]:
@@ -160,6 +163,7 @@ class Controller:
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR
         result = yield
         self._write_page()
+        self._write_step_summary()
         return result
 
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -226,8 +230,8 @@ class Controller:
             markup = {style: True} if style else {}
             terminalreporter.write_line(printable(text), **markup)
         terminalreporter.write_line(f"run: {self._write_error or shown(self._out)}")
-        if self._page_error is not None:
-            terminalreporter.write_line(self._page_error, red=True)
+        for error in self._output_errors:
+            terminalreporter.write_line(error, red=True)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:
@@ -254,7 +258,18 @@ class Controller:
                 write_file(self._out / page.SESSION, session)
             write_file(file, page.page(self._run, session))
         except OSError as e:
-            self._page_error = f"{file}: cannot be written: {e.strerror}"
+            self._output_errors.append(f"{file}: cannot be written: {e.strerror}")
+
+    def _write_step_summary(self) -> None:
+        """Append the gates to the summary of the job, on GitHub Actions."""
+        file = os.environ.get(STEP_SUMMARY)
+        if self._run is None or not file:
+            return
+        try:
+            append_step_summary(self._run, Path(file))
+        except OSError as e:
+            error = f"{STEP_SUMMARY} {file}: cannot be written: {e.strerror}"
+            self._output_errors.append(error)
 
     def pytest_unconfigure(self) -> None:
         if self._reservation is not None:

@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -161,9 +162,20 @@ def _facts(run: Run) -> Iterator[str]:
         for judge, settings in protocol.items()
     )
     yield f"judged by {', '.join(judges)}" if judges else "no judge"
-    yield f"{facts['started']} to {facts['finished']}"
+    yield f"{facts['started']}, took {_duration(facts['started'], facts['finished'])}"
     yield share_text(run)
     yield from (line for line in spending(run) if not line.startswith(" "))
+
+
+def _duration(started: str, finished: str) -> str:
+    """The time between two times in ISO 8601, such as ``1 h 2 min`` or ``12 s``."""
+    seconds = int(
+        (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+    )
+    minutes, hours = seconds // 60, seconds // 3600
+    if minutes < 2:
+        return f"{seconds} s"
+    return f"{minutes} min" if hours < 2 else f"{hours} h {minutes % 60} min"
 
 
 def _judges(protocol: dict[str, Any]) -> str:

@@ -117,8 +117,8 @@ def forest(run: Run) -> Plot | None:
     """A forest plot of the differences from the baseline, with a row for each.
 
     The axis is in per cent of the measure's scale, the text of a row in the measure's unit. Margins
-    of gates are marked. Whether answers are degenerate is left out: it hardly ever differs. ``None``
-    if there are no differences.
+    of gates are marked. Whether answers are degenerate is left out, since it hardly ever differs.
+    ``None`` if there are no differences.
     """
     found = [d for d in differences(run) if d.measure.source != "degeneration_detector"]
     if not found:

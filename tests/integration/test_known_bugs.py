@@ -222,7 +222,7 @@ def test_a_run_that_cannot_be_written_is_still_shown(project: Project) -> None:
     done = project.evaluate("evals")
     assert done.code == 1
     assert "run: not written: " in done.out
-    assert "truthfulqa.truthfulness: lek > base" in done.out
+    assert "PASSED: lek is 2.21 above base in truthfulness (truthfulqa; " in done.out
     assert done.counts["failed"] == 1
     assert re.search(r"^FAILED run::\.lek/runs/\S+ - not written: ", done.out, re.M)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,43 @@ def test_gates_come_first_and_the_places_of_run_and_report_last(project: Project
     report = (project.path / "report.html").as_uri()
     assert summary[place + 1].strip("- ") == f"Generated html report: {report}"
     assert summary[place + 2].strip("= ").startswith("50 passed, 6 skipped in ")
+
+
+@pytest.mark.parametrize("way", ["-n0", "-n2"])
+def test_gates_are_appended_to_the_summary_of_a_github_job(project: Project, way: str) -> None:
+    file = project.path / "summary.md"
+    file.write_text("from an earlier step\n")
+    done = project.evaluate("evals", way, env={"GITHUB_STEP_SUMMARY": str(file)})
+    assert done.code == 0, done.out
+    lines = file.read_text().splitlines()
+    assert lines[:3] == ["from an earlier step", "## small", ""]
+    assert lines[3].startswith("- **PASSED**: lek is 2.21 above base in truthfulness (truthfulqa; ")
+    assert lines[4].startswith("- **PASSED**: lek is equal to base in informativeness (")
+    assert lines[5:] == [
+        "",
+        "- judged by recorded verdicts",
+        "- evaluated all 48 planned cases",
+        "",
+    ]
+    project.evaluate("evals", way, "-k", "base", env={"GITHUB_STEP_SUMMARY": str(file)})
+    again = file.read_text().splitlines()[len(lines) :]
+    assert again[2] == "- 2 gates not selected (-k left out all cases of lek on truthfulqa)"
+
+
+def test_output_that_cannot_be_written_is_named(
+    project: Project, add_conftest: Callable[[str], None]
+) -> None:
+    add_conftest(
+        "import lek.plugin.controller as controller\n"
+        "def fail(file, text): raise OSError(28, 'No space left on device')\n"
+        "controller.write_file = fail\n"
+    )
+    env = {"GITHUB_STEP_SUMMARY": str(project.path)}
+    done = project.evaluate("evals", "--html=report.html", env=env)
+    assert done.code == 0, done.out
+    assert "report.html: cannot be written: No space left on device\n" in done.out
+    text = " ".join(done.out.split())
+    assert f"GITHUB_STEP_SUMMARY {project.path}: cannot be written: Is a directory" in text
 
 
 def test_test_ids_contain_subject_and_case(made_up: Project) -> None:

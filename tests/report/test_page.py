@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.browser import CHROMIUM, NAMES, chromium, opened
+from support.project import Project
 from support.runs import made_run, made_verdict
 
 from lek.records import Ruling, Unscored, Vote
@@ -60,6 +61,14 @@ def rows(page: Any) -> list[str]:
     """The ids of the cases that the table shows, as far as they are drawn."""
     page.locator("[role=status]", has_text="cases").wait_for()
     return list(page.locator(".lek-list tbody th").all_text_contents())
+
+
+def violations(page: Any) -> str:
+    """The violations of rules of accessibility that axe-core finds."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page)
+    return str(found.generate_report()) if found.violations_count else ""
 
 
 def choose(page: Any, **fields: str) -> None:
@@ -264,8 +273,6 @@ def test_the_first_screen_needs_no_script(browser: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_is_accessible(browser: Any, tmp_path: Path, scheme: str, width: int) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     file = written(example(), tmp_path)
     settings = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
     with opened(browser, file, **settings) as (page, seen):
@@ -274,10 +281,21 @@ def test_the_page_is_accessible(browser: Any, tmp_path: Path, scheme: str, width
             if state == "case":
                 page.locator(".lek-list a").first.click()
                 page.locator(".lek-answer").first.wait_for()
-            found = Axe().run(page)
-            assert found.violations_count == 0, found.generate_report()
+            assert violations(page) == ""
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, "no sideways scrolling of the whole page"
+        assert seen.nothing, seen
+
+
+def test_the_page_of_a_session_is_accessible(browser: Any, project: Project) -> None:
+    code = "def test_fails():\n    print('x')\n    assert False\n"
+    (project.path / "test_more.py").write_text(code)
+    options = ["--html=report.html", "--self-contained-html"]
+    project.evaluate("evals", "test_more.py", *options)
+    with opened(browser, project.path / "report.html") as (page, seen):
+        page.locator(".lek-session summary").click()
+        page.get_by_text("test_more.py::test_fails").wait_for()
+        assert violations(page) == ""
         assert seen.nothing, seen
 
 

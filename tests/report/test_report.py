@@ -5,9 +5,11 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from support.benchmarks import BENCHMARKS
+from support.pages import cases_of
 from support.project import MODELS, ROOT, Project, lek
 from syrupy.assertion import SnapshotAssertion
 
@@ -184,6 +186,29 @@ def test_the_assets_of_a_page_that_is_not_self_contained_are_allowed(project: Pr
     page = (project.path / "out" / "report.html").read_text()
     assert "style-src &#x27;unsafe-inline&#x27; &#x27;self&#x27; file:" in page
     assert (project.path / "out" / "assets" / "style.css").is_file()
+
+
+def test_control_characters_reach_neither_terminal_nor_junit(project: Project) -> None:
+    hostile = "\x1b[2J\x1b]0;title\x07 \x00\x08\x9b \u202e \u200b ]]> <![CDATA["
+    project.truthfulqa({MODELS["base"]: [3] * 24, MODELS["lek"]: [5] * 24})
+    for model in MODELS.values():
+        file = project.data / "results" / f"truthfulqa_{model}.jsonl"
+        rows = [json.loads(line) for line in file.open()]
+        project.rows(f"results/{file.name}", ({**r, "response": hostile} for r in rows))
+    scores = json.loads((project.data / "standard_scores.json").read_text())["scores"]
+    scores["truthfulqa"]["lem_ethics"]["T003"]["truthfulness"] = hostile
+    scores["truthfulqa"]["lem_ethics"]["T004"]["reasoning"] = hostile
+    project.scores(scores)
+    options = ["--html=r.html", "--self-contained-html", "--junitxml=r.xml", "-rA", "-vv"]
+    done = project.evaluate("evals", *options)
+    texts = {name: (project.path / name).read_text() for name in ("r.xml", "r.html")}
+    for name, text in {"terminal": done.out, **texts}.items():
+        assert set("\x1b\x07\x00\x08\x9b\u202e\u200b") & set(text) == set(), name
+    cases = ElementTree.fromstring(texts["r.xml"]).findall(".//testcase")  # noqa: S314 - own file
+    assert len(cases) == 48 + 6 + 2
+    assert hostile in [
+        answer["text"] for answer in cases_of((project.path / "r.html").read_text())[0]["answers"]
+    ]
 
 
 @pytest.mark.parametrize("with_page", [True, False])
