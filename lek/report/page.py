@@ -126,7 +126,7 @@ def _overview(run: Run) -> str:
             for name, metrics in by_name.items()
             if metrics
         ],
-        notes=list(notes(run)),
+        notes=[note.text for note in notes(run)],
         plots=[
             {"name": plot.name, "title": plot.title, "svg": plots.inline_svg(plot)}
             for plot in drawn

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from lek.benchmarks.benchmark import DETECTORS, Benchmark, Measure
 from lek.profile.schema import JUDGE_KINDS
 from lek.records import Metric, Ruling
+from lek.report.notes import notes
 from lek.runs.run import Run
 
 Style = Literal["", "bold", "green", "red", "yellow", "light"]
@@ -59,19 +60,10 @@ def summary(run: Run, width: int = 80) -> list[Line]:
     lines += [Line("")] if built(run) else []
     complete = run.facts["counts"]["evaluated"] == run.facts["counts"]["planned"]
     lines += _wrapped(share_text(run), width, "light" if complete else "yellow")
-    for unscored in (u for u in run.facts["unscored"] if u["code"] != "judge_unavailable"):
-        lines += _wrapped(_unscored(unscored), width, "yellow")
-    lines += _pending(run, width)
     for text in spending(run):
         lines += _wrapped(text, width, "light")
-    if run.facts["counts"]["lost"]:
-        lost = run.facts["lost"]
-        count = run.facts["counts"]["lost"]
-        text = f"{count} selected tests without a verdict: {', '.join(lost)}"
-        text += f" and {count - len(lost)} more" if count > len(lost) else ""
-        lines += _wrapped(text, width, "red")
-    for note in run.facts.get("notes", ()):
-        lines += _wrapped(note, width, "yellow")
+    for note in notes(run):
+        lines += _wrapped(note.text, width, "red" if note.severe else "yellow")
     return lines
 
 
@@ -81,29 +73,6 @@ def share_text(run: Run) -> str:
     if evaluated == planned:
         return f"evaluated all {planned:,} planned cases"
     return f"evaluated {evaluated:,} of {planned:,} planned cases ({evaluated / planned:.0%})"
-
-
-def _unscored(reason: dict[str, Any]) -> str:
-    """The number of verdicts without a score for one reason, and the first texts."""
-    texts = [t["text"] + (f" ({t['count']})" if t["count"] > 1 else "") for t in reason["texts"]]
-    more = f"; and {len(texts) - 3} more, in verdicts.jsonl" if len(texts) > 3 else ""
-    code = reason["code"].replace("_", " ")
-    return f"unscored, {code} ({reason['count']}): {'; '.join(texts[:3])}{more}"
-
-
-def _pending(run: Run, width: int) -> list[Line]:
-    """How many answers could not be judged, why, and what to do."""
-    pending = run.facts["counts"]["pending"]
-    if not pending:
-        return []
-    reasons = [
-        reason["texts"][0]["text"]
-        for reason in run.facts["unscored"]
-        if reason["code"] == "judge_unavailable"
-    ]
-    answers = "1 answer" if pending == 1 else f"{pending} answers"
-    text = f"{answers} could not be judged ({reasons[0]}). The next run asks only for these."
-    return _wrapped(text, width, "red")
 
 
 def built(run: Run) -> list[str]:

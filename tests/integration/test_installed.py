@@ -192,6 +192,7 @@ def test_the_wheel_is_complete(installed: Path, tmp_path: Path) -> None:
 def test_a_new_repository_runs_as_it_is(installed: Path, tmp_path: Path) -> None:
     """What `lek init` writes is evaluated by the commands of its CI file."""
     environment = {k: v for k, v in clean_environment().items() if k != "PYTHONPATH"}
+    environment["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary.md")
     options = {"env": environment, "capture_output": True, "text": True, "timeout": PATIENCE}
     init = [str(installed), "-m", "lek", "init", "repo", "--benchmark", "mine"]
     done = subprocess.run(init, cwd=tmp_path, **options)
@@ -209,6 +210,7 @@ def test_a_new_repository_runs_as_it_is(installed: Path, tmp_path: Path) -> None
     assert evaluated == {"base": 3, "lek": 3}
     assert {v["scores"]["accuracy"] for v in verdicts if v["response"]["subject"] == "base"} == {1}
     assert (repository / "report.html").is_file()
+    assert (tmp_path / "summary.md").read_text().startswith("## main\n")
 
 
 def test_profiles_of_the_repository_override_shipped_ones(installed: Path, tmp_path: Path) -> None:

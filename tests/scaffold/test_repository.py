@@ -297,6 +297,7 @@ def _uncommented(text: str) -> str:
 def test_the_workflow_is_valid(here: Path, benchmark: str | None) -> None:
     create(here, benchmark=benchmark)
     content = yaml.safe_load((here / ".github" / "workflows" / "evals.yml").read_text())
+    assert content["permissions"] == {"contents": "read"}
     (job,) = content["jobs"].values()
     actions = [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step]
     assert actions == [
@@ -308,9 +309,10 @@ def test_the_workflow_is_valid(here: Path, benchmark: str | None) -> None:
     ]
     (report,) = (s for s in job["steps"] if "upload-artifact" in s.get("uses", ""))
     assert (report["if"], report["with"]["path"]) == ("always()", "report.html")
+    assert report["with"]["name"] == "report-${{ github.sha }}"
     restored, saved = (s["with"] for s in job["steps"] if "/cache/" in s.get("uses", ""))
     assert (restored["path"], restored["key"]) == (saved["path"], saved["key"])
-    assert ".lek" in saved["path"].split()
+    assert saved["path"].split() == [".lek/*", "!.lek/runs", "~/.cache/huggingface"]
     assert os.linesep not in restored["key"]
     scripts = [step["run"] for step in job["steps"] if "run" in step]
     assert "apt-get install -y libopenblas0-pthread" in scripts[0]
