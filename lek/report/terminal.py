@@ -217,7 +217,7 @@ def judges_text(run: Run) -> str | None:
     evaluated = {metric.benchmark for metric in run.metrics}
     judges = {
         judge_text(kind, settings): None
-        for benchmark, protocol in run.facts["protocol"].items()
+        for benchmark, protocol in run.facts.get("protocol", {}).items()
         for kind, settings in protocol.items()
         if benchmark in evaluated and (kind == "recorded" or is_llm(kind))
     }

@@ -60,6 +60,22 @@ def test_terminal_summary_fits_the_width(width: int) -> None:
     assert max(map(len, lines)) <= width
 
 
+def test_who_judged_is_one_line() -> None:
+    run = finished("recorded")
+    assert terminal.judges_text(run) == "judged by recorded verdicts"
+    run.facts["protocol"] |= {
+        "gsm8k": {"exact": {}, "degeneration_detector": {}},
+        "truthfulqa": {"openai": {"model": "gpt-4o-mini", "votes": 3}, "refusal_detector": {}},
+        "toxigen": {"openai": {"model": "gpt-4o-mini", "votes": 3}},
+        "not evaluated": {"gemini": {"model": "gemini"}},
+    }
+    assert terminal.judges_text(run) == (
+        "judged by openai (gpt-4o-mini, 3 votes) and recorded verdicts"
+    )
+    run.facts["protocol"] = {"gsm8k": {"exact": {}}, "ethics": {"reference": {"floor": 0.9}}}
+    assert terminal.judges_text(run) is None
+
+
 def test_colour_only_on_a_terminal(project: Project) -> None:
     assert "\x1b" not in project.evaluate("evals").out
     assert "\x1b[32m" in project.evaluate("evals", "--color=yes").out
