@@ -197,7 +197,7 @@ def card(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace an existing file")] = False,
 ) -> None:
-    """Print a model card for the Hugging Face hub, with the results of a subject in a stored run."""
+    """Print a model card for the Hugging Face hub with the results of a stored run."""
     with _input_errors():
         from lek.export.card import model_card, subject_of
         from lek.runs.run import load_run
