@@ -24,7 +24,14 @@ from lek.report.differences import Difference, differences
 from lek.report.embedding import pack
 from lek.report.notes import notes
 from lek.report.template import render
-from lek.report.terminal import built, change_text, share_text, spending, value_text
+from lek.report.terminal import (
+    built,
+    change_text,
+    judge_text,
+    share_text,
+    spending,
+    value_text,
+)
 from lek.runs.run import Run
 
 SESSION = "pytest.html"  # the page that pytest-html wrote, in the directory of a run
@@ -157,7 +164,7 @@ def _facts(run: Run) -> Iterator[str]:
     message = f" “{facts['commit_message']}”" if facts.get("commit_message") else ""
     yield f"commit {commit[:9]}{message}{dirty}" if commit else "not in a git repository"
     judges = dict.fromkeys(
-        _judge(judge, settings)
+        judge_text(judge, settings)
         for protocol in facts.get("protocol", {}).values()
         for judge, settings in protocol.items()
     )
@@ -179,13 +186,7 @@ def _duration(started: str, finished: str) -> str:
 
 
 def _judges(protocol: dict[str, Any]) -> str:
-    return ", ".join(_judge(judge, settings) for judge, settings in protocol.items())
-
-
-def _judge(judge: str, settings: dict[str, Any]) -> str:
-    """The judge with its model: ``openai (gpt-4o-mini)``."""
-    name = judge.replace("_", " ")
-    return f"{name} ({settings['model']})" if "model" in settings else name
+    return ", ".join(judge_text(judge, settings) for judge, settings in protocol.items())
 
 
 def _by_measure(metrics: list[Metric]) -> list[list[Metric]]:
