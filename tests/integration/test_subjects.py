@@ -157,16 +157,24 @@ def test_changed_weights_or_decoding_are_not_read_from_the_store(models: Project
     assert {v["response"]["completion_tokens"] for v in third.verdicts} == {9}
 
 
-@pytest.mark.parametrize("way", ["-n2", "-p no:randomly"])
-def test_each_model_is_loaded_once_by_one_worker(
-    models: Project, add_conftest: Callable[[str], None], way: str
+def test_one_process_loads_each_model_once(
+    models: Project, add_conftest: Callable[[str], None]
 ) -> None:
     add_conftest(LOG_LOADED_MODELS)
-    plain = models.evaluate("evals", *way.split())
+    assert models.evaluate("evals", "-n0").code == 0
+    loads = (models.path / "loaded.txt").read_text().splitlines()
+    assert [line.split()[0] for line in loads] == ["one", "two"]
+
+
+def test_each_worker_begins_with_another_model(
+    models: Project, add_conftest: Callable[[str], None]
+) -> None:
+    add_conftest(LOG_LOADED_MODELS)
+    assert models.evaluate("evals", "-n2").code == 0
     loads = [line.split() for line in (models.path / "loaded.txt").read_text().splitlines()]
-    assert sorted(name for name, _ in loads) == ["one", "two"]
-    assert plain.code == 0
-    assert len({pid for _, pid in loads}) == (2 if way == "-n2" else 1)
+    first = {pid: name for name, pid in reversed(loads)}
+    assert sorted(first.values()) == ["one", "two"]
+    assert len(loads) <= 4  # the faster worker may help with the cases of the other model
 
 
 @pytest.mark.parametrize("dist", ["loadgroup", "load"])
