@@ -248,7 +248,7 @@ class Controller:
 
     def _write_page(self) -> None:
         """Replace the page that pytest-html wrote by the report, which includes it."""
-        path = self._config.option.htmlpath
+        path = getattr(self._config.option, "htmlpath", None)
         if self._run is None or not path:
             return
         file = Path(os.path.expandvars(path)).expanduser()  # as pytest-html does

@@ -4,10 +4,11 @@ The index has what the table of cases shows and filters by: names, scores and st
 the texts of successive cases; the script unpacks those that it needs.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any
+
+import msgspec
 
 from lek.records import Verdict
 from lek.report.differences import baseline_of
@@ -59,7 +60,7 @@ class Cases:
                 for name, groups in groupby(self._groups(), key=lambda group: group[0])
             ],
         }
-        return _json(document)
+        return msgspec.json.encode(document)
 
     def _focus(self) -> str | None:
         claimed = (gate.rule.partition(":")[2].split()[0] for gate in self._run.gates)
@@ -93,7 +94,7 @@ class Cases:
         start, size = 0, 0
         rows: list[bytes] = []
         for number, (_, _, verdicts) in enumerate(self._groups()):
-            row = _json(self._case(verdicts))
+            row = msgspec.json.encode(self._case(verdicts))
             if rows and size + len(row) > _BLOCK:
                 yield start, b"[" + b",".join(rows) + b"]"
                 start, size, rows = number, 0, []
@@ -156,7 +157,3 @@ def _scores(
 def _excerpt(verdicts: Mapping[str, Verdict]) -> str:
     prompt = next(iter(verdicts.values())).case.prompt
     return " ".join(prompt[: 2 * _EXCERPT].split())[:_EXCERPT]
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

@@ -448,6 +448,29 @@ def test_only_visible_rows_are_in_the_document(browser: Any, tmp_path: Path) -> 
         assert seen.nothing, seen
 
 
+def test_any_reference_can_be_shown(browser: Any, tmp_path: Path) -> None:
+    reference = {"nan": float("nan"), "nested": {"a": [1, None, True]}, "none": None, "": [[], {}]}
+    verdict = made_verdict("base", 0, {"truthfulness": 4.0}, reference=reference)
+    with opened(browser, written(made_run([verdict]), tmp_path), "case=truthfulqa/Q00000") as (
+        page,
+        seen,
+    ):
+        page.locator(".lek-answer").first.wait_for()
+        values = page.locator(".lek-reference dd").all_inner_texts()
+        assert values == ["a question", "null", '{"a":[1,null,true]}', "null", "[]\n{}"]
+        assert seen.nothing, seen
+
+
+def test_many_subjects_fit_a_table_that_scrolls(browser: Any, tmp_path: Path) -> None:
+    verdicts = [made_verdict(f"model-{n}", 0, {"truthfulness": 4.0}) for n in range(20)]
+    with opened(browser, written(made_run(verdicts), tmp_path)) as (page, seen):
+        page.locator(".lek-list a").first.wait_for()
+        widths = page.locator(".lek-list thead th").evaluate_all("e => e.map(c => c.clientWidth)")
+        assert min(widths) > 80
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        assert seen.nothing, seen
+
+
 def test_a_run_without_verdicts_has_a_report(browser: Any, tmp_path: Path) -> None:
     with opened(browser, written(made_run([]), tmp_path)) as (page, seen):
         page.get_by_text("No case was evaluated.").wait_for()

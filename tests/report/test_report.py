@@ -256,3 +256,8 @@ def test_the_command_reports_bad_input_in_one_line(project: Project, arguments: 
     assert code == 4
     assert len(error.strip().splitlines()) == 1
     assert "nowhere" in error or "no/such/report.html" in error
+
+
+def test_without_pytest_html_there_is_no_page(project: Project) -> None:
+    done = project.evaluate("evals", "-p", "no:html")
+    assert done.code == 0, done.out

@@ -615,6 +615,7 @@
         ),
       );
       this.table.setAttribute("aria-rowcount", this.rows.length + 1);
+      this.table.style.setProperty("--lek-subjects", cases.subjects.length);
     }
 
     scheduleDraw() {
