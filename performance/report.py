@@ -104,7 +104,9 @@ def use(file: Path) -> dict[str, float]:
         page.set_default_timeout(300_000)
         start = time.perf_counter()
         page.goto(file.as_uri(), wait_until="commit")
-        page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
+        page.wait_for_function(
+            "() => performance.getEntriesByName('first-contentful-paint').length"
+        )
         found["first screen"] = page.evaluate(
             "performance.getEntriesByName('first-contentful-paint')[0].startTime"
         )
