@@ -172,7 +172,7 @@ def report(
         from lek.runs.run import load_run
 
         loaded = load_run(run)
-        for line in terminal.summary(loaded, min(max(get_terminal_size().columns, 60), 100)):
+        for line in terminal.summary(loaded, min(get_terminal_size().columns, 100)):
             typer.echo(printable(line.text))
         if plots is not None:
             for file in write_plots(loaded, plots):

@@ -186,14 +186,20 @@ def batches(loaded: Any, prompts: list[list[int]], limit: int, size: int) -> Res
 
 
 def harness(
-    backend: MlxBackend, model: Path, home: Path, chats: list[Messages], limit: int
+    backend: MlxBackend,
+    model: Path,
+    home: Path,
+    chats: list[Messages],
+    limit: int,
+    batch: int = 128,
 ) -> Result:
     """The harness with a new store; the model is already in memory, as for the others."""
     prompts = {f"{i}": chat for i, chat in enumerate(chats)}
     with tempfile.TemporaryDirectory(dir=home) as folder:
         path = Path(folder) / "p.toml"
         path.write_text(
-            f'[data]\nsource = "path"\ndir = "."\n[decoding]\nmax_tokens = {limit}\n'
+            '[data]\nsource = "path"\ndir = "."\n'
+            f"[decoding]\nmax_tokens = {limit}\nbatch_size = {batch}\n"
             f"[[subjects]]\nname = 'base'\nmodel = {json.dumps(str(model.resolve()))}\n"
             "dequantize = true\n[judges]\ndefault = 'none'\ngsm8k = 'exact'\n"
         )

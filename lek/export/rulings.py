@@ -1,11 +1,9 @@
 """The rulings of a run as a list in Markdown."""
 
-import re
-from collections import Counter
-
 from lek.export.markdown import literal
 from lek.records import Ruling
 from lek.runs.run import Run
+from lek.stats.gates import names_in
 
 
 def rulings(run: Run, subject: str | None = None) -> list[str]:
@@ -13,11 +11,13 @@ def rulings(run: Run, subject: str | None = None) -> list[str]:
 
     With ``subject``, only the selected gates that name it.
     """
-    gates = [gate for gate in run.gates if subject is None or subject in _subjects(gate)]
-    items = [_item(gate) for gate in gates if gate.ruling != "not selected"]
+    items = [
+        _item(gate)
+        for gate in run.selected_gates
+        if subject is None or subject in names_in(gate.rule)
+    ]
     if subject is None:
-        not_selected = Counter(gate.why for gate in gates if gate.ruling == "not selected")
-        for why, n in not_selected.items():
+        for why, n in run.not_selected.items():
             items.append(f"- {n} gate{'s' * (n > 1)} not selected ({literal(why)})")
     return items
 
@@ -25,8 +25,3 @@ def rulings(run: Run, subject: str | None = None) -> list[str]:
 def _item(gate: Ruling) -> str:
     ruling = gate.ruling.upper()
     return f"- **{ruling}**{literal(gate.sentence)[len(ruling) :]}"
-
-
-def _subjects(gate: Ruling) -> list[str]:
-    """The names after the colon of a rule, and its numbers."""
-    return re.split(r"[\s<>=]+", gate.rule.partition(":")[2])

@@ -10,9 +10,9 @@ from lek.runs.run import Run
 
 
 def step_summary(run: Run) -> str:
-    """The rulings on the gates, who judged, and remarks."""
-    remarks = [judges_text(run), share_text(run), *notes(run)]
-    items = [f"- {literal(remark)}" for remark in remarks if remark is not None]
+    """The rulings on the gates, who judged, and notes."""
+    texts = [judges_text(run), share_text(run), *(note.text for note in notes(run))]
+    items = [f"- {literal(text)}" for text in texts if text is not None]
     gates = rulings(run) or ["- no gates"]
     return "\n".join((f"## {literal(run.facts['profile']['name'])}", "", *gates, "", *items, ""))
 

@@ -189,11 +189,8 @@ class Controller:
             self._out = write_run(run, self._out, reservation)
         except OSError as e:
             self._write_error = f"not written: {e}"
-        reports = [
-            _gate_report(gate, no_gates=option.lek_no_gates)
-            for gate in run.gates
-            if gate.ruling != "not selected"
-        ]
+        no_gates = option.lek_no_gates
+        reports = [_gate_report(gate, no_gates=no_gates) for gate in run.selected_gates]
         if self._write_error is not None:
             reports.append(_report("run", str(shown(self._out)), "failed", self._write_error))
         self._publish(reports)

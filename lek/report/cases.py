@@ -13,6 +13,7 @@ import msgspec
 from lek.records import Verdict
 from lek.report.differences import baseline_of
 from lek.runs.run import Run
+from lek.stats.gates import names_in
 
 _BLOCK = 1_000_000  # bytes of JSON, before compression
 _EXCERPT = 160  # characters of a prompt that the table shows
@@ -32,15 +33,16 @@ class Cases:
         self.subjects = list(dict.fromkeys(v.response.subject for v in run.verdicts))
         baseline = baseline_of(run)
         self.baseline = baseline if baseline in self.subjects else None
-        self._verdicts: dict[str, dict[str, list[Verdict]]] = {}
+        self._verdicts: dict[str, dict[str, dict[str, Verdict]]] = {}
         for verdict in run.verdicts:
             by_case = self._verdicts.setdefault(verdict.case.benchmark, {})
-            by_case.setdefault(verdict.case.id, []).append(verdict)
+            by_case.setdefault(verdict.case.id, {})[verdict.response.subject] = verdict
 
     def _groups(self) -> Iterator[Group]:
         for benchmark in self._run.benchmarks:
-            for case, verdicts in sorted(self._verdicts.get(benchmark, {}).items()):
-                yield benchmark, case, {v.response.subject: v for v in verdicts}
+            verdicts = self._verdicts.get(benchmark, {})
+            for case in sorted(verdicts):
+                yield benchmark, case, verdicts[case]
 
     def index(self, starts: list[int]) -> bytes:
         """The index as JSON. ``starts``: the number of the first case of each block.
@@ -63,9 +65,10 @@ class Cases:
         return msgspec.json.encode(document)
 
     def _focus(self) -> str | None:
-        claimed = (gate.rule.partition(":")[2].split()[0] for gate in self._run.gates)
+        claimed = (names_in(gate.rule)[:1] for gate in self._run.gates)
         others = (subject for subject in self.subjects if subject != self.baseline)
-        return next((s for s in chain(claimed, others, self.subjects) if s in self.subjects), None)
+        names = chain(*claimed, others, self.subjects)
+        return next((name for name in names if name in self.subjects), None)
 
     def _benchmark(self, name: str, groups: list[Group]) -> dict[str, Any]:
         benchmark = self._run.benchmarks[name]

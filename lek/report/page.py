@@ -109,16 +109,16 @@ def _overview(run: Run) -> str:
     """The static part of the page."""
     by_name = {name: [m for m in run.metrics if m.benchmark == name] for name in run.benchmarks}
     subjects = list(dict.fromkeys(m.subject for m in run.metrics))
-    compared = {(d.subject, d.benchmark, d.measure.name): d for d in differences(run)}
-    drawn = [plot for plot in (plots.forest(run), plots.distributions(run)) if plot is not None]
-    not_selected = Counter(g.why for g in run.gates if g.ruling == "not selected")
+    found = differences(run)
+    compared = {(d.subject, d.benchmark, d.measure.name): d for d in found}
+    drawn = plots.draw(run, found)
     return render(
         _TEMPLATES / "report.html",
         headline=_headline(run),
         description=run.facts["profile"].get("content", {}).get("description") or "",
         facts=list(_facts(run)),
-        gates=[g for g in run.gates if g.ruling != "not selected"],
-        not_selected=not_selected.items(),
+        gates=run.selected_gates,
+        not_selected=run.not_selected.items(),
         subjects=subjects,
         baseline=next((d.baseline for d in compared.values()), None),
         benchmarks=[
@@ -143,10 +143,10 @@ def _overview(run: Run) -> str:
 
 
 def _headline(run: Run) -> str:
-    """Whether the claims hold, in a few words: ``2 of 5 gates passed: lem-paper``."""
-    rulings = Counter(g.ruling for g in run.gates)
+    """Whether the claims hold, in a few words: ``lem-paper: 2 of 5 gates passed, 3 failed``."""
+    rulings = Counter(gate.ruling for gate in run.selected_gates)
     name = run.facts["profile"]["name"]
-    selected = len(run.gates) - rulings["not selected"]
+    selected = rulings.total()
     if not selected:
         return f"{name}: no gate was ruled on"
     if rulings["passed"] == selected:

@@ -113,25 +113,32 @@ _INTERVALS_AXIS = 0.45
 _INDENT = 0.14
 
 
-def forest(run: Run) -> Plot | None:
+def draw(run: Run, found: Sequence[Difference]) -> list[Plot]:
+    """All plots of ``run``, whose differences are ``found``."""
+    return [plot for plot in (forest(run, found), distributions(run)) if plot is not None]
+
+
+def forest(run: Run, found: Sequence[Difference] | None = None) -> Plot | None:
     """A forest plot of the differences from the baseline, with a row for each.
 
     The axis is in per cent of the measure's scale, the text of a row in the measure's unit. Margins
     of gates are marked. Whether answers are degenerate is left out, since it hardly ever differs.
-    ``None`` if there are no differences.
+    ``found``: the differences of ``run``, computed here if they are not given. ``None`` if there
+    are none.
     """
-    found = [d for d in differences(run) if d.measure.source != "degeneration_detector"]
-    if not found:
+    every = differences(run) if found is None else found
+    shown = [d for d in every if d.measure.source != "degeneration_detector"]
+    if not shown:
         return None
     with _settings("forest"):
-        figure = _forest_figure(found, _styles(run))
-    baseline = printable(found[0].baseline)
+        figure = _forest_figure(shown, _styles(run))
+    baseline = printable(shown[0].baseline)
     return Plot(
         name="forest",
         title=f"Differences from {baseline}",
         description=(
             f"Mean paired difference of each subject from {baseline}, with its 95% interval. "
-            f"{'; '.join(map(_describe_difference, found))}."
+            f"{'; '.join(map(_describe_difference, shown))}."
         ),
         figure=figure,
     )
@@ -579,7 +586,7 @@ def write(run: Run, directory: Path) -> list[Path]:
     paths = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for plot in filter(None, (forest(run), distributions(run))):
+        for plot in draw(run, differences(run)):
             paths += _write(plot, directory)
     except OSError as e:
         reason = e.strerror or str(e)

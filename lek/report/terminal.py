@@ -7,13 +7,12 @@ cases, costs and notes follow.
 
 import re
 import textwrap
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from lek.benchmarks.benchmark import DETECTORS, Benchmark, Measure
 from lek.profile.schema import JUDGE_KINDS
-from lek.records import Metric, Ruling
+from lek.records import Metric
 from lek.report.notes import notes
 from lek.runs.run import Run
 
@@ -38,7 +37,7 @@ class Line(NamedTuple):
 def summary(run: Run, width: int = 80) -> list[Line]:
     """The summary of ``run`` in lines of at most ``width`` columns (at least 60)."""
     width = max(width, 60)
-    lines = _gates(run.gates, width)
+    lines = _gates(run, width)
     if (judged := judges_text(run)) is not None:
         lines += _wrapped(f"  {judged}", width, "light")
     lines += [Line("")] if lines else []
@@ -195,15 +194,14 @@ def _coverage(metrics: list[Metric], width: int) -> list[Line]:
     return lines
 
 
-def _gates(gates: list[Ruling], width: int) -> list[Line]:
+def _gates(run: Run, width: int) -> list[Line]:
     """The ruling on each selected gate, and the number of the others by reason."""
-    if not gates:
+    if not run.gates:
         return []
     lines = [Line("gates", "bold")]
-    for gate in (g for g in gates if g.ruling != "not selected"):
+    for gate in run.selected_gates:
         lines += _wrapped(f"  {gate.sentence}", width, _RULING_STYLE[gate.ruling])
-    not_selected = Counter(g.why for g in gates if g.ruling == "not selected")
-    for why, count in not_selected.items():
+    for why, count in run.not_selected.items():
         text = f"  {count} gate{'s' * (count > 1)} not selected ({why})"
         lines += _wrapped(text, width, _RULING_STYLE["not selected"])
     return lines

@@ -213,8 +213,10 @@ class Plan:
 
     def _answer(self, benchmark: str, subject: str, part: int) -> None:
         key = benchmark, subject
+        if (*key, part) in self.prepared:
+            return
         cases = [c for c in self.selected.get(key, ()) if self.part(*key, c.id) == part]
-        if (*key, part) not in self.prepared and cases:
+        if cases:
             self.prepared.add((*key, part))
             judge = self.benchmark_judges[benchmark]
             on_response = partial(self._queue, judge) if judge.deferred else None

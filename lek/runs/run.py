@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -84,7 +85,17 @@ class Run:
     @property
     def holds(self) -> bool:
         """Whether all selected gates passed."""
-        return all(g.ruling in ("passed", "not selected") for g in self.gates)
+        return all(gate.ruling == "passed" for gate in self.selected_gates)
+
+    @property
+    def selected_gates(self) -> list[Ruling]:
+        """The gates that the session selected."""
+        return [gate for gate in self.gates if gate.ruling != "not selected"]
+
+    @property
+    def not_selected(self) -> Counter[str]:
+        """The number of the other gates, by the reason."""
+        return Counter(gate.why for gate in self.gates if gate.ruling == "not selected")
 
     def document(self) -> dict[str, Any]:
         """``run.json`` as plain values."""

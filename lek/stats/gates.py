@@ -123,6 +123,11 @@ def parse_gate(
     return Gate(canonical, benchmark.name, measure, m["left"], m["op"], m["right"], margin)
 
 
+def names_in(rule: str) -> list[str]:
+    """The names of subjects in ``rule``, which need not be valid; also its numbers."""
+    return re.split(r"[\s<>=]+", rule.partition(":")[2].strip())
+
+
 def _amount(where: str, scale: Scale, digits: str | None, per_cent: str | None) -> float:
     if digits is None:
         return 0.0

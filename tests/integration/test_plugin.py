@@ -72,6 +72,13 @@ def test_gates_are_appended_to_the_summary_of_a_github_job(project: Project, way
     assert again[2] == "- 2 gates not selected (-k left out all cases of lek on truthfulqa)"
 
 
+def test_the_summary_of_a_github_job_has_the_notes(project: Project) -> None:
+    file = project.path / "summary.md"
+    project.evaluate("evals", "--lek-limit=5", env={"GITHUB_STEP_SUMMARY": str(file)})
+    limited = "--lek-limit 5: metrics and gates are of 5 of 24 cases of truthfulqa"
+    assert f"- {limited}" in file.read_text().splitlines()
+
+
 def test_output_that_cannot_be_written_is_named(
     project: Project, add_conftest: Callable[[str], None]
 ) -> None:
